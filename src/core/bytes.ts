@@ -1,0 +1,195 @@
+/**
+ * Little-endian numbers in byte arrays, without an object per access. Whole numbers of 8 bytes are kept below 2^53,
+ * where JavaScript counts exactly.
+ */
+import { assert } from "./assert.ts";
+import { MalformedError } from "./errors.ts";
+import { decodeText, encodeText } from "./text.ts";
+
+export const emptyBytes: Uint8Array = new Uint8Array(0);
+
+const uint32Range = 0x1_0000_0000;
+const highWordMax = 0x1f_ffff;
+
+export function readUint16(bytes: Uint8Array, at: number): number {
+  return bytes[at]! | (bytes[at + 1]! << 8);
+}
+
+export function readUint32(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
+}
+
+/** A whole number of 8 bytes. Throws {@link MalformedError} from 2^53 on. */
+export function readUint53(bytes: Uint8Array, at: number): number {
+  const high = readUint32(bytes, at + 4);
+  if (high > highWordMax) throw new MalformedError("a number of 8 bytes is not below 2^53");
+  return high * uint32Range + readUint32(bytes, at);
+}
+
+export function writeUint16(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value;
+  bytes[at + 1] = value >>> 8;
+}
+
+export function writeUint32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value;
+  bytes[at + 1] = value >>> 8;
+  bytes[at + 2] = value >>> 16;
+  bytes[at + 3] = value >>> 24;
+}
+
+export function writeUint53(bytes: Uint8Array, at: number, value: number): void {
+  assert(Number.isSafeInteger(value) && value >= 0, "8 bytes hold a whole number from 0 and below 2^53");
+  writeUint32(bytes, at, value % uint32Range);
+  writeUint32(bytes, at + 4, Math.floor(value / uint32Range));
+}
+
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.byteLength !== b.byteLength) return false;
+  for (let at = 0; at < a.byteLength; at++) if (a[at] !== b[at]) return false;
+  return true;
+}
+
+export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
+  let total = 0;
+  for (const part of parts) total += part.byteLength;
+  const whole = new Uint8Array(total);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.byteLength;
+  }
+  return whole;
+}
+
+/** Writes a small structure field by field; grows as needed. */
+export class ByteWriter {
+  #bytes: Uint8Array;
+  #length = 0;
+
+  constructor(byteLengthGuess = 64) {
+    this.#bytes = new Uint8Array(byteLengthGuess);
+  }
+
+  uint8(value: number): this {
+    assert(value >= 0 && value <= 0xff, "one byte holds 0 to 255");
+    this.#bytes[this.#reserve(1)] = value;
+    return this;
+  }
+
+  uint16(value: number): this {
+    assert(value >= 0 && value <= 0xffff, "two bytes hold 0 to 65,535");
+    writeUint16(this.#bytes, this.#reserve(2), value);
+    return this;
+  }
+
+  uint32(value: number): this {
+    assert(value >= 0 && value < uint32Range, "four bytes hold a whole number below 2^32");
+    writeUint32(this.#bytes, this.#reserve(4), value);
+    return this;
+  }
+
+  uint53(value: number): this {
+    const at = this.#reserve(8);
+    writeUint53(this.#bytes, at, value);
+    return this;
+  }
+
+  /** Bytes whose length the reader knows. */
+  raw(value: Uint8Array): this {
+    const at = this.#reserve(value.byteLength);
+    this.#bytes.set(value, at);
+    return this;
+  }
+
+  /** Length (4 bytes), then the bytes. */
+  bytes(value: Uint8Array): this {
+    return this.uint32(value.byteLength).raw(value);
+  }
+
+  /** Length in bytes (2 bytes), then UTF-8. */
+  text(value: string): this {
+    const encoded = encodeText(value);
+    return this.uint16(encoded.byteLength).raw(encoded);
+  }
+
+  /** What was written; the writer must not be used after. */
+  finish(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  #reserve(byteLength: number): number {
+    const at = this.#length;
+    const end = at + byteLength;
+    if (end > this.#bytes.byteLength) {
+      const grown = new Uint8Array(Math.max(end, this.#bytes.byteLength * 2));
+      grown.set(this.#bytes);
+      this.#bytes = grown;
+    }
+    this.#length = end;
+    return at;
+  }
+}
+
+/** Reads what {@link ByteWriter} wrote; throws {@link MalformedError} on anything else, never reads past the end. */
+export class ByteReader {
+  readonly #bytes: Uint8Array;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  get remaining(): number {
+    return this.#bytes.byteLength - this.#at;
+  }
+
+  uint8(): number {
+    return this.#bytes[this.#take(1)]!;
+  }
+
+  uint16(): number {
+    return readUint16(this.#bytes, this.#take(2));
+  }
+
+  uint32(): number {
+    return readUint32(this.#bytes, this.#take(4));
+  }
+
+  uint53(): number {
+    return readUint53(this.#bytes, this.#take(8));
+  }
+
+  /** A view, not a copy. */
+  raw(byteLength: number): Uint8Array {
+    const at = this.#take(byteLength);
+    return this.#bytes.subarray(at, at + byteLength);
+  }
+
+  /** A view, not a copy. */
+  bytes(): Uint8Array {
+    return this.raw(this.uint32());
+  }
+
+  text(): string {
+    return decodeText(this.raw(this.uint16()));
+  }
+
+  /** Everything that is left: a view, not a copy. */
+  rest(): Uint8Array {
+    return this.raw(this.remaining);
+  }
+
+  /** Refuses bytes left over: a longer message is another message. */
+  end(): void {
+    if (this.remaining !== 0) throw new MalformedError("bytes left over behind the last field");
+  }
+
+  #take(byteLength: number): number {
+    const at = this.#at;
+    if (at + byteLength > this.#bytes.byteLength)
+      throw new MalformedError("it ends in the middle of a field");
+    this.#at = at + byteLength;
+    return at;
+  }
+}

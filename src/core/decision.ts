@@ -1,0 +1,18 @@
+/** How far a proposal has come; one vocabulary for every mechanism. Table: ARCHITECTURE.md, "Decision states". */
+export const decisionStates = ["pending", "proposed", "prepare", "commit", "decided", "rejected"] as const;
+
+export type DecisionState = (typeof decisionStates)[number];
+
+/** `decided` and `rejected` are final. */
+export function isSettled(state: DecisionState): boolean {
+  return state === "decided" || state === "rejected";
+}
+
+/**
+ * Whether a proposal may go from one state to the other: forward along the list, steps may be skipped (an observer may
+ * see only every other one), and to `rejected` from any that is not settled.
+ */
+export function canFollow(from: DecisionState, to: DecisionState): boolean {
+  if (isSettled(from)) return false;
+  return decisionStates.indexOf(to) > decisionStates.indexOf(from);
+}

@@ -1,0 +1,130 @@
+/**
+ * Nothing without a limit: each is here once, and in LIMITS.md with what happens there. Sizes in bytes, times in
+ * milliseconds.
+ */
+import { assert } from "./assert.ts";
+
+const kibibyte = 1024;
+const mebibyte = 1024 * kibibyte;
+
+export interface Limits {
+  // ── commands and entries ──
+  /** One command with its header. Larger: `TOO_LARGE`. */
+  readonly entryBytesMax: number;
+  /** Commands in one call of `propose`; a longer batch is proposed in several turns. */
+  readonly batchEntriesMax: number;
+  /** Bytes in one call of `propose`, and in one run of entries. */
+  readonly batchBytesMax: number;
+  /** Proposed and not yet decided, in one group at its leader. More: `overloaded`. */
+  readonly uncommittedBytesMax: number;
+  /** Decided entries handed to the state machine and not yet applied. */
+  readonly applyBytesMax: number;
+  /** The newest entries that a core keeps in memory; older ones are read from the journal. */
+  readonly logTailBytesMax: number;
+
+  // ── replication ──
+  /** Entries in one message to a follower. */
+  readonly appendBytesMax: number;
+  /** Messages with entries on their way to one follower. */
+  readonly inFlightAppendsMax: number;
+  /** Bytes of entries on their way to one follower. */
+  readonly inFlightBytesMax: number;
+
+  // ── groups ──
+  readonly votersMax: number;
+  readonly learnersMax: number;
+  readonly groupsPerAgentMax: number;
+
+  // ── driver ──
+  /** Effects of one input in one lane of the outbox. */
+  readonly laneEffectsMax: number;
+  /** Inputs that the driver takes in one turn; the rest wait for the next. */
+  readonly inputsPerTurnMax: number;
+
+  // ── sessions and state ──
+  /** Open sessions of one group. One more closes the one that was quiet for longest in the log. */
+  readonly sessionsMax: number;
+  /** Commands of one session that are on their way, and answers kept for it. More: `OVERLOADED` at the caller. */
+  readonly sessionUnsettledMax: number;
+  /** Answers kept by request id, whichever session asked. One more forgets the oldest in the log. */
+  readonly requestIdsMax: number;
+  readonly requestIdBytesMax: number;
+  readonly mapKeyBytesMax: number;
+  readonly mapRangeEntriesMax: number;
+  /** Changes that a map remembers for its watchers. Earlier: `COMPACTED`. */
+  readonly watchHistoryMax: number;
+
+  // ── journal ──
+  /** The unit that a disk writes whole or not at all: no synced block shares one with a later write. */
+  readonly sectorBytes: number;
+  readonly segmentBytes: number;
+  /** One block, header included. What does not fit waits for the next sync. */
+  readonly blockBytesMax: number;
+  /** Zeroing and copying run in pieces of this size, so that the loop goes on. */
+  readonly pieceBytesMax: number;
+
+  // ── links and clients ──
+  readonly frameBytesMax: number;
+  /** Bytes handed to one socket and not yet taken by the kernel. */
+  readonly socketBufferBytesMax: number;
+  /** Bytes queued for one peer that is slow or away. More: the oldest `stream` messages are dropped, which Raft repeats. */
+  readonly linkQueueBytesMax: number;
+  /** Requests of one client connection that are not answered. More: the socket is read no further. */
+  readonly clientRequestsMax: number;
+  readonly clientConnectionsMax: number;
+}
+
+export const limits: Limits = {
+  // ── commands and entries ──
+  entryBytesMax: 1 * mebibyte,
+  batchEntriesMax: 4096,
+  batchBytesMax: 1 * mebibyte,
+  uncommittedBytesMax: 32 * mebibyte,
+  applyBytesMax: 4 * mebibyte,
+  logTailBytesMax: 8 * mebibyte,
+  // ── replication ──
+  appendBytesMax: 256 * kibibyte,
+  inFlightAppendsMax: 64,
+  inFlightBytesMax: 4 * mebibyte,
+  // ── groups ──
+  votersMax: 7,
+  learnersMax: 32,
+  groupsPerAgentMax: 4096,
+  // ── driver ──
+  laneEffectsMax: 4096,
+  inputsPerTurnMax: 16_384,
+  // ── sessions and state ──
+  sessionsMax: 10_000,
+  sessionUnsettledMax: 8192,
+  requestIdsMax: 100_000,
+  requestIdBytesMax: 64,
+  mapKeyBytesMax: 4 * kibibyte,
+  mapRangeEntriesMax: 10_000,
+  watchHistoryMax: 65_536,
+  // ── journal ──
+  sectorBytes: 4 * kibibyte,
+  segmentBytes: 16 * mebibyte,
+  blockBytesMax: 4 * mebibyte,
+  pieceBytesMax: 1 * mebibyte,
+  // ── links and clients ──
+  frameBytesMax: 4 * mebibyte,
+  socketBufferBytesMax: 256 * kibibyte,
+  linkQueueBytesMax: 16 * mebibyte,
+  clientRequestsMax: 16_384,
+  clientConnectionsMax: 1024,
+};
+
+// Relations between them, checked once when the module is loaded.
+assert(limits.entryBytesMax <= limits.batchBytesMax, "every entry fits into a batch");
+assert(limits.batchBytesMax <= limits.uncommittedBytesMax, "every batch fits into an idle leader");
+assert(limits.batchBytesMax * 2 <= limits.blockBytesMax, "every record fits into a block");
+assert(
+  limits.blockBytesMax * 2 <= limits.segmentBytes,
+  "every block fits into a segment beside its directory",
+);
+assert(limits.entryBytesMax * 2 <= limits.frameBytesMax, "every message fits into a frame");
+assert(limits.appendBytesMax <= limits.inFlightBytesMax, "a message fits into the window");
+assert(
+  limits.inFlightAppendsMax * limits.votersMax <= limits.laneEffectsMax,
+  "one input's sends fit into the lane",
+);

@@ -1,0 +1,62 @@
+/**
+ * What decided commands are applied to. A state machine is synchronous and deterministic: the same commands in the same
+ * order give the same state on every agent, or agreement was for nothing. So it never reads a clock, a random source or
+ * anything else from outside; time and randomness come in with the {@link ApplyContext}.
+ */
+
+/** What is known about the command being applied: the same on every agent. */
+export interface ApplyContext {
+  /** Its index in the log. */
+  readonly index: number;
+  /** The participant that proposed it. */
+  readonly proposer: string;
+  /** The logged time, in milliseconds since 1970: never falls along the log. */
+  readonly time: number;
+  /** A number in [0, 1), seeded by the entry. */
+  random(): number;
+}
+
+/** One kind of value as bytes, and back. `decode` throws `MalformedError` on what `encode` does not produce. */
+export interface Codec<T> {
+  encode(value: T): Uint8Array;
+  decode(bytes: Uint8Array): T;
+}
+
+/** Changes of the state, for those who watch it: bytes in the machine's own form, at the index of the command that made them. */
+export interface MachineChange {
+  readonly index: number;
+  readonly bytes: Uint8Array;
+}
+
+export type Changes =
+  | {
+      readonly kind: "changes";
+      readonly changes: readonly MachineChange[];
+      /** Looked at up to here: ask from the next. */ readonly through: number;
+    }
+  | { readonly kind: "compacted"; /** The earliest index still known. */ readonly earliest: number };
+
+export interface StateMachine<Command, Answer, Question, Reply> {
+  /** Raised when `apply` changes; a new version takes effect at a log entry. */
+  readonly version: number;
+  readonly commands: Codec<Command>;
+  readonly answers: Codec<Answer>;
+  readonly questions: Codec<Question>;
+  readonly replies: Codec<Reply>;
+  /** Changes the state. A throw is a deterministic refusal: the caller gets `REJECTED`, and nothing of the state may have changed. */
+  apply(command: Command, context: ApplyContext): Answer;
+  /** Reads the state and leaves it as it is. */
+  query(question: Question): Reply;
+  /** A frozen view, made at once and read in pieces while later commands are applied. */
+  snapshot(): Iterable<Uint8Array>;
+  /** Replaces the whole state. Throws `MalformedError` and keeps the old state where the pieces are not of a snapshot. */
+  restore(pieces: Iterable<Uint8Array>): void;
+  /** Equal states have equal digests, whatever led to them; kept up to date command by command. */
+  digest(): Uint8Array;
+  /** What changed from index `from` on, for `filter` (the machine's own form); at most `changesMax` changes. */
+  changes?(filter: Uint8Array, from: number, changesMax: number): Changes;
+}
+
+/** Any machine, for those who only pass bytes through. */
+// oxlint-disable-next-line typescript/no-explicit-any -- a machine is contravariant in what it takes: only `any` admits every one
+export type AnyStateMachine = StateMachine<any, any, any, any>;
