@@ -1,0 +1,97 @@
+/**
+ * The way into one group, wherever it is: over a group hosted in this process (`LocalGateway`) or over a client link to
+ * an agent (`RemoteGateway`). Both are callback-based and keep no state of a call beyond its answer: sessions, repeats,
+ * time-outs and promises are built on top, once for both.
+ *
+ * No callback runs inside the call that caused it.
+ */
+import type { Refusal, Role } from "../core/boundary.ts";
+import type { QuorateError } from "../core/errors.ts";
+import type { GroupName } from "../core/ids.ts";
+import type { Changes } from "../core/machine.ts";
+
+/** What people and pages are shown of a group, as one agent sees it. */
+export interface GroupStatus {
+  readonly mechanism: string;
+  readonly group: string;
+  /** The agent that says so. */
+  readonly self: string;
+  readonly role: Role;
+  readonly term: number;
+  readonly leader?: string;
+  readonly members: readonly string[];
+  readonly learners: readonly string[];
+  /** The last index in its log, durable or not. */
+  readonly last: number;
+  readonly committed: number;
+  readonly applied: number;
+  /** Milliseconds since it last heard from whoever leads; 0 at the leader. */
+  readonly lagMs: number;
+  /** Of the state at `applied`, in hexadecimal digits. */
+  readonly digest: string;
+  /** At the leader: how far it knows the others to be. */
+  readonly peers: readonly { readonly id: string; readonly matched: number; readonly mode: string }[];
+}
+
+export type QueryResult =
+  | { readonly kind: "reply"; /** An answer envelope. */ readonly bytes: Uint8Array }
+  | { readonly kind: "refused"; readonly refusal: Refusal }
+  | { readonly kind: "lost" };
+
+export type ChangesResult = Changes | { readonly kind: "lost" };
+
+export type EntriesResult =
+  | {
+      readonly kind: "entries";
+      /** A run of applied entries, as it is in the log. */ readonly bytes: Uint8Array;
+    }
+  | { readonly kind: "compacted"; /** The earliest index still known. */ readonly earliest: number }
+  | { readonly kind: "lost" };
+
+export type CampaignResult =
+  | { readonly kind: "over"; readonly leading: boolean }
+  | { readonly kind: "refused"; readonly refusal: Refusal }
+  | { readonly kind: "lost" };
+
+export type StatusResult =
+  | { readonly kind: "status"; readonly status: GroupStatus }
+  | { readonly kind: "lost" };
+
+/** Takes back a question: its `done` is not called any more. Calling it twice, or too late, does nothing. */
+export type Cancel = () => void;
+
+export interface Gateway {
+  readonly group: GroupName;
+  /**
+   * Hands in commands (each in the form of an entry, `core/entry.ts`), fire and forget: their fate comes to the
+   * listeners, or never. Order is kept; commands that belong to one session must be given in the order of their sequence.
+   */
+  propose(commands: readonly Uint8Array[], options?: { readonly onlyAsLeader?: boolean }): void;
+  /** `lost`: the question may not have arrived; ask again. */
+  query(question: Uint8Array, at: "linearizable" | "local", done: (result: QueryResult) => void): Cancel;
+  /** Long poll: answers once there is at least one change from index `from` on, or the history there is gone. */
+  changes(filter: Uint8Array, from: number, done: (result: ChangesResult) => void): Cancel;
+  /** Long poll: answers once an entry at index `from` is applied; a run of at least one entry. */
+  entries(from: number, done: (result: EntriesResult) => void): Cancel;
+  /** Campaigns at once, and says whether that agent leads when it is over. */
+  campaign(done: (result: CampaignResult) => void): Cancel;
+  /** The newest status known without asking. */
+  status(): GroupStatus | undefined;
+  refreshStatus(done: (result: StatusResult) => void): Cancel;
+  /** Returns how to stop listening. */
+  listen(listener: GatewayListener): Cancel;
+  /** Idempotent. What is under way ends as `lost`, and listeners hear `closed`. */
+  close(): void;
+}
+
+export interface GatewayListener {
+  /** A command of that session was applied; `answer` is its answer envelope. */
+  answered(session: number, sequence: number, answer: Uint8Array): void;
+  /** That command was certainly not appended by whoever refused it. */
+  refused(session: number, sequence: number, refusal: Refusal): void;
+  /** What is unanswered may be lost: hand it in again, in order. */
+  interrupted(): void;
+  statusChanged(status: GroupStatus): void;
+  /** The last call. With an error where it was not the owner who closed. */
+  closed(error?: QuorateError): void;
+}
