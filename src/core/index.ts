@@ -1,0 +1,115 @@
+/** What every folder builds on: names and numbers, the boundary of a mechanism, entries, quorums, limits and errors. */
+export { AssertionError, assert, present, unreachable } from "./assert.ts";
+export {
+  agentId,
+  groupName,
+  logIndex,
+  term,
+  recordNumber,
+  microsFromMs,
+  never,
+  type AgentId,
+  type GroupName,
+  type Address,
+  type Micros,
+  type RecordNumber,
+  type LogIndex,
+  type Term,
+  type Ticket,
+} from "./ids.ts";
+export {
+  errorCodes,
+  QuorateError,
+  MalformedError,
+  type Code,
+  type ErrorOutcome,
+  type ErrorDetails,
+} from "./errors.ts";
+export { limits, type Limits } from "./limits.ts";
+export {
+  emptyBytes,
+  readUint16,
+  readUint32,
+  readUint53,
+  writeUint16,
+  writeUint32,
+  writeUint53,
+  equalBytes,
+  concatBytes,
+  ByteWriter,
+  ByteReader,
+} from "./bytes.ts";
+export { encodeText, decodeText } from "./text.ts";
+export { crc32, crc32Range, type Checksum } from "./checksum.ts";
+export {
+  entryKinds,
+  entryHeaderBytes,
+  encodeCommand,
+  stampEntry,
+  entryLength,
+  entryIndex,
+  entryTerm,
+  entryTime,
+  entrySession,
+  entrySequence,
+  entryUnsettled,
+  entryKind,
+  entryPayload,
+  checkEntryForm,
+  splitCommands,
+  decodeRun,
+  sliceRun,
+  truncateRun,
+  type EntryKind,
+  type Run,
+  type CommandHeader,
+} from "./entry.ts";
+export { Lane } from "./lane.ts";
+export {
+  createOutbox,
+  clearOutbox,
+  type Now,
+  type Protocol,
+  type Channel,
+  type Send,
+  type Snapshot,
+  type Refusal,
+  type Core,
+  type Recovered,
+  type Members,
+  type Role,
+  type PeerStatus,
+  type LogStatus,
+  type LogCore,
+  type Outbox,
+  type Encoded,
+  type ProtocolCodec,
+} from "./boundary.ts";
+export type {
+  ApplyContext,
+  Codec,
+  MachineChange,
+  Changes,
+  StateMachine,
+  AnyStateMachine,
+} from "./machine.ts";
+export { Prng } from "./prng.ts";
+export {
+  everyIndex,
+  majority,
+  committedIndex,
+  voteResult,
+  jointCommittedIndex,
+  jointVoteResult,
+  flexible,
+  weighted,
+  weightedCommittedIndex,
+  weightedVoteResult,
+  type VoteResult,
+  type MatchedOf,
+  type VoteOf,
+  type JointVoters,
+  type FlexibleQuorum,
+  type WeightedQuorum,
+} from "./quorum.ts";
+export { decisionStates, isSettled, canFollow, type DecisionState } from "./decision.ts";
