@@ -1,0 +1,108 @@
+/** The face of a group that the driver hosts, and what it tells whoever hosts it. */
+import type {
+  LogCore,
+  LogStatus,
+  Protocol,
+  ProtocolCodec,
+  Recovered,
+  Refusal,
+  Role,
+} from "../core/boundary.ts";
+import type { Run } from "../core/entry.ts";
+import type { AgentId, GroupName, LogIndex, Term, Ticket } from "../core/ids.ts";
+import type { Changes } from "../core/machine.ts";
+
+/** The events of every ordered log. */
+export type LogEvent =
+  /** Role, term or leader changed. */
+  | { readonly kind: "role"; readonly role: Role; readonly term: Term; readonly leader?: AgentId }
+  /** A forwarded command has certainly not been appended. */
+  | {
+      readonly kind: "refused";
+      readonly session: number;
+      readonly sequence: number;
+      readonly refusal: Refusal;
+    }
+  /** The reads behind this ticket may be answered from the state as it is now. */
+  | { readonly kind: "readable"; readonly ticket: Ticket }
+  | { readonly kind: "readRefused"; readonly ticket: Ticket; readonly refusal: Refusal };
+
+/** A mechanism that the driver can host. A record that holds entries has them in a field `run`. */
+export interface LogProtocol extends Protocol {
+  event: LogEvent;
+}
+
+/** What decided entries are applied to; `ReplicatedState` in `state/` is the real one. */
+export interface AppliedState {
+  /** Applies the entry at `offset`, of any kind; gives the answer envelope, empty where nobody asked. */
+  apply(bytes: Uint8Array, offset: number): Uint8Array;
+  /** Answers a question (machine name and question bytes) with an answer envelope. */
+  query(question: Uint8Array): Uint8Array;
+  changes(filter: Uint8Array, from: number, changesMax: number): Changes;
+  digest(): Uint8Array;
+}
+
+/** Called by the driver, within a turn. It may call the group back: that only queues. It must not throw. */
+export interface GroupObserver {
+  /** Every entry that is decided, in order of the log, once it is applied; after a restart from the first one again. */
+  applied(bytes: Uint8Array, offset: number, answer: Uint8Array): void;
+  /** A command proposed here has certainly not been appended, now or later. */
+  refused(session: number, sequence: number, refusal: Refusal): void;
+  /** Role, term or leader changed. */
+  statusChanged(): void;
+}
+
+export interface HostOptions<P extends LogProtocol> {
+  readonly name: GroupName;
+  /** For people: `raft`, `paxos` or `pbft`. */
+  readonly mechanism: string;
+  readonly codec: ProtocolCodec<P>;
+  /** Makes the core from what the journal holds of it. */
+  readonly create: (recovered: Recovered<P>) => LogCore<P>;
+  /** As it was before the first entry. */
+  readonly state: AppliedState;
+  readonly observer: GroupObserver;
+}
+
+export interface HostedStatus extends LogStatus {
+  readonly mechanism: string;
+  readonly self: AgentId;
+  /** Milliseconds since this agent last heard from whoever leads; 0 at the leader itself. */
+  readonly lagMs: number;
+  readonly diskFull: boolean;
+}
+
+export type QueryAnswer =
+  | { readonly kind: "reply"; /** An answer envelope. */ readonly bytes: Uint8Array }
+  | { readonly kind: "refused"; readonly refusal: Refusal };
+
+export type AppliedEntries =
+  | Run
+  | { readonly kind: "compacted"; /** The earliest index still known. */ readonly earliest: LogIndex };
+
+export interface HostedGroup {
+  readonly name: GroupName;
+  /** Made anew at each call, so not for the hot path. */
+  status(): HostedStatus;
+  /** Cheap: as of the last turn. */
+  readonly role: Role;
+  readonly leader: AgentId | undefined;
+  readonly applied: LogIndex;
+  /**
+   * Queues commands; all that wait are proposed in one turn, in order. Each command's fate is told by the observer:
+   * `applied` with its session and sequence, or `refused`; neither, if its leader is lost, so callers repeat it.
+   * `onlyAsLeader`: refuse rather than forward.
+   */
+  propose(commands: readonly Uint8Array[], options: { readonly onlyAsLeader: boolean }): void;
+  /** `linearizable`: reflects every command that was acknowledged anywhere before the call. `done` is called exactly once, later. */
+  query(question: Uint8Array, at: "linearizable" | "local", done: (answer: QueryAnswer) => void): void;
+  /** Applied entries from `from` on, of at most `bytesMax` bytes but at least one; undefined where `from` is not applied yet. */
+  entries(from: LogIndex, bytesMax: number): AppliedEntries | undefined;
+  changes(filter: Uint8Array, from: number, changesMax: number): Changes;
+  /** Campaign at once, by hand. */
+  campaign(): void;
+  /** Of the state at `applied`. */
+  digest(): Uint8Array;
+  /** Stops hosting it: queries are refused as `closed`, nothing is called back after. Its records stay in the journal. */
+  close(): void;
+}
