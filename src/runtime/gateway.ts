@@ -78,6 +78,8 @@ export interface Gateway {
   /** The newest status known without asking. */
   status(): GroupStatus | undefined;
   refreshStatus(done: (result: StatusResult) => void): Cancel;
+  /** Why nothing comes through at the moment (no agent answers, no agent has the group): the cause to name in a time-out. */
+  problem(): QuorateError | undefined;
   /** Returns how to stop listening. */
   listen(listener: GatewayListener): Cancel;
   /** Idempotent. What is under way ends as `lost`, and listeners hear `closed`. */
