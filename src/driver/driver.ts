@@ -1,0 +1,284 @@
+/**
+ * The only loop. A turn takes all inputs that wait, steps the cores, writes one journal block for everything, lets the
+ * network send, and arms one timer for the earliest deadline. It runs free of `await`, and never inside a call from
+ * outside: inputs queue, and the next turn takes them.
+ */
+import { assert } from "../core/assert.ts";
+import { createOutbox, type Outbox, type Protocol } from "../core/boundary.ts";
+import { MalformedError, QuorateError } from "../core/errors.ts";
+import {
+  never,
+  type Address,
+  type AgentId,
+  type GroupName,
+  type Micros,
+  type RecordNumber,
+} from "../core/ids.ts";
+import { limits } from "../core/limits.ts";
+import { GroupRunner, type AnyRunner, type GroupHost } from "./group.ts";
+import { DeadlineHeap } from "./heap.ts";
+import type { HostedGroup, HostOptions, LogProtocol } from "./hosted.ts";
+import type { DriverOptions } from "./options.ts";
+import { Queue } from "./queue.ts";
+import type { Clock, DriverJournal, Network, Scheduler } from "./world.ts";
+
+type Input =
+  | {
+      readonly kind: "message";
+      readonly group: AnyRunner;
+      readonly from: AgentId | Address;
+      readonly message: object;
+    }
+  | { readonly kind: "link"; readonly group: AnyRunner; readonly peer: AgentId; readonly up: boolean };
+
+export class Driver {
+  readonly self: AgentId;
+  readonly #clock: Clock;
+  readonly #scheduler: Scheduler;
+  readonly #network: Network;
+  readonly #journal: DriverJournal;
+  readonly #onFailure: (error: Error) => void;
+  readonly #groups = new Map<GroupName, AnyRunner>();
+  readonly #deadlines = new DeadlineHeap<AnyRunner>();
+  readonly #inputs = new Queue<Input>();
+  /** Groups that the next turn visits, each once. */
+  #touched: AnyRunner[] = [];
+  /** One outbox for all cores: it is drained after each step, so two never share it. */
+  readonly #out: Outbox<Protocol> = createOutbox();
+  readonly #now: { monotonic: Micros; wall: Micros };
+  readonly #turn = (): void => this.#runTurn();
+  readonly #timer = (): void => this.#timerFired();
+  #turnRequested = false;
+  #inTurn = false;
+  #timerAt: Micros = never;
+  #cancelTimer: (() => void) | undefined;
+  #state: "running" | "closed" | "failed" = "running";
+
+  /** Throws what opening the journal throws. */
+  constructor(options: DriverOptions) {
+    this.self = options.self;
+    this.#clock = options.clock;
+    this.#scheduler = options.scheduler;
+    this.#network = options.network;
+    this.#onFailure = options.onFailure;
+    this.#now = { monotonic: options.clock.monotonic(), wall: options.clock.wall() };
+    this.#journal = options.journal({
+      onDurable: (group, through) => this.#durable(group, through),
+      onFailure: (error) => this.#fail(error),
+    });
+  }
+
+  /**
+   * Brings a group up from what the journal holds of it. Its core is woken in a turn to come. Throws `DATA_CORRUPT` where
+   * its records are damaged; other groups are not concerned.
+   */
+  host<P extends LogProtocol>(options: HostOptions<P>): HostedGroup {
+    assert(this.#state === "running", "a driver that has ended hosts nothing");
+    assert(!this.#groups.has(options.name), "a group is hosted once");
+    assert(this.#groups.size < limits.groupsPerAgentMax, "an agent hosts no more groups than its limit");
+    this.#readClock();
+    const recovered = this.#journal.recover(options.name);
+    if (recovered.damaged) throw corrupt(options.name);
+    const core = options.create({ records: decoded(options, recovered.records), next: recovered.next });
+    const group = new GroupRunner<P>(this.#hostOf<P>(), options, core, recovered.next);
+    this.#groups.set(options.name, group);
+    this.#deadlines.set(group, core.deadline);
+    this.#touch(group);
+    return group;
+  }
+
+  /** A message for a group; one that is not hosted here is dropped, as the network might have done. */
+  receive(from: AgentId | Address, group: GroupName, message: object): void {
+    const runner = this.#groups.get(group);
+    if (runner === undefined || this.#state !== "running") return;
+    this.#inputs.push({ kind: "message", group: runner, from, message });
+    this.#requestTurn();
+  }
+
+  /** The link to a peer broke (down), or a new one is there (up). */
+  linkChanged(peer: AgentId, up: boolean): void {
+    if (this.#state !== "running") return;
+    for (const group of this.#groups.values()) this.#inputs.push({ kind: "link", group, peer, up });
+    this.#requestTurn();
+  }
+
+  /** Ends all groups, then the journal. Inputs that still wait are dropped. */
+  close(done: (error?: Error) => void): void {
+    if (this.#state !== "running") {
+      this.#scheduler.soon(() => done());
+      return;
+    }
+    this.#state = "closed";
+    this.#stop();
+    this.#journal.close(done);
+  }
+
+  // ── the turn ──
+
+  #runTurn(): void {
+    this.#turnRequested = false;
+    if (this.#state !== "running") return;
+    assert(!this.#inTurn, "a turn never runs inside another");
+    this.#inTurn = true;
+    try {
+      this.#readClock();
+      this.#wakeDue();
+      this.#takeInputs();
+      this.#visitTouched();
+      this.#journal.flush();
+      this.#network.flush();
+      this.#armTimer();
+    } catch (error) {
+      this.#fail(
+        error instanceof Error ? error : new Error("a turn threw what is no error", { cause: error }),
+      );
+    } finally {
+      this.#inTurn = false;
+    }
+  }
+
+  /**
+   * Before any message: a loop that stalled wakes its cores late, and each must learn so from its own deadline, not
+   * have it moved by a message that waited just as long.
+   */
+  #wakeDue(): void {
+    const now = this.#now.monotonic;
+    for (
+      let due = this.#deadlines.first();
+      due !== undefined && due.deadline <= now;
+      due = this.#deadlines.first()
+    ) {
+      due.wake();
+      this.#deadlines.set(due, due.coreDeadline);
+      this.#mark(due);
+    }
+  }
+
+  #takeInputs(): void {
+    for (let taken = 0; taken < limits.inputsPerTurnMax && this.#inputs.count > 0; taken++) {
+      const input = this.#inputs.take();
+      const { group } = input;
+      // It may have been closed meanwhile.
+      if (this.#groups.get(group.name) !== group) continue;
+      if (input.kind === "message") group.receive(input.from, input.message);
+      else group.linkChanged(input.peer, input.up);
+      this.#mark(group);
+    }
+    if (this.#inputs.count > 0) this.#requestTurn();
+  }
+
+  #visitTouched(): void {
+    const touched = this.#touched;
+    this.#touched = [];
+    for (const group of touched) {
+      group.touched = false;
+      if (this.#groups.get(group.name) !== group) continue;
+      if (group.work()) this.#touch(group);
+      group.settle();
+      this.#deadlines.set(group, group.coreDeadline);
+    }
+  }
+
+  #touch(group: AnyRunner): void {
+    this.#mark(group);
+    this.#requestTurn();
+  }
+
+  #mark(group: AnyRunner): void {
+    if (group.touched) return;
+    group.touched = true;
+    this.#touched.push(group);
+  }
+
+  #requestTurn(): void {
+    if (this.#turnRequested || this.#state !== "running") return;
+    this.#turnRequested = true;
+    this.#scheduler.soon(this.#turn);
+  }
+
+  #readClock(): void {
+    const monotonic = this.#clock.monotonic();
+    assert(monotonic >= this.#now.monotonic, "the monotonic clock never goes back");
+    this.#now.monotonic = monotonic;
+    this.#now.wall = this.#clock.wall();
+  }
+
+  // ── the timer ──
+
+  /** Deadlines mostly move later (each heartbeat does it), so an armed timer stays where it is unless it would fire too late. */
+  #armTimer(): void {
+    const earliest = this.#deadlines.earliest;
+    if (earliest >= this.#timerAt) return;
+    this.#cancelTimer?.();
+    this.#timerAt = earliest;
+    this.#cancelTimer = this.#scheduler.at(earliest, this.#timer);
+  }
+
+  #timerFired(): void {
+    this.#timerAt = never;
+    this.#cancelTimer = undefined;
+    if (this.#state !== "running") return;
+    if (this.#deadlines.earliest <= this.#clock.monotonic()) this.#requestTurn();
+    else this.#armTimer();
+  }
+
+  // ── the journal, and the end ──
+
+  #durable(name: GroupName, through: RecordNumber): void {
+    if (this.#state === "running") this.#groups.get(name)?.durable(through);
+  }
+
+  #fail(error: Error): void {
+    if (this.#state === "failed") return;
+    const wasRunning = this.#state === "running";
+    this.#state = "failed";
+    if (wasRunning) this.#stop();
+    this.#onFailure(error);
+  }
+
+  #stop(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    for (const group of this.#groups.values()) group.abandon();
+    this.#groups.clear();
+  }
+
+  #hostOf<P extends LogProtocol>(): GroupHost<P> {
+    return {
+      self: this.self,
+      now: this.#now,
+      // The lanes carry whatever the core in its turn pushes, and are empty whenever another core gets them.
+      out: this.#out as unknown as Outbox<P>,
+      journal: this.#journal,
+      network: this.#network,
+      soon: (task) => this.#scheduler.soon(task),
+      touch: (group) => this.#touch(group),
+      removed: (group) => {
+        this.#groups.delete(group.name);
+        this.#deadlines.remove(group);
+      },
+    };
+  }
+}
+
+function* decoded<P extends LogProtocol>(
+  options: HostOptions<P>,
+  records: Iterable<Uint8Array>,
+): Iterable<P["record"]> {
+  for (const record of records) {
+    try {
+      yield options.codec.decodeRecord(record);
+    } catch (error) {
+      if (error instanceof MalformedError) throw corrupt(options.name, error);
+      throw error;
+    }
+  }
+}
+
+function corrupt(group: GroupName, cause?: Error): QuorateError {
+  return new QuorateError("DATA_CORRUPT", `The journal of the group ${group} is damaged in the middle.`, {
+    outcome: "notDone",
+    hint: "Run `quorate journal check`; restore the data folder, or remove this member and add a new one.",
+    cause,
+  });
+}

@@ -1,0 +1,391 @@
+/**
+ * One hosted group: its core, and what waits for it. Every step ends with a drain of the outbox, and the effects are
+ * carried out in the one order that is safe: messages, records, promises behind the records, commits.
+ */
+import { assert, present, unreachable } from "../core/assert.ts";
+import {
+  clearOutbox,
+  type LogCore,
+  type Now,
+  type Outbox,
+  type Refusal,
+  type Role,
+} from "../core/boundary.ts";
+import { entrySequence, entrySession, sliceRun, truncateRun, type Run } from "../core/entry.ts";
+import {
+  never,
+  type Address,
+  type AgentId,
+  type GroupName,
+  type LogIndex,
+  type Micros,
+  type RecordNumber,
+  type Ticket,
+} from "../core/ids.ts";
+import type { Changes } from "../core/machine.ts";
+import { Applying } from "./applying.ts";
+import type { Timed } from "./heap.ts";
+import type {
+  AppliedEntries,
+  HostedGroup,
+  HostedStatus,
+  HostOptions,
+  LogEvent,
+  LogProtocol,
+  QueryAnswer,
+} from "./hosted.ts";
+import { PromiseGate } from "./promise-gate.ts";
+import { batchEnd, Proposals } from "./proposals.ts";
+import { Queue } from "./queue.ts";
+import { Reads } from "./reads.ts";
+import { RunGatherer, runOf } from "./reading.ts";
+import type { DriverJournal, Network } from "./world.ts";
+
+/** Reads from the journal that one turn does for one group. */
+const loadsPerTurnMax = 4;
+
+/** What a group needs of its driver. */
+export interface GroupHost<P extends LogProtocol> {
+  readonly self: AgentId;
+  readonly now: Now;
+  readonly out: Outbox<P>;
+  readonly journal: DriverJournal;
+  readonly network: Network;
+  soon(task: () => void): void;
+  /** Puts the group on the list of those that the next turn visits. */
+  touch(group: AnyRunner): void;
+  removed(group: AnyRunner): void;
+}
+
+/** What the driver needs of a group, whatever its mechanism. */
+export interface AnyRunner extends Timed {
+  readonly name: GroupName;
+  touched: boolean;
+  readonly coreDeadline: Micros;
+  wake(): void;
+  receive(from: AgentId | Address, message: object): void;
+  linkChanged(peer: AgentId, up: boolean): void;
+  durable(through: RecordNumber): void;
+  /** The turn's work besides single inputs: what became durable, proposals, reads, loads, commits. True: some of it is left. */
+  work(): boolean;
+  settle(): void;
+  abandon(): void;
+}
+
+interface Load {
+  readonly ticket: Ticket;
+  readonly first: LogIndex;
+  readonly bytesMax: number;
+}
+
+export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunner {
+  readonly name: GroupName;
+  deadline: Micros = never;
+  heapPosition = -1;
+  touched = false;
+  role: Role;
+  leader: AgentId | undefined;
+
+  readonly #host: GroupHost<P>;
+  readonly #options: HostOptions<P>;
+  readonly #core: LogCore<P>;
+  readonly #promises: PromiseGate<P["promise"]>;
+  readonly #applying: Applying;
+  readonly #proposals = new Proposals();
+  readonly #reads: Reads;
+  readonly #loads = new Queue<Load>();
+  /** The last record pushed, and the last known to be on disk; 0: none. */
+  #pushed: number;
+  #durableThrough: number;
+  #durableTold: number;
+  #released = 0;
+  #leaderHeardAt: number;
+  #campaigns = false;
+  #closed = false;
+  readonly #refuseNotLeader = (command: Uint8Array): void => this.#refuse(command, this.#notLeader());
+
+  constructor(host: GroupHost<P>, options: HostOptions<P>, core: LogCore<P>, next: RecordNumber) {
+    this.name = options.name;
+    this.#host = host;
+    this.#options = options;
+    this.#core = core;
+    this.#pushed = next - 1;
+    this.#durableThrough = next - 1;
+    this.#durableTold = next - 1;
+    this.#promises = new PromiseGate(next - 1, ({ to, channel, message }) =>
+      host.network.send(to, options.name, channel, message),
+    );
+    const status = core.status();
+    this.role = status.role;
+    this.leader = status.leader;
+    this.#leaderHeardAt = host.now.monotonic;
+    this.#applying = new Applying(options.state, options.observer, status.applied);
+    this.#reads = new Reads(options.state);
+  }
+
+  // ── as its users see it ──
+
+  get applied(): LogIndex {
+    return this.#applying.applied;
+  }
+
+  status(): HostedStatus {
+    const status = this.#core.status();
+    const silentMicros = this.#host.now.monotonic - this.#leaderHeardAt;
+    return {
+      ...status,
+      applied: this.applied,
+      mechanism: this.#options.mechanism,
+      self: this.#host.self,
+      lagMs: status.role === "leader" ? 0 : Math.max(0, silentMicros / 1000),
+      diskFull: this.#host.journal.diskFull,
+    };
+  }
+
+  propose(commands: readonly Uint8Array[], options: { readonly onlyAsLeader: boolean }): void {
+    if (this.#closed) return;
+    this.#proposals.add(commands, options.onlyAsLeader);
+    this.#host.touch(this);
+  }
+
+  query(question: Uint8Array, at: "linearizable" | "local", done: (answer: QueryAnswer) => void): void {
+    this.#reads.add(question, at, done);
+    if (this.#closed) this.#host.soon(() => this.#reads.refuseAll({ kind: "closed" }));
+    else this.#host.touch(this);
+  }
+
+  entries(from: LogIndex, bytesMax: number): AppliedEntries | undefined {
+    if (from > this.applied) return undefined;
+    const recent = this.#applying.recent(from);
+    if (recent !== undefined) return sliceRun(recent, from, bytesMax);
+    const read = this.#core.recordOf(from) === undefined ? undefined : this.#readRun(from, bytesMax);
+    if (read === undefined) return { kind: "compacted", earliest: this.#earliest() };
+    return read.last <= this.applied ? read : truncateRun(read, this.applied);
+  }
+
+  changes(filter: Uint8Array, from: number, changesMax: number): Changes {
+    return this.#options.state.changes(filter, from, changesMax);
+  }
+
+  campaign(): void {
+    this.#campaigns = true;
+    this.#host.touch(this);
+  }
+
+  digest(): Uint8Array {
+    return this.#options.state.digest();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.abandon();
+    this.#host.removed(this);
+  }
+
+  // ── as its driver sees it ──
+
+  get coreDeadline(): Micros {
+    return this.#core.deadline;
+  }
+
+  wake(): void {
+    this.#core.wake(this.#host.now, this.#out);
+    this.#drain();
+    assert(this.#core.deadline > this.#host.now.monotonic, "a core that was woken states a later deadline");
+  }
+
+  receive(from: AgentId | Address, message: object): void {
+    if (from === this.leader) this.#leaderHeardAt = this.#host.now.monotonic;
+    this.#core.receive(from, message, this.#host.now, this.#out);
+    this.#drain();
+  }
+
+  linkChanged(peer: AgentId, up: boolean): void {
+    this.#core.linkChanged(peer, up, this.#host.now, this.#out);
+    this.#drain();
+  }
+
+  durable(through: RecordNumber): void {
+    assert(through <= this.#pushed, "only what was pushed becomes durable");
+    assert(through >= this.#durableThrough, "what is durable stays durable");
+    this.#durableThrough = through;
+    this.#host.touch(this);
+  }
+
+  work(): boolean {
+    this.#tellDurable();
+    if (this.#campaigns) {
+      this.#campaigns = false;
+      this.#core.campaign(this.#host.now, this.#out);
+      this.#drain();
+    }
+    if (this.#proposals.count > 0) this.#propose();
+    if (this.#reads.freshWait) this.#read();
+    for (let count = 0; count < loadsPerTurnMax && this.#loads.count > 0; count++)
+      this.#load(this.#loads.take());
+    this.#apply();
+    if (this.#reads.localWait) this.#reads.answerLocal();
+    return this.#loads.count > 0 || this.#applying.waits;
+  }
+
+  settle(): void {
+    const neededFrom = this.#core.neededFrom;
+    assert(neededFrom >= this.#released, "a core never needs again what it let go");
+    if (neededFrom === this.#released) return;
+    this.#released = neededFrom;
+    this.#host.journal.release(this.name, neededFrom);
+  }
+
+  abandon(): void {
+    this.#closed = true;
+    this.#host.soon(() => this.#reads.refuseAll({ kind: "closed" }));
+  }
+
+  // ── the steps ──
+
+  get #out(): Outbox<P> {
+    return this.#host.out;
+  }
+
+  /** Promises first: they have waited for this, and what the core answers comes after them. */
+  #tellDurable(): void {
+    const through = this.#durableThrough;
+    if (through === this.#durableTold) return;
+    this.#durableTold = through;
+    this.#promises.durable(through as RecordNumber);
+    this.#core.durable(through as RecordNumber, this.#host.now, this.#out);
+    this.#drain();
+  }
+
+  #propose(): void {
+    const commands = this.#proposals.take(this.role === "leader", this.#refuseNotLeader);
+    if (this.#host.journal.diskFull) {
+      for (const command of commands) this.#refuse(command, { kind: "diskFull" });
+      return;
+    }
+    for (let from = 0; from < commands.length;) {
+      const to = batchEnd(commands, from);
+      const batch = from === 0 && to === commands.length ? commands : commands.slice(from, to);
+      const result = this.#core.propose(batch, this.#host.now, this.#out);
+      this.#drain();
+      if (result.kind === "accepted") {
+        assert(
+          result.count >= 1 && result.count <= batch.length,
+          "a core accepts some of a batch, or refuses it",
+        );
+        from += result.count;
+      } else {
+        for (const command of batch) this.#refuse(command, result);
+        from = to;
+      }
+    }
+  }
+
+  #read(): void {
+    const result = this.#core.read(this.#host.now, this.#out);
+    // The ticket comes before the drain: a group of one may find it readable at once.
+    if (result.kind === "ticket") this.#reads.ticketed(result.ticket);
+    this.#drain();
+    if (result.kind !== "ticket") this.#reads.refuseFresh(result);
+  }
+
+  #load({ ticket, first, bytesMax }: Load): void {
+    const run = this.#core.recordOf(first) === undefined ? undefined : this.#readRun(first, bytesMax);
+    this.#core.loaded(ticket, run, this.#host.now, this.#out);
+    this.#drain();
+  }
+
+  #apply(): void {
+    const applying = this.#applying;
+    applying.refill();
+    while (applying.waits && applying.budgetLeft) {
+      const wantsDigest = applying.applySome();
+      const digest = wantsDigest ? this.#options.state.digest() : undefined;
+      this.#core.applied(applying.applied, digest, this.#host.now, this.#out);
+      this.#drain();
+    }
+  }
+
+  // ── what the core wants done ──
+
+  #drain(): void {
+    const out = this.#out;
+    const { network } = this.#host;
+    for (let at = 0; at < out.sends.count; at++) {
+      const { to, channel, message } = out.sends.at(at);
+      network.send(to, this.name, channel, message);
+    }
+    for (let at = 0; at < out.records.count; at++) this.#push(out.records.at(at));
+    for (let at = 0; at < out.sendsOnceDurable.count; at++) {
+      this.#promises.add(out.sendsOnceDurable.at(at), this.#pushed);
+    }
+    for (let at = 0; at < out.commits.count; at++) this.#applying.add(out.commits.at(at));
+    for (let at = 0; at < out.loads.count; at++) this.#loads.push(out.loads.at(at));
+    assert(out.checks.count === 0, "a signature check needs a verifier, and none was given");
+    assert(out.transfers.count === 0, "a snapshot transfer needs snapshots, and none was taken");
+    for (let at = 0; at < out.events.count; at++) this.#happened(out.events.at(at));
+    clearOutbox(out);
+  }
+
+  #push(record: P["record"]): void {
+    const number = this.#host.journal.append(this.name, this.#options.codec.encodeRecord(record));
+    assert(number === this.#pushed + 1, "the journal numbers a group's records without a gap");
+    this.#pushed = number;
+  }
+
+  #happened(event: LogEvent): void {
+    switch (event.kind) {
+      case "role":
+        if (event.leader !== this.leader) this.#leaderHeardAt = this.#host.now.monotonic;
+        this.role = event.role;
+        this.leader = event.leader;
+        this.#options.observer.statusChanged();
+        return;
+      case "refused":
+        this.#options.observer.refused(event.session, event.sequence, event.refusal);
+        return;
+      case "readable":
+        this.#reads.readable(event.ticket);
+        return;
+      case "readRefused":
+        this.#reads.readRefused(event.ticket, event.refusal);
+        return;
+      default:
+        unreachable(event);
+    }
+  }
+
+  #refuse(command: Uint8Array, refusal: Refusal): void {
+    this.#options.observer.refused(entrySession(command, 0), entrySequence(command, 0), refusal);
+  }
+
+  #notLeader(): Refusal {
+    return this.leader === undefined ? { kind: "notLeader" } : { kind: "notLeader", leader: this.leader };
+  }
+
+  // ── the journal ──
+
+  /**
+   * Entries as they are now. A record further on may replace what an earlier one holds, so reading goes on to the record
+   * that the core names for the last entry gathered; if it names none, that entry was replaced for sure.
+   */
+  #readRun(first: LogIndex, bytesMax: number): Run | undefined {
+    const from = present(this.#core.recordOf(first), "the caller knows that a record holds the entry");
+    const gatherer = new RunGatherer(first, bytesMax);
+    for (const { number, bytes } of this.#host.journal.read(this.name, from)) {
+      const run = runOf(this.#options.codec.decodeRecord(bytes));
+      if (run !== undefined) gatherer.add(run);
+      const last = gatherer.enoughUpTo;
+      if (last !== undefined && number >= (this.#core.recordOf(last) ?? Number.POSITIVE_INFINITY)) break;
+    }
+    return gatherer.finish();
+  }
+
+  #earliest(): LogIndex {
+    for (const { bytes } of this.#host.journal.read(this.name, this.#core.neededFrom)) {
+      const run = runOf(this.#options.codec.decodeRecord(bytes));
+      if (run !== undefined) return run.first;
+    }
+    return (this.applied + 1) as LogIndex;
+  }
+}

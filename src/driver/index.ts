@@ -1,0 +1,17 @@
+/** The only loop: it feeds the cores and carries out their outboxes, over whatever clock, network and disk it is given. */
+export { Driver } from "./driver.ts";
+export type { DriverOptions } from "./options.ts";
+export type { Clock, DriverJournal, JournalCallbacks, Network, RecoveredGroup, Scheduler } from "./world.ts";
+export type {
+  AppliedEntries,
+  AppliedState,
+  GroupObserver,
+  HostedGroup,
+  HostedStatus,
+  HostOptions,
+  LogEvent,
+  LogProtocol,
+  QueryAnswer,
+} from "./hosted.ts";
+export { DeadlineHeap, type Timed } from "./heap.ts";
+export { Queue } from "./queue.ts";
