@@ -607,13 +607,15 @@ describe("proposals", () => {
     world.core.onReceive = (_, out) =>
       out.events.push({
         kind: "refused",
-        session: 7,
-        sequence: 9,
+        commands: [
+          { session: 7, sequence: 9 },
+          { session: 8, sequence: 1 },
+        ],
         refusal: { kind: "overloaded", inFlight: 1, inFlightMax: 1 },
       });
     world.say("forwardRefused");
     world.turn();
-    expect(world.told).toEqual(["refused 7/9 overloaded"]);
+    expect(world.told).toEqual(["refused 7/9 overloaded", "refused 8/1 overloaded"]);
   });
 });
 

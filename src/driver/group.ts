@@ -342,7 +342,9 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
         this.#options.observer.statusChanged();
         return;
       case "refused":
-        this.#options.observer.refused(event.session, event.sequence, event.refusal);
+        for (const { session, sequence } of event.commands) {
+          this.#options.observer.refused(session, sequence, event.refusal);
+        }
         return;
       case "readable":
         this.#reads.readable(event.ticket);

@@ -16,11 +16,10 @@ import type { Changes } from "../core/machine.ts";
 export type LogEvent =
   /** Role, term or leader changed. */
   | { readonly kind: "role"; readonly role: Role; readonly term: Term; readonly leader?: AgentId }
-  /** A forwarded command has certainly not been appended. */
+  /** Forwarded commands that have certainly not been appended. */
   | {
       readonly kind: "refused";
-      readonly session: number;
-      readonly sequence: number;
+      readonly commands: readonly { readonly session: number; readonly sequence: number }[];
       readonly refusal: Refusal;
     }
   /** The reads behind this ticket may be answered from the state as it is now. */
