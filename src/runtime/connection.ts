@@ -1,0 +1,177 @@
+/**
+ * One socket and the frames on it. What is to be sent waits in a source (a peer's queues, a client's answers) and is
+ * handed over in gathered writes, of which at most 256 KiB are unsent at any time: what is urgent then never waits behind
+ * more than that.
+ *
+ * Whatever goes wrong ends in one call of `closed`, with the reason; nothing is thrown and nothing is emitted.
+ */
+import type { Socket } from "node:net";
+import { MalformedError } from "../core/errors.ts";
+import { limits } from "../core/limits.ts";
+import { encodeFrame, type Frame } from "./frame.ts";
+import { FrameReader } from "./frame-reader.ts";
+import { describeError } from "./logger.ts";
+
+/** What waits to be sent. */
+export interface FrameSource {
+  /** The next pieces, about `bytesMax` bytes but at least one frame; empty when there is nothing. */
+  take(bytesMax: number): readonly Uint8Array[];
+}
+
+export interface ConnectionHandler {
+  /** Throws `MalformedError` where the frame makes no sense here: the connection is then closed. */
+  frame(frame: Frame): void;
+  /** Called once, never from inside a call of the connection's. `malformed`: the other side broke the protocol. */
+  closed(reason: string, malformed: boolean): void;
+  /** All that was handed over has left. */
+  drained?(): void;
+}
+
+/** Together smaller than this, pieces are copied into one; larger ones go out side by side in one `writev`. */
+const copiedBytesMax = 64 * 1024;
+
+const pingFrame = encodeFrame("ping", "", new Uint8Array(0)).parts[0] as Uint8Array;
+const pongFrame = encodeFrame("pong", "", new Uint8Array(0)).parts[0] as Uint8Array;
+
+export class Connection {
+  readonly #socket: Socket;
+  readonly #reader: FrameReader;
+  readonly #source: FrameSource;
+  #handler: ConnectionHandler;
+  #closed = false;
+  #urgent: Uint8Array[] = [];
+  #heardAtMs = performance.now();
+  #keepAlive: NodeJS.Timeout | undefined;
+  readonly #take = (frame: Frame): boolean => this.#arrived(frame);
+
+  constructor(socket: Socket, source: FrameSource, handler: ConnectionHandler, frameBytesMax: number) {
+    this.#socket = socket;
+    this.#source = source;
+    this.#handler = handler;
+    this.#reader = new FrameReader(frameBytesMax);
+    socket.setNoDelay(true);
+    socket.on("data", (bytes: Buffer) => this.#data(bytes));
+    socket.on("drain", () => this.#drained());
+    socket.on("error", (error) => this.close(describeError(error)));
+    socket.on("end", () => this.close("the other side closed it"));
+    socket.on("close", () => this.close("it was closed"));
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  /** Bytes handed to the socket and not yet taken by the kernel. */
+  get unsentBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  /** The handshake is over: from now on these frames, up to this length. */
+  use(handler: ConnectionHandler, frameBytesMax: number): void {
+    this.#handler = handler;
+    this.#reader.frameBytesMax = frameBytesMax;
+  }
+
+  /** Hands over what waits, as far as the socket may take more. */
+  flush(): void {
+    while (!this.#closed) {
+      const room = limits.socketBufferBytesMax - this.#socket.writableLength;
+      if (room <= 0) return;
+      const urgent = this.#urgent;
+      if (urgent.length > 0) this.#urgent = [];
+      const pieces = urgent.length > 0 ? urgent : this.#source.take(room);
+      if (pieces.length === 0) return;
+      this.#write(pieces);
+    }
+  }
+
+  /** For the few frames of the connection itself: handshake, ping, pong. Overtakes what waits. */
+  sendAtOnce(parts: readonly Uint8Array[]): void {
+    this.#urgent.push(...parts);
+    this.flush();
+  }
+
+  pause(): void {
+    if (!this.#closed) this.#socket.pause();
+  }
+
+  resume(): void {
+    if (!this.#closed) this.#socket.resume();
+  }
+
+  /** Asks "are you there" so often, and closes the connection when nothing was heard for that long. */
+  keepAlive(everyMs: number, silentMsMax: number): void {
+    clearInterval(this.#keepAlive);
+    this.#heardAtMs = performance.now();
+    let askedAtMs = this.#heardAtMs;
+    this.#keepAlive = setInterval(() => {
+      const nowMs = performance.now();
+      // A late timer means that this process itself stood still: the other side then gets another chance.
+      const stalled = nowMs - askedAtMs > everyMs * 2;
+      askedAtMs = nowMs;
+      if (stalled) this.#heardAtMs = Math.max(this.#heardAtMs, nowMs - everyMs);
+      if (nowMs - this.#heardAtMs > silentMsMax) this.close(`it was silent for ${silentMsMax} ms`);
+      else if (nowMs - this.#heardAtMs >= everyMs) this.sendAtOnce([pingFrame]);
+    }, everyMs);
+    this.#keepAlive.unref();
+  }
+
+  /** Sends what is given last, then closes. */
+  end(parts: readonly Uint8Array[], reason: string): void {
+    if (this.#closed) return;
+    this.#socket.end(Buffer.concat(parts));
+    this.close(reason);
+  }
+
+  /** Idempotent. `closed` is called later, in a turn of its own. */
+  close(reason: string, malformed = false): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#keepAlive);
+    this.#urgent = [];
+    // Half-closed by `end`, the socket has something to say; it is given a moment for that.
+    if (this.#socket.writableEnded) this.#socket.destroySoon();
+    else this.#socket.destroy();
+    const handler = this.#handler;
+    setImmediate(() => handler.closed(reason, malformed));
+  }
+
+  #data(bytes: Buffer): void {
+    if (this.#closed) return;
+    this.#heardAtMs = performance.now();
+    try {
+      this.#reader.push(bytes, this.#take);
+    } catch (error) {
+      if (!(error instanceof MalformedError)) throw error;
+      this.close(error.message, true);
+    }
+  }
+
+  #arrived(frame: Frame): boolean {
+    if (frame.kind === "ping") this.sendAtOnce([pongFrame]);
+    else if (frame.kind !== "pong") this.#handler.frame(frame);
+    return !this.#closed;
+  }
+
+  #drained(): void {
+    this.flush();
+    if (!this.#closed && this.#socket.writableLength === 0) this.#handler.drained?.();
+  }
+
+  #write(pieces: readonly Uint8Array[]): void {
+    const socket = this.#socket;
+    if (pieces.length === 1) {
+      socket.write(pieces[0] as Uint8Array);
+      return;
+    }
+    let total = 0;
+    for (const piece of pieces) total += piece.byteLength;
+    if (total <= copiedBytesMax) {
+      socket.write(Buffer.concat(pieces, total));
+      return;
+    }
+    socket.cork();
+    for (const piece of pieces) socket.write(piece);
+    socket.uncork();
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * An agent's data folder: who it is, its private key, and its journal. A folder is made by an explicit `init` or `up` and
+ * by nothing else: an agent whose disk was wiped must not come back under its old name with an empty memory, or what it
+ * promised would be forgotten.
+ */
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  randomBytes,
+  sign,
+  type KeyObject,
+} from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { QuorateError } from "../core/errors.ts";
+import { agentId, type AgentId } from "../core/ids.ts";
+import { checkFormat, corrupt, newClusterId, readJsonFile } from "./cluster-file.ts";
+import { syncFolder, writeFileDurably } from "./durable-file.ts";
+import { FolderLock } from "./folder-lock.ts";
+import { clusterIdFrom, clusterIdText } from "./handshake.ts";
+import { NodeDisk } from "./node-disk.ts";
+
+const format = 1;
+const files = { identity: "identity.json", key: "key.pem", journal: "journal" } as const;
+
+/** What makes an agent the one it is. */
+export interface Identity {
+  readonly agent: AgentId;
+  readonly cluster: Uint8Array;
+  readonly journal: Uint8Array;
+  /** Ed25519, 32 bytes. */
+  readonly publicKey: Uint8Array;
+}
+
+/** Makes the folder, with a new key. Throws `DATA_EXISTS` where there is something already. */
+export function createDataFolder(path: string, options: { agent: string; cluster?: Uint8Array }): Identity {
+  const agent = agentId(options.agent);
+  if (existsSync(join(path, files.identity))) throw exists(path);
+  mkdirSync(dirname(resolve(path)), { recursive: true });
+  // Filled under another name first, so that a folder is whole or not there.
+  const temporary = `${resolve(path)}.new-${randomBytes(4).toString("hex")}`;
+  mkdirSync(join(temporary, files.journal), { recursive: true, mode: 0o700 });
+  try {
+    const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+    const identity: Identity = {
+      agent,
+      cluster: options.cluster ?? newClusterId(),
+      journal: new Uint8Array(randomBytes(16)),
+      publicKey: rawPublicKey(publicKey),
+    };
+    const pem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+    writeFileDurably(join(temporary, files.key), pem, 0o600);
+    writeFileDurably(join(temporary, files.identity), identityText(identity), 0o644);
+    renameSync(temporary, resolve(path));
+    syncFolder(dirname(resolve(path)));
+    return identity;
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true });
+    const code = (error as NodeJS.ErrnoException).code;
+    throw code === "ENOTEMPTY" || code === "EEXIST" || code === "ENOTDIR" ? exists(path) : error;
+  }
+}
+
+function identityText(identity: Identity): string {
+  const value = {
+    format,
+    agent: identity.agent,
+    cluster: clusterIdText(identity.cluster),
+    journal: Buffer.from(identity.journal).toString("hex"),
+    publicKey: Buffer.from(identity.publicKey).toString("base64url"),
+  };
+  return `${JSON.stringify(value, undefined, 2)}\n`;
+}
+
+/** Reads who the folder belongs to, without a lock. Throws `DATA_MISSING`, `DATA_VERSION`, `DATA_CORRUPT`. */
+export function readIdentity(path: string): Identity {
+  const file = join(path, files.identity);
+  const value = readJsonFile(file, "data folder");
+  checkFormat(file, value["format"], format);
+  try {
+    const publicKey = new Uint8Array(Buffer.from(String(value["publicKey"]), "base64url"));
+    if (publicKey.byteLength !== 32) throw new RangeError("a public key has 32 bytes");
+    return {
+      agent: agentId(String(value["agent"])),
+      cluster: clusterIdFrom(String(value["cluster"])),
+      // The same form as a cluster's id: 16 bytes in hexadecimal digits.
+      journal: clusterIdFrom(String(value["journal"])),
+      publicKey,
+    };
+  } catch (cause) {
+    throw corrupt(file, cause);
+  }
+}
+
+export interface DataFolderExpectation {
+  readonly agent?: string | undefined;
+  readonly cluster?: Uint8Array | undefined;
+}
+
+/** A data folder in use by this process. */
+export class DataFolder {
+  readonly path: string;
+  readonly identity: Identity;
+  /** Where the journal lives. */
+  readonly disk: NodeDisk;
+  readonly #key: KeyObject;
+  readonly #lock: FolderLock;
+
+  private constructor(path: string, identity: Identity, key: KeyObject, lock: FolderLock) {
+    this.path = path;
+    this.identity = identity;
+    this.disk = new NodeDisk(join(path, files.journal));
+    this.#key = key;
+    this.#lock = lock;
+  }
+
+  /**
+   * Locks the folder for this process. Rejects with `DATA_MISSING`, `DATA_LOCKED`, `DATA_VERSION`, `DATA_CORRUPT`, and
+   * with `DATA_FOREIGN` where it belongs to another agent or cluster than expected.
+   */
+  static async open(path: string, expected: DataFolderExpectation = {}): Promise<DataFolder> {
+    const identity = readIdentity(path);
+    checkOwner(path, identity, expected);
+    const lock = await FolderLock.acquire(path);
+    try {
+      return new DataFolder(resolve(path), identity, readKey(path, identity), lock);
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  /** An Ed25519 signature of 64 bytes. */
+  sign(bytes: Uint8Array): Uint8Array {
+    return new Uint8Array(sign(undefined, bytes, this.#key));
+  }
+
+  /** Closes the journal's files and gives the lock back. Idempotent. */
+  close(): void {
+    this.disk.close();
+    this.#lock.release();
+  }
+}
+
+function checkOwner(path: string, identity: Identity, expected: DataFolderExpectation): void {
+  if (expected.agent !== undefined && expected.agent !== identity.agent) {
+    throw foreign(path, `to agent ${identity.agent}, not to ${expected.agent}`);
+  }
+  if (expected.cluster !== undefined && clusterIdText(expected.cluster) !== clusterIdText(identity.cluster)) {
+    throw foreign(path, `to cluster ${clusterIdText(identity.cluster)}, not to ${clusterIdText(expected.cluster)}`);
+  }
+}
+
+function readKey(path: string, identity: Identity): KeyObject {
+  const file = join(path, files.key);
+  let key: KeyObject;
+  try {
+    key = createPrivateKey(readFileSync(file));
+  } catch (cause) {
+    throw corrupt(file, cause);
+  }
+  const found = rawPublicKey(createPublicKey(key));
+  if (Buffer.compare(found, identity.publicKey) !== 0) {
+    throw foreign(path, "to one key while its private key file holds another");
+  }
+  return key;
+}
+
+/** The last 32 bytes of the standard form are the key itself. */
+function rawPublicKey(key: KeyObject): Uint8Array {
+  return new Uint8Array(key.export({ type: "spki", format: "der" }).subarray(-32));
+}
+
+function exists(path: string): QuorateError {
+  return new QuorateError("DATA_EXISTS", `There is something at ${path} already.`, {
+    outcome: "notDone",
+    hint: "Start the agent that lives there, or name another folder. Nothing was changed.",
+  });
+}
+
+function foreign(path: string, belongs: string): QuorateError {
+  return new QuorateError("DATA_FOREIGN", `The data folder ${path} belongs ${belongs}.`, {
+    outcome: "notDone",
+    hint: "Name the folder that was made for this agent, or make a new one with `quorate init`.",
+  });
+}

@@ -1,0 +1,114 @@
+/**
+ * The first frames of every connection: whoever dialled says `hello`, the other answers `welcome`, or `refuse` and
+ * closes. `docs/wire.md` has the layout.
+ */
+import { ByteReader, ByteWriter, equalBytes } from "../core/bytes.ts";
+import { errorCodes, MalformedError, type Code } from "../core/errors.ts";
+import { agentId } from "../core/ids.ts";
+import { encodeText } from "../core/text.ts";
+
+export const wireMagic: Uint8Array = encodeText("QUORATE\n");
+/** The versions of this protocol that this program speaks. */
+export const wireVersionMin = 1;
+export const wireVersionMax = 1;
+/** Before the handshake is over, nobody gets to send a long frame. */
+export const handshakeBytesMax = 1024;
+export const handshakeTimeoutMs = 5000;
+export const clusterIdBytes = 16;
+/** "Whichever cluster it is": for clients only. */
+export const anyCluster: Uint8Array = new Uint8Array(clusterIdBytes);
+
+/** What a connection is for: `control` carries urgent messages and the log, `bulk` what may take long. */
+export type ConnectionRole = "control" | "bulk" | "client";
+
+const roles: readonly (ConnectionRole | undefined)[] = [undefined, "control", "bulk", "client"];
+
+export interface Hello {
+  readonly versionMin: number;
+  readonly versionMax: number;
+  readonly role: ConnectionRole;
+  readonly cluster: Uint8Array;
+  /** An agent's id; a client may leave it empty or give a name for the log. */
+  readonly from: string;
+  /** The agent that is meant to be there; empty: whichever. */
+  readonly to: string;
+}
+
+export interface Welcome {
+  readonly version: number;
+  readonly cluster: Uint8Array;
+  readonly agent: string;
+}
+
+export interface Refuse {
+  readonly code: Code;
+  readonly message: string;
+}
+
+export function encodeHello(hello: Hello): Uint8Array {
+  return new ByteWriter()
+    .raw(wireMagic)
+    .uint16(hello.versionMin)
+    .uint16(hello.versionMax)
+    .uint8(roles.indexOf(hello.role))
+    .raw(hello.cluster)
+    .text(hello.from)
+    .text(hello.to)
+    .finish();
+}
+
+/** Throws {@link MalformedError}. Fields behind the known ones are ignored: a later version may add some. */
+export function decodeHello(head: Uint8Array): Hello {
+  const reader = new ByteReader(head);
+  if (!equalBytes(reader.raw(wireMagic.byteLength), wireMagic)) {
+    throw new MalformedError("the magic bytes are wrong");
+  }
+  const versionMin = reader.uint16();
+  const versionMax = reader.uint16();
+  const role = roles[reader.uint8()];
+  if (role === undefined) throw new MalformedError("a connection for an unknown purpose");
+  const cluster = reader.raw(clusterIdBytes).slice();
+  const from = reader.text();
+  const to = reader.text();
+  if (from.length > 64 || to.length > 64) throw new MalformedError("a name is longer than 64 characters");
+  if (role !== "client") agentId(from);
+  return { versionMin, versionMax, role, cluster, from, to };
+}
+
+export function encodeWelcome(welcome: Welcome): Uint8Array {
+  return new ByteWriter().uint16(welcome.version).raw(welcome.cluster).text(welcome.agent).finish();
+}
+
+export function decodeWelcome(head: Uint8Array): Welcome {
+  const reader = new ByteReader(head);
+  const version = reader.uint16();
+  const cluster = reader.raw(clusterIdBytes).slice();
+  return { version, cluster, agent: agentId(reader.text()) };
+}
+
+export function encodeRefuse(refuse: Refuse): Uint8Array {
+  return new ByteWriter().text(refuse.code).text(refuse.message).finish();
+}
+
+export function decodeRefuse(head: Uint8Array): Refuse {
+  const reader = new ByteReader(head);
+  const code = reader.text();
+  const message = reader.text();
+  return { code: Object.hasOwn(errorCodes, code) ? (code as Code) : "PROTOCOL", message };
+}
+
+/** The version both speak; undefined where there is none. */
+export function commonVersion(hello: Hello): number | undefined {
+  const version = Math.min(hello.versionMax, wireVersionMax);
+  return version >= Math.max(hello.versionMin, wireVersionMin) ? version : undefined;
+}
+
+export function clusterIdText(cluster: Uint8Array): string {
+  return Buffer.from(cluster).toString("hex");
+}
+
+/** Throws {@link MalformedError}. */
+export function clusterIdFrom(text: string): Uint8Array {
+  if (!/^[0-9a-f]{32}$/.test(text)) throw new MalformedError("a cluster id is 32 hexadecimal digits");
+  return new Uint8Array(Buffer.from(text, "hex"));
+}

@@ -1,0 +1,188 @@
+/**
+ * The link to one peer: two connections, `control` for urgent messages and the log, `bulk` for what may take long. The
+ * agent with the smaller id dials both and dials again when one is lost; the other waits for them. The link is up while
+ * both are.
+ */
+import { limits } from "../core/limits.ts";
+import type { AgentId } from "../core/ids.ts";
+import type { HostPort } from "./address.ts";
+import { BackOff } from "./back-off.ts";
+import type { Connection, ConnectionHandler } from "./connection.ts";
+import { dial } from "./dial.ts";
+import type { Frame, OutgoingFrame } from "./frame.ts";
+import { wireVersionMax, wireVersionMin, type ConnectionRole } from "./handshake.ts";
+import type { Logger } from "./logger.ts";
+import { PeerQueue } from "./peer-queue.ts";
+
+export type PeerRole = Exclude<ConnectionRole, "client">;
+
+const backOffMinMs = 10;
+const backOffMaxMs = 1000;
+const pingMs = 1000;
+const silentMsMax = 5000;
+
+export interface LinkOptions {
+  readonly self: AgentId;
+  readonly peer: AgentId;
+  readonly cluster: Uint8Array;
+  readonly address: HostPort;
+  readonly logger: Logger;
+  /** Throws `MalformedError` to have the connection closed. */
+  readonly frame: (from: AgentId, frame: Frame) => void;
+  readonly changed: (peer: AgentId, up: boolean) => void;
+}
+
+/** One of the two connections. */
+class Lane {
+  readonly queue = new PeerQueue();
+  connection: Connection | undefined;
+  dialling: Connection | undefined;
+  retry: NodeJS.Timeout | undefined;
+  readonly backOff = new BackOff(backOffMinMs, backOffMaxMs);
+}
+
+export class Link {
+  readonly peer: AgentId;
+  /** Whether this side dials. */
+  readonly dials: boolean;
+  readonly #options: LinkOptions;
+  readonly #lanes: Readonly<Record<PeerRole, Lane>> = { control: new Lane(), bulk: new Lane() };
+  #closed = false;
+  #up = false;
+  /** So that a peer that stays away is one line in the log, not one per attempt. */
+  #complained = false;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    this.peer = options.peer;
+    this.dials = options.self < options.peer;
+  }
+
+  get isUp(): boolean {
+    return this.#up;
+  }
+
+  get queuedBytes(): number {
+    return this.#lanes.control.queue.byteLength + this.#lanes.bulk.queue.byteLength;
+  }
+
+  get dropped(): number {
+    return this.#lanes.control.queue.dropped + this.#lanes.bulk.queue.dropped;
+  }
+
+  /** Begins to dial, if this side does. */
+  start(): void {
+    if (!this.dials) return;
+    this.#dial("control");
+    this.#dial("bulk");
+  }
+
+  /** Queues a frame; without a connection it is dropped, since whoever sent it repeats it. */
+  send(frame: OutgoingFrame, role: PeerRole, urgent: boolean): void {
+    const lane = this.#lanes[role];
+    if (lane.connection === undefined) lane.queue.drop();
+    else lane.queue.push(frame, urgent);
+  }
+
+  flush(): void {
+    this.#lanes.control.connection?.flush();
+    this.#lanes.bulk.connection?.flush();
+  }
+
+  /** Where frames for a connection that this peer dialled wait. */
+  queueOf(role: PeerRole): PeerQueue {
+    return this.#lanes[role].queue;
+  }
+
+  /** The peer dialled: its newest connection replaces an older one, which it has given up. */
+  accept(connection: Connection, role: PeerRole): ConnectionHandler {
+    const lane = this.#lanes[role];
+    lane.connection?.close("a newer connection replaces it");
+    return this.#opened(lane, role, connection);
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const lane of Object.values(this.#lanes)) {
+      clearTimeout(lane.retry);
+      lane.dialling?.close("the agent closes");
+      lane.connection?.close("the agent closes");
+      lane.connection = undefined;
+      lane.queue.clear();
+    }
+    this.#up = false;
+  }
+
+  #dial(role: PeerRole): void {
+    const lane = this.#lanes[role];
+    const { self, peer, cluster, address } = this.#options;
+    lane.retry = undefined;
+    lane.dialling = dial({
+      to: address,
+      hello: {
+        versionMin: wireVersionMin,
+        versionMax: wireVersionMax,
+        role,
+        cluster,
+        from: self,
+        to: peer,
+      },
+      source: lane.queue,
+      frameBytesMax: limits.frameBytesMax,
+      welcomed: (_welcome, connection) => {
+        lane.dialling = undefined;
+        lane.backOff.reset();
+        return this.#opened(lane, role, connection);
+      },
+      failed: (error) => {
+        lane.dialling = undefined;
+        if (this.#closed) return;
+        this.#complain(error.message);
+        this.#dialLater(lane, role);
+      },
+    });
+  }
+
+  #dialLater(lane: Lane, role: PeerRole): void {
+    if (this.#closed || !this.dials || lane.retry !== undefined) return;
+    lane.retry = setTimeout(() => this.#dial(role), lane.backOff.next());
+  }
+
+  #opened(lane: Lane, role: PeerRole, connection: Connection): ConnectionHandler {
+    lane.queue.clear();
+    lane.connection = connection;
+    connection.keepAlive(pingMs, silentMsMax);
+    this.#update("");
+    return {
+      frame: (frame) => this.#options.frame(this.peer, frame),
+      closed: (reason, malformed) => {
+        if (malformed) {
+          this.#options.logger.warn(`closed the ${role} connection with ${this.peer}: ${reason}`);
+        }
+        if (lane.connection !== connection) return;
+        lane.connection = undefined;
+        lane.queue.clear();
+        this.#update(reason);
+        this.#dialLater(lane, role);
+      },
+    };
+  }
+
+  #update(reason: string): void {
+    const { control, bulk } = this.#lanes;
+    const up = control.connection !== undefined && bulk.connection !== undefined;
+    if (up === this.#up || this.#closed) return;
+    this.#up = up;
+    if (up) {
+      this.#complained = false;
+      this.#options.logger.info(`the link to ${this.peer} is up`);
+    } else this.#complain(reason);
+    this.#options.changed(this.peer, up);
+  }
+
+  #complain(reason: string): void {
+    if (this.#complained) return;
+    this.#complained = true;
+    this.#options.logger.warn(`the link to ${this.peer} is down: ${reason}`);
+  }
+}

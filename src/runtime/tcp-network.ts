@@ -1,0 +1,123 @@
+/** The driver's `Network` over TCP: one link per peer, and the messages of all groups on it. */
+import type { Channel, Protocol, ProtocolCodec } from "../core/boundary.ts";
+import { MalformedError } from "../core/errors.ts";
+import type { Address, AgentId, GroupName } from "../core/ids.ts";
+import type { Network } from "../driver/world.ts";
+import type { HostPort } from "./address.ts";
+import type { Connection, ConnectionHandler } from "./connection.ts";
+import { encodeFrame, type Frame } from "./frame.ts";
+import { Link, type PeerRole } from "./link.ts";
+import type { Logger } from "./logger.ts";
+import type { PeerQueue } from "./peer-queue.ts";
+
+/** What a network tells whoever drives the groups. */
+export interface NetworkEvents {
+  receive(from: AgentId, group: GroupName, message: object): void;
+  linkChanged(peer: AgentId, up: boolean): void;
+}
+
+/** A codec of any mechanism, for those who only pass messages through. */
+export type AnyCodec = Pick<ProtocolCodec<Protocol>, "encodeMessage" | "decodeMessage">;
+
+export interface TcpNetworkOptions {
+  readonly self: AgentId;
+  readonly cluster: Uint8Array;
+  /** Where the others listen. */
+  readonly peers: ReadonlyMap<AgentId, HostPort>;
+  readonly logger: Logger;
+  readonly events: NetworkEvents;
+}
+
+export class TcpNetwork implements Network {
+  readonly #options: TcpNetworkOptions;
+  readonly #links = new Map<string, Link>();
+  readonly #codecs = new Map<string, AnyCodec>();
+  readonly #waiting = new Set<Link>();
+  #closed = false;
+
+  constructor(options: TcpNetworkOptions) {
+    this.#options = options;
+    const { self, cluster, logger } = options;
+    for (const [peer, address] of options.peers) {
+      const link = new Link({
+        self,
+        peer,
+        cluster,
+        address,
+        logger,
+        frame: (from, frame) => this.#frame(from, frame),
+        changed: (id, up) => {
+          if (!this.#closed) options.events.linkChanged(id, up);
+        },
+      });
+      this.#links.set(peer, link);
+    }
+  }
+
+  /** Messages of this group are encoded so. Before its group is hosted, and until it is closed. */
+  register(group: GroupName, codec: AnyCodec): void {
+    this.#codecs.set(group, codec);
+  }
+
+  unregister(group: GroupName): void {
+    this.#codecs.delete(group);
+  }
+
+  start(): void {
+    for (const link of this.#links.values()) link.start();
+  }
+
+  send(to: AgentId | Address, group: GroupName, channel: Channel, message: object): void {
+    const link = this.#links.get(to);
+    const codec = this.#codecs.get(group);
+    if (link === undefined || codec === undefined) return;
+    const { head, tail } = codec.encodeMessage(message);
+    const frame = encodeFrame("message", group, head, tail);
+    link.send(frame, channel === "bulk" ? "bulk" : "control", channel === "urgent");
+    this.#waiting.add(link);
+  }
+
+  flush(): void {
+    if (this.#waiting.size === 0) return;
+    for (const link of this.#waiting) link.flush();
+    this.#waiting.clear();
+  }
+
+  /** Where frames to that peer wait; undefined where it is no peer, or this side is the one that dials. */
+  queueFor(peer: string, role: PeerRole): PeerQueue | undefined {
+    const link = this.#links.get(peer);
+    return link === undefined || link.dials ? undefined : link.queueOf(role);
+  }
+
+  /** A peer that dialled and was welcomed. */
+  accept(peer: string, role: PeerRole, connection: Connection): ConnectionHandler {
+    const link = this.#links.get(peer);
+    if (link === undefined) throw new MalformedError("an unknown peer");
+    return link.accept(connection, role);
+  }
+
+  /** Per peer: whether its link is up, how much waits for it, and how many messages were dropped. */
+  status(): { id: string; up: boolean; queuedBytes: number; dropped: number }[] {
+    return [...this.#links.values()].map((link) => ({
+      id: link.peer,
+      up: link.isUp,
+      queuedBytes: link.queuedBytes,
+      dropped: link.dropped,
+    }));
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const link of this.#links.values()) link.close();
+    this.#waiting.clear();
+  }
+
+  #frame(from: AgentId, frame: Frame): void {
+    if (frame.kind !== "message") throw new MalformedError(`a frame of kind ${frame.kind} from a peer`);
+    const codec = this.#codecs.get(frame.group);
+    // A group that this agent does not host, or not yet: the peer repeats what matters.
+    if (codec === undefined || this.#closed) return;
+    const message = codec.decodeMessage(frame.head, frame.tail);
+    this.#options.events.receive(from, frame.group as GroupName, message);
+  }
+}
