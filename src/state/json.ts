@@ -1,0 +1,119 @@
+/**
+ * Plain data: what JSON can carry and give back unchanged. JSON on its own is too forgiving for a replicated state: it
+ * turns NaN into null and drops whole values in silence, so that what one agent computes is not what another restores.
+ */
+import { decodeText, encodeText, MalformedError, QuorateError } from "../core/index.ts";
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+/** Deeper nesting is refused, long before an engine's stack (whose size differs from agent to agent) ends. */
+export const jsonDepthMax = 128;
+/** Values within one value; it also ends the copying of something that contains itself many times over. */
+export const jsonValuesMax = 1_000_000;
+
+/** Thrown with a sentence that says what can't be carried. */
+export class NotPlainError extends Error {
+  override readonly name = "NotPlainError";
+}
+
+/**
+ * A deep copy in plain objects and arrays. Properties that are undefined are left out, as in JSON; -0 becomes 0.
+ * Throws {@link NotPlainError} on anything that JSON would change or lose: NaN, a Date, a Map, a class, a hole, a bigint.
+ */
+export function plainJson(value: unknown, depthMax: number = jsonDepthMax): Json {
+  return new Copier().copy(value, depthMax);
+}
+
+class Copier {
+  #values = 0;
+
+  copy(value: unknown, depthLeft: number): Json {
+    this.#values += 1;
+    if (this.#values > jsonValuesMax) throw new NotPlainError("It holds too many values.");
+    switch (typeof value) {
+      case "string":
+      case "boolean":
+        return value;
+      case "number":
+        if (!Number.isFinite(value)) throw new NotPlainError("A number is not finite.");
+        return value === 0 ? 0 : value;
+      case "object":
+        if (value === null) return null;
+        if (depthLeft === 0) throw new NotPlainError(`It is nested more than ${jsonDepthMax} deep.`);
+        return Array.isArray(value) ? this.#array(value, depthLeft) : this.#object(value, depthLeft);
+      case "undefined":
+      case "bigint":
+      case "symbol":
+      case "function":
+      default:
+        throw new NotPlainError(`A value of type ${typeof value} is not plain data.`);
+    }
+  }
+
+  #array(value: readonly unknown[], depthLeft: number): Json {
+    const copy: Json[] = [];
+    for (let at = 0; at < value.length; at++) copy.push(this.copy(value[at], depthLeft - 1));
+    return copy;
+  }
+
+  #object(value: object, depthLeft: number): Json {
+    const prototype: unknown = Object.getPrototypeOf(value);
+    // A plain object of another realm (a vm context) has another Object.prototype, which ends the chain just the same.
+    if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
+      throw new NotPlainError("An object has a class; only plain objects and arrays are plain data.");
+    }
+    const copy: Record<string, Json> = {};
+    for (const [key, inner] of Object.entries(value)) {
+      if (inner !== undefined) setOwn(copy, key, this.copy(inner, depthLeft - 1));
+    }
+    return copy;
+  }
+}
+
+/** Assignment, but `__proto__` is a key like any other. */
+export function setOwn(target: object, key: PropertyKey, value: unknown): void {
+  if (key === "__proto__") {
+    Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });
+  } else {
+    (target as Record<PropertyKey, unknown>)[key] = value;
+  }
+}
+
+/** JSON as bytes. Throws `BAD_VALUE` where the value is not plain data. */
+export function encodeJson(value: unknown): Uint8Array {
+  let plain: Json;
+  try {
+    plain = plainJson(value);
+  } catch (cause) {
+    if (!(cause instanceof NotPlainError)) throw cause;
+    throw new QuorateError("BAD_VALUE", `The value can't be carried as JSON. ${cause.message}`, {
+      outcome: "notDone",
+      hint: "Use null, booleans, finite numbers, strings, and arrays and plain objects of these.",
+      cause,
+    });
+  }
+  return encodeText(JSON.stringify(plain));
+}
+
+/** Throws {@link MalformedError} where the bytes are not JSON. */
+export function decodeJson(bytes: Uint8Array): Json {
+  const text = decodeText(bytes);
+  try {
+    return JSON.parse(text) as Json;
+  } catch (cause) {
+    throw new MalformedError("not JSON", { cause });
+  }
+}
+
+/** One text for all values that are equal, whatever order their keys have. The value must be plain data. */
+export function canonicalJson(value: Json): string {
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  if (Array.isArray(value)) {
+    return `[${(value as readonly Json[]).map((inner) => canonicalJson(inner)).join(",")}]`;
+  }
+  const object = value as { readonly [key: string]: Json };
+  const fields = Object.keys(object)
+    .toSorted()
+    .map((key) => `${JSON.stringify(key)}:${canonicalJson(object[key]!)}`);
+  return `{${fields.join(",")}}`;
+}

@@ -1,0 +1,397 @@
+/**
+ * The map's words as bytes. A key and its value stand next to each other everywhere (`[u16 key length][key][value]`,
+ * called a *record*), so that one copy and one hash take both. Values are opaque: nobody parses them on the way.
+ */
+import {
+  ByteReader,
+  ByteWriter,
+  type Codec,
+  decodeText,
+  emptyBytes,
+  encodeText,
+  limits,
+  MalformedError,
+  QuorateError,
+  readUint16,
+  readUint53,
+  unreachable,
+  writeUint16,
+  writeUint53,
+} from "../core/index.ts";
+
+export type MapCommand =
+  | { readonly kind: "put"; readonly key: string; readonly record: Uint8Array }
+  | { readonly kind: "delete"; readonly key: string }
+  | {
+      readonly kind: "cas";
+      readonly key: string;
+      readonly record: Uint8Array;
+      /** 0: only where the key is absent. */
+      readonly expectedVersion: number;
+    };
+
+export type MapAnswer =
+  /** Written; `version` is the index of the command. */
+  | { readonly kind: "put"; readonly version: number }
+  | { readonly kind: "deleted" }
+  /** There was nothing to delete. */
+  | { readonly kind: "absent" }
+  | { readonly kind: "swapped"; readonly version: number }
+  /** What is there instead: version 0 and no value where the key is absent. */
+  | { readonly kind: "conflict"; readonly version: number; readonly value?: Uint8Array };
+
+/** Which keys, in the order in which JavaScript compares strings: by prefix, or from `from` (included) to `to` (not included). */
+export type KeyRange =
+  | { readonly kind: "prefix"; readonly prefix: string }
+  | { readonly kind: "between"; readonly from: string; /** Absent: to the last key. */ readonly to?: string };
+
+export type MapQuestion =
+  | { readonly kind: "get"; readonly key: string }
+  | {
+      readonly kind: "range";
+      readonly range: KeyRange;
+      /** Only keys behind this one: the last one of the page before. */
+      readonly after?: string;
+      /** At most so many entries; at most `limits.mapRangeEntriesMax` in any case. */
+      readonly limit: number;
+    }
+  | { readonly kind: "size" };
+
+export interface MapEntryView {
+  readonly key: string;
+  /** The index of the command that wrote it last. */
+  readonly version: number;
+  readonly value: Uint8Array;
+}
+
+export type MapReply =
+  | { readonly kind: "found"; readonly version: number; readonly value: Uint8Array }
+  | { readonly kind: "absent" }
+  /** `more`: there are further keys behind the last one. */
+  | { readonly kind: "entries"; readonly entries: readonly MapEntryView[]; readonly more: boolean }
+  | { readonly kind: "size"; readonly size: number };
+
+/** One change, as a watch gives it: no value where the key was deleted. */
+export interface MapChange {
+  readonly key: string;
+  readonly value?: Uint8Array;
+}
+
+const commandCodes = { put: 0, delete: 1, cas: 2 } as const;
+const answerCodes = { put: 0, deleted: 1, absent: 2, swapped: 3, conflict: 4 } as const;
+const questionCodes = { get: 0, prefix: 1, between: 2, size: 3 } as const;
+const replyCodes = { found: 0, absent: 1, entries: 2, size: 3 } as const;
+
+// ── records ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Throws `BAD_VALUE` or `TOO_LARGE` where the key is not well-formed text or longer than `limits.mapKeyBytesMax`. */
+export function encodeRecord(key: string, value: Uint8Array): Uint8Array {
+  const keyBytes = encodeKey(key);
+  const record = new Uint8Array(2 + keyBytes.byteLength + value.byteLength);
+  writeUint16(record, 0, keyBytes.byteLength);
+  record.set(keyBytes, 2);
+  record.set(value, 2 + keyBytes.byteLength);
+  return record;
+}
+
+/** Throws {@link MalformedError}. */
+export function recordKey(record: Uint8Array): string {
+  if (record.byteLength < 2) throw new MalformedError("a record ends before its key");
+  const length = readUint16(record, 0);
+  if (length > limits.mapKeyBytesMax) throw new MalformedError("a key is longer than the limit");
+  if (2 + length > record.byteLength) throw new MalformedError("a record ends in its key");
+  return decodeText(record.subarray(2, 2 + length));
+}
+
+/** A view, not a copy. */
+export function recordValue(record: Uint8Array): Uint8Array {
+  return record.subarray(2 + readUint16(record, 0));
+}
+
+function encodeKey(key: string): Uint8Array {
+  const bytes = encodeText(key);
+  if (bytes.byteLength > limits.mapKeyBytesMax) {
+    throw new QuorateError(
+      "TOO_LARGE",
+      `The key takes ${bytes.byteLength} bytes; the most is ${limits.mapKeyBytesMax}.`,
+      { outcome: "notDone", hint: "Shorten the key, or put part of it into the value." },
+    );
+  }
+  if (decodeText(bytes) !== key) {
+    throw new QuorateError("BAD_VALUE", `The key ${JSON.stringify(key)} is not well-formed text.`, {
+      outcome: "notDone",
+      hint: "Leave out half surrogate pairs.",
+    });
+  }
+  return bytes;
+}
+
+// ── commands and answers ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+export const mapCommandCodec: Codec<MapCommand> = {
+  encode(command) {
+    switch (command.kind) {
+      case "put":
+        return withCode(commandCodes.put, command.record);
+      case "delete":
+        return withCode(commandCodes.delete, encodeKey(command.key));
+      case "cas": {
+        const bytes = new Uint8Array(9 + command.record.byteLength);
+        bytes[0] = commandCodes.cas;
+        writeUint53(bytes, 1, command.expectedVersion);
+        bytes.set(command.record, 9);
+        return bytes;
+      }
+      default:
+        return unreachable(command);
+    }
+  },
+  decode(bytes) {
+    switch (bytes[0]) {
+      case commandCodes.put: {
+        const record = bytes.subarray(1);
+        return { kind: "put", key: recordKey(record), record };
+      }
+      case commandCodes.delete: {
+        if (bytes.byteLength - 1 > limits.mapKeyBytesMax)
+          throw new MalformedError("a key is longer than the limit");
+        return { kind: "delete", key: decodeText(bytes.subarray(1)) };
+      }
+      case commandCodes.cas: {
+        if (bytes.byteLength < 9) throw new MalformedError("a map command ends in its version");
+        const record = bytes.subarray(9);
+        return { kind: "cas", key: recordKey(record), record, expectedVersion: readUint53(bytes, 1) };
+      }
+      case undefined:
+      default:
+        throw new MalformedError("a map command of an unknown kind");
+    }
+  },
+};
+
+export const mapAnswerCodec: Codec<MapAnswer> = {
+  encode(answer) {
+    const code = answerCodes[answer.kind];
+    switch (answer.kind) {
+      case "deleted":
+      case "absent":
+        return Uint8Array.of(code);
+      case "put":
+      case "swapped":
+        return withVersion(code, answer.version, emptyBytes);
+      case "conflict":
+        return withVersion(code, answer.version, answer.value ?? emptyBytes);
+      default:
+        return unreachable(answer);
+    }
+  },
+  decode(bytes) {
+    const reader = new ByteReader(bytes);
+    const code = reader.uint8();
+    switch (code) {
+      case answerCodes.deleted:
+      case answerCodes.absent:
+        reader.end();
+        return { kind: code === answerCodes.deleted ? "deleted" : "absent" };
+      case answerCodes.put:
+      case answerCodes.swapped: {
+        const version = reader.uint53();
+        reader.end();
+        return { kind: code === answerCodes.put ? "put" : "swapped", version };
+      }
+      case answerCodes.conflict: {
+        const version = reader.uint53();
+        if (version > 0) return { kind: "conflict", version, value: reader.rest() };
+        reader.end();
+        return { kind: "conflict", version };
+      }
+      default:
+        throw new MalformedError("a map answer of an unknown kind");
+    }
+  },
+};
+
+function withCode(code: number, rest: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(1 + rest.byteLength);
+  bytes[0] = code;
+  bytes.set(rest, 1);
+  return bytes;
+}
+
+function withVersion(code: number, version: number, rest: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(9 + rest.byteLength);
+  bytes[0] = code;
+  writeUint53(bytes, 1, version);
+  bytes.set(rest, 9);
+  return bytes;
+}
+
+// ── questions and replies ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+export const mapQuestionCodec: Codec<MapQuestion> = {
+  encode(question) {
+    switch (question.kind) {
+      case "get":
+        return withCode(questionCodes.get, encodeKey(question.key));
+      case "range": {
+        const { range } = question;
+        const writer = new ByteWriter().uint8(questionCodes[range.kind]).uint32(question.limit);
+        writeOptionalKey(writer, question.after);
+        if (range.kind === "prefix") return writeKey(writer, range.prefix).finish();
+        writeOptionalKey(writeKey(writer, range.from), range.to);
+        return writer.finish();
+      }
+      case "size":
+        return Uint8Array.of(questionCodes.size);
+      default:
+        return unreachable(question);
+    }
+  },
+  decode(bytes) {
+    const reader = new ByteReader(bytes);
+    const code = reader.uint8();
+    switch (code) {
+      case questionCodes.get:
+        return { kind: "get", key: decodeText(reader.rest()) };
+      case questionCodes.prefix:
+      case questionCodes.between: {
+        const limit = reader.uint32();
+        const after = readOptionalKey(reader);
+        const range = readRange(reader, code === questionCodes.prefix ? "prefix" : "between");
+        reader.end();
+        return { kind: "range", range, limit, ...(after !== undefined && { after }) };
+      }
+      case questionCodes.size:
+        reader.end();
+        return { kind: "size" };
+      default:
+        throw new MalformedError("a map question of an unknown kind");
+    }
+  },
+};
+
+function readRange(reader: ByteReader, kind: KeyRange["kind"]): KeyRange {
+  if (kind === "prefix") return { kind, prefix: reader.text() };
+  const from = reader.text();
+  const to = readOptionalKey(reader);
+  return { kind, from, ...(to !== undefined && { to }) };
+}
+
+function writeKey(writer: ByteWriter, key: string): ByteWriter {
+  const bytes = encodeKey(key);
+  return writer.uint16(bytes.byteLength).raw(bytes);
+}
+
+function writeOptionalKey(writer: ByteWriter, key: string | undefined): void {
+  if (key === undefined) writer.uint8(0);
+  else writeKey(writer.uint8(1), key);
+}
+
+function readOptionalKey(reader: ByteReader): string | undefined {
+  const present = reader.uint8();
+  if (present > 1) throw new MalformedError("a text is there or not");
+  return present === 1 ? reader.text() : undefined;
+}
+
+export const mapReplyCodec: Codec<MapReply> = {
+  encode(reply) {
+    const code = replyCodes[reply.kind];
+    switch (reply.kind) {
+      case "found":
+        return withVersion(code, reply.version, reply.value);
+      case "absent":
+        return Uint8Array.of(code);
+      case "entries": {
+        const writer = new ByteWriter(256).uint8(code).uint8(reply.more ? 1 : 0);
+        for (const entry of reply.entries) {
+          writer.uint53(entry.version).text(entry.key).bytes(entry.value);
+        }
+        return writer.finish();
+      }
+      case "size":
+        return withVersion(code, reply.size, emptyBytes);
+      default:
+        return unreachable(reply);
+    }
+  },
+  decode(bytes) {
+    const reader = new ByteReader(bytes);
+    switch (reader.uint8()) {
+      case replyCodes.found:
+        return { kind: "found", version: reader.uint53(), value: reader.rest() };
+      case replyCodes.absent:
+        reader.end();
+        return { kind: "absent" };
+      case replyCodes.entries: {
+        const more = reader.uint8();
+        if (more > 1) throw new MalformedError("there are more entries or not");
+        const entries: MapEntryView[] = [];
+        while (reader.remaining > 0) {
+          entries.push({ version: reader.uint53(), key: reader.text(), value: reader.bytes() });
+        }
+        return { kind: "entries", entries, more: more === 1 };
+      }
+      case replyCodes.size: {
+        const size = reader.uint53();
+        reader.end();
+        return { kind: "size", size };
+      }
+      default:
+        throw new MalformedError("a map reply of an unknown kind");
+    }
+  },
+};
+
+// ── changes ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** `deleted` has the key only: its record ends where the value would begin. */
+export function encodeMapChange(kind: "written" | "deleted", record: Uint8Array): Uint8Array {
+  return withCode(kind === "written" ? 1 : 0, record);
+}
+
+/** Reads the `bytes` of one `MachineChange` of a map. Throws {@link MalformedError}. */
+export function decodeMapChange(bytes: Uint8Array): MapChange {
+  const code = bytes[0];
+  if (code === undefined || code > 1) throw new MalformedError("a key was written or deleted");
+  const record = bytes.subarray(1);
+  const key = recordKey(record);
+  const value = recordValue(record);
+  if (code === 1) return { key, value };
+  if (value.byteLength !== 0) throw new MalformedError("a deleted key has no value");
+  return { key };
+}
+
+/** A watch's filter: all keys that begin like this. */
+export function encodeMapFilter(prefix: string): Uint8Array {
+  return encodeText(prefix);
+}
+
+// ── for whoever asks ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Commands as bytes, ready for an envelope. */
+export const mapCommands = {
+  put(key: string, value: Uint8Array): Uint8Array {
+    return mapCommandCodec.encode({ kind: "put", key, record: encodeRecord(key, value) });
+  },
+  delete(key: string): Uint8Array {
+    return mapCommandCodec.encode({ kind: "delete", key });
+  },
+  /** `expectedVersion` 0: only where the key is absent. */
+  cas(key: string, expectedVersion: number, value: Uint8Array): Uint8Array {
+    return mapCommandCodec.encode({ kind: "cas", key, expectedVersion, record: encodeRecord(key, value) });
+  },
+} as const;
+
+/** Questions as bytes, ready for an envelope. */
+export const mapQuestions = {
+  get(key: string): Uint8Array {
+    return mapQuestionCodec.encode({ kind: "get", key });
+  },
+  range(range: KeyRange, options: { readonly limit?: number; readonly after?: string } = {}): Uint8Array {
+    const { limit = limits.mapRangeEntriesMax, after } = options;
+    return mapQuestionCodec.encode({ kind: "range", range, limit, ...(after !== undefined && { after }) });
+  },
+  size(): Uint8Array {
+    return mapQuestionCodec.encode({ kind: "size" });
+  },
+} as const;

@@ -1,0 +1,99 @@
+/**
+ * The machine named "": plain decided values. A command is a list of at least one JSON value, decided all together in
+ * one entry or not at all; its answer is nothing, for the index in the answer's head says it all. The log itself is what
+ * is kept. Its one question is what became of a request id.
+ */
+import {
+  ByteReader,
+  ByteWriter,
+  type Codec,
+  emptyBytes,
+  encodeText,
+  decodeText,
+  MalformedError,
+} from "../core/index.ts";
+import { decodeJson, encodeJson, type Json } from "./json.ts";
+
+/** The command that decides these values. Throws `BAD_VALUE` where one is not plain data. */
+export function encodeProposal(values: readonly Json[]): Uint8Array {
+  const writer = new ByteWriter(256);
+  for (const value of values) writer.bytes(encodeJson(value));
+  return writer.finish();
+}
+
+/** The values of a command. Throws {@link MalformedError}. */
+export function decodeProposal(command: Uint8Array): Json[] {
+  return splitValues(command).map((value) => decodeJson(value));
+}
+
+function splitValues(command: Uint8Array): Uint8Array[] {
+  const reader = new ByteReader(command);
+  const values: Uint8Array[] = [];
+  while (reader.remaining > 0) values.push(reader.bytes());
+  if (values.length === 0) throw new MalformedError("a proposal holds at least one value");
+  return values;
+}
+
+/** What is known of a request id, whichever session asked and whichever machine it was for. */
+export type Learned =
+  /** Not decided, or so long ago that it is forgotten. */
+  | { readonly kind: "unknown" }
+  /** Plain values, decided at that index. */
+  | { readonly kind: "decided"; readonly index: number; readonly values: readonly Json[] }
+  /** A command for another machine: its answer envelope (`decodeAnswer`). */
+  | { readonly kind: "applied"; readonly machine: string; readonly answer: Uint8Array };
+
+/** The question on machine "" that a {@link Learned} answers. */
+export function encodeLearnQuestion(requestId: string): Uint8Array {
+  return encodeText(requestId);
+}
+
+export const learnQuestionCodec: Codec<string> = { encode: encodeLearnQuestion, decode: decodeText };
+
+/** As the state keeps it: the values are not parsed there. */
+export type LearnedBytes =
+  | { readonly kind: "unknown" }
+  | { readonly kind: "decided"; readonly index: number; readonly command: Uint8Array }
+  | { readonly kind: "applied"; readonly machine: string; readonly answer: Uint8Array };
+
+const learnedCodes = { unknown: 0, decided: 1, applied: 2 } as const;
+
+export function encodeLearned(learned: LearnedBytes): Uint8Array {
+  const writer = new ByteWriter().uint8(learnedCodes[learned.kind]);
+  if (learned.kind === "decided") writer.uint53(learned.index).raw(learned.command);
+  if (learned.kind === "applied") writer.text(learned.machine).raw(learned.answer);
+  return writer.finish();
+}
+
+/** Reads the reply to {@link encodeLearnQuestion}. Throws {@link MalformedError}. */
+export function decodeLearned(bytes: Uint8Array): Learned {
+  const reader = new ByteReader(bytes);
+  switch (reader.uint8()) {
+    case learnedCodes.unknown:
+      reader.end();
+      return { kind: "unknown" };
+    case learnedCodes.decided:
+      return { kind: "decided", index: reader.uint53(), values: decodeProposal(reader.rest()) };
+    case learnedCodes.applied:
+      return { kind: "applied", machine: reader.text(), answer: reader.rest() };
+    default:
+      throw new MalformedError("what is known of a request is of an unknown kind");
+  }
+}
+
+/** A command that is one list of values, checked in form and otherwise left as it is. */
+export const proposalCodec: Codec<Uint8Array> = {
+  encode: (command) => command,
+  decode(command) {
+    splitValues(command);
+    return command;
+  },
+};
+
+export const nothingCodec: Codec<undefined> = {
+  encode: () => emptyBytes,
+  decode(bytes) {
+    if (bytes.byteLength !== 0) throw new MalformedError("this answer is nothing but its index");
+    return undefined;
+  },
+};
