@@ -1,0 +1,66 @@
+/** What a member of a Raft group is told at construction. */
+import { assert, limits, type AgentId, type Members, type Prng } from "../core/index.ts";
+
+/** The limits that a simulation makes small, so that windows fill and tails are cut within a short run. */
+export interface RaftLimits {
+  /** Entries in one message to a follower, and in one run of the leader's log. */
+  readonly appendBytesMax: number;
+  readonly inFlightAppendsMax: number;
+  readonly inFlightBytesMax: number;
+  readonly uncommittedBytesMax: number;
+  readonly applyBytesMax: number;
+  readonly logTailBytesMax: number;
+}
+
+export interface RaftOptions {
+  readonly self: AgentId;
+  /** Who founds the group. Ignored where the records have a base: then it says who takes part. */
+  readonly members: Members;
+  readonly prng: Prng;
+  /** Each wait for a leader is drawn anew from this range, both ends included. */
+  readonly electionTimeoutMs: readonly [number, number];
+  /** A leader is heard from at least so often. At most half of the shortest election time-out. */
+  readonly heartbeatMs: number;
+  readonly limits?: Partial<RaftLimits>;
+}
+
+/** What the paper suggests for networks where a message takes well under 15 ms (section 9.3). */
+export const raftTimings = { electionTimeoutMs: [150, 300], heartbeatMs: 50 } as const;
+
+// ── limits of this folder alone, each listed in LIMITS.md ──
+
+/** Runs in one `append`: each is one record at its receiver. */
+export const appendRunsMax = 256;
+/** Runs handed to the state machine and not yet applied. */
+export const applyRunsMax = 1024;
+/** Tickets of reads that are not settled, at one agent. More: `overloaded`. */
+export const readTicketsMax = 1024;
+
+/** The limits in force. Asserts that they fit together: wrong ones are a bug of whoever hosts the group. */
+export function raftLimits(given: Partial<RaftLimits> = {}): RaftLimits {
+  const chosen: RaftLimits = {
+    appendBytesMax: limits.appendBytesMax,
+    inFlightAppendsMax: limits.inFlightAppendsMax,
+    inFlightBytesMax: limits.inFlightBytesMax,
+    uncommittedBytesMax: limits.uncommittedBytesMax,
+    applyBytesMax: limits.applyBytesMax,
+    logTailBytesMax: limits.logTailBytesMax,
+    ...given,
+  };
+  for (const value of Object.values(chosen) as number[]) {
+    assert(Number.isSafeInteger(value) && value > 0, "a limit is a whole number above zero");
+  }
+  assert(
+    chosen.inFlightAppendsMax <= limits.inFlightAppendsMax,
+    "the sends of one input fit into their lane",
+  );
+  assert(chosen.appendBytesMax <= limits.batchBytesMax, "a run fits into a record");
+  return chosen;
+}
+
+// One input can fill every follower's window and tell each of them a commit, a heartbeat and a read's answer besides.
+const peersMax = 2 * limits.votersMax + limits.learnersMax;
+assert(peersMax * (limits.inFlightAppendsMax + 4) <= limits.laneEffectsMax, "the sends of one input fit");
+assert(appendRunsMax + 4 <= limits.laneEffectsMax, "the records of one input fit");
+assert(applyRunsMax <= limits.laneEffectsMax, "the commits of one input fit");
+assert(2 * readTicketsMax + 4 <= limits.laneEffectsMax, "the events of one input fit");
