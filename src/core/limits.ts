@@ -46,13 +46,22 @@ export interface Limits {
   readonly sessionsMax: number;
   /** Commands of one session that are on their way, and answers kept for it. More: `OVERLOADED` at the caller. */
   readonly sessionUnsettledMax: number;
+  /** Answers kept for one session, with what keeping them costs. More: the oldest is forgotten, but never the newest. */
+  readonly sessionAnswersBytesMax: number;
+  /** Answers kept for all sessions of a group, and again by request id. More: the quietest session, the oldest id goes. */
+  readonly answersBytesMax: number;
   /** Answers kept by request id, whichever session asked. One more forgets the oldest in the log. */
   readonly requestIdsMax: number;
   readonly requestIdBytesMax: number;
   readonly mapKeyBytesMax: number;
   readonly mapRangeEntriesMax: number;
+  /** Keys and values in one page of a range or of changes, but at least one. The rest: the next page. */
+  readonly mapRangeBytesMax: number;
   /** Changes that a map remembers for its watchers. Earlier: `COMPACTED`. */
   readonly watchHistoryMax: number;
+  readonly watchHistoryBytesMax: number;
+  /** What a snapshot is written, sent and read in. */
+  readonly snapshotPieceBytesMax: number;
 
   // ── journal ──
   /** The unit that a disk writes whole or not at all: no synced block shares one with a later write. */
@@ -96,11 +105,16 @@ export const limits: Limits = {
   // ── sessions and state ──
   sessionsMax: 10_000,
   sessionUnsettledMax: 8192,
+  sessionAnswersBytesMax: 4 * mebibyte,
+  answersBytesMax: 64 * mebibyte,
   requestIdsMax: 100_000,
   requestIdBytesMax: 64,
   mapKeyBytesMax: 4 * kibibyte,
   mapRangeEntriesMax: 10_000,
+  mapRangeBytesMax: 1 * mebibyte,
   watchHistoryMax: 65_536,
+  watchHistoryBytesMax: 16 * mebibyte,
+  snapshotPieceBytesMax: 256 * kibibyte,
   // ── journal ──
   sectorBytes: 4 * kibibyte,
   segmentBytes: 16 * mebibyte,
@@ -127,4 +141,9 @@ assert(limits.appendBytesMax <= limits.inFlightBytesMax, "a message fits into th
 assert(
   limits.inFlightAppendsMax * limits.votersMax <= limits.laneEffectsMax,
   "one input's sends fit into the lane",
+);
+assert(limits.sessionAnswersBytesMax <= limits.answersBytesMax, "one session's answers fit beside others'");
+assert(
+  limits.entryBytesMax + limits.mapRangeBytesMax <= limits.frameBytesMax,
+  "a page of a map fits into a frame",
 );

@@ -1,0 +1,145 @@
+/**
+ * A quick 128-bit hash for comparing states: MurmurHash3 in its x86_128 form (Appleby, 2011), and sums of such hashes.
+ * It tells agents that differ by accident; it is no proof against an agent that lies, who could look for collisions.
+ *
+ * A sum of one hash per item depends neither on order nor on history, and an item is taken out as cheaply as put in.
+ */
+
+const c1 = 0x239b_961b;
+const c2 = 0xab0e_9789;
+const c3 = 0x38b3_4ae5;
+const c4 = 0xa1e3_8b93;
+
+/** Four words of 32 bits. */
+export interface Hash128 {
+  a: number;
+  b: number;
+  c: number;
+  d: number;
+}
+
+export function emptyHash(): Hash128 {
+  return { a: 0, b: 0, c: 0, d: 0 };
+}
+
+/**
+ * Hashes `bytes[from … to)` into `into`; two different pairs of seeds (32 bits each) give unrelated hashes. With equal
+ * seeds it is the published function.
+ */
+export function hashRange(
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  into: Hash128,
+  seed: number,
+  otherSeed: number = seed,
+): void {
+  let a = seed | 0;
+  let b = otherSeed | 0;
+  let c = a;
+  let d = b;
+  let at = from;
+  for (; at + 16 <= to; at += 16) {
+    a = rotate(a ^ scramble(word(bytes, at), c1, 15, c2), 19) + b;
+    a = (Math.imul(a, 5) + 0x561c_cd1b) | 0;
+    b = rotate(b ^ scramble(word(bytes, at + 4), c2, 16, c3), 17) + c;
+    b = (Math.imul(b, 5) + 0x0bca_a747) | 0;
+    c = rotate(c ^ scramble(word(bytes, at + 8), c3, 17, c4), 15) + d;
+    c = (Math.imul(c, 5) + 0x96cd_1c35) | 0;
+    d = rotate(d ^ scramble(word(bytes, at + 12), c4, 18, c1), 13) + a;
+    d = (Math.imul(d, 5) + 0x32ac_3b17) | 0;
+  }
+  if (at < to) {
+    // Up to 15 bytes are left. A word that is not there counts as zero, which changes nothing.
+    a ^= scramble(partialWord(bytes, at, to), c1, 15, c2);
+    b ^= scramble(partialWord(bytes, at + 4, to), c2, 16, c3);
+    c ^= scramble(partialWord(bytes, at + 8, to), c3, 17, c4);
+    d ^= scramble(partialWord(bytes, at + 12, to), c4, 18, c1);
+  }
+  finish(into, a, b, c, d, to - from);
+}
+
+function finish(into: Hash128, a0: number, b0: number, c0: number, d0: number, length: number): void {
+  let b = b0 ^ length;
+  let c = c0 ^ length;
+  let d = d0 ^ length;
+  let a = ((a0 ^ length) + b + c + d) | 0;
+  b = avalanche((b + a) | 0);
+  c = avalanche((c + a) | 0);
+  d = avalanche((d + a) | 0);
+  a = (avalanche(a) + b + c + d) | 0;
+  into.a = a;
+  into.b = (b + a) | 0;
+  into.c = (c + a) | 0;
+  into.d = (d + a) | 0;
+}
+
+function word(bytes: Uint8Array, at: number): number {
+  return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+}
+
+function partialWord(bytes: Uint8Array, at: number, to: number): number {
+  let value = 0;
+  for (let byte = 0; byte < 4 && at + byte < to; byte++) value |= bytes[at + byte]! << (byte * 8);
+  return value;
+}
+
+function rotate(value: number, bits: number): number {
+  return (value << bits) | (value >>> (32 - bits));
+}
+
+function scramble(value: number, first: number, bits: number, second: number): number {
+  return Math.imul(rotate(Math.imul(value, first), bits), second);
+}
+
+function avalanche(value: number): number {
+  let mixed = value ^ (value >>> 16);
+  mixed = Math.imul(mixed, 0x85eb_ca6b);
+  mixed ^= mixed >>> 13;
+  mixed = Math.imul(mixed, 0xc2b2_ae35);
+  return mixed ^ (mixed >>> 16);
+}
+
+/** The sum of one hash per item, word by word: a group, so that `subtract` undoes `add` exactly. */
+export class HashSum {
+  #a = 0;
+  #b = 0;
+  #c = 0;
+  #d = 0;
+
+  add(item: Hash128): void {
+    this.#a = (this.#a + item.a) | 0;
+    this.#b = (this.#b + item.b) | 0;
+    this.#c = (this.#c + item.c) | 0;
+    this.#d = (this.#d + item.d) | 0;
+  }
+
+  subtract(item: Hash128): void {
+    this.#a = (this.#a - item.a) | 0;
+    this.#b = (this.#b - item.b) | 0;
+    this.#c = (this.#c - item.c) | 0;
+    this.#d = (this.#d - item.d) | 0;
+  }
+
+  /** 16 bytes; a new array. */
+  toBytes(): Uint8Array {
+    return hashBytes({ a: this.#a, b: this.#b, c: this.#c, d: this.#d });
+  }
+}
+
+/** The hash as 16 bytes, in the published order. */
+export function hashBytes(hash: Hash128): Uint8Array {
+  const bytes = new Uint8Array(16);
+  let at = 0;
+  for (const part of [hash.a, hash.b, hash.c, hash.d]) {
+    for (let shift = 0; shift < 32; shift += 8) bytes[at++] = part >>> shift;
+  }
+  return bytes;
+}
+
+/** The hash of whole bytes as 16 bytes. */
+export function digestOf(bytes: Uint8Array): Uint8Array {
+  const hash = emptyHash();
+  hashRange(bytes, 0, bytes.byteLength, hash, 0);
+  return hashBytes(hash);
+}
