@@ -1,0 +1,25 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+const source = fileURLToPath(new URL("./src/", import.meta.url));
+
+export default defineConfig({
+  // Node 20 knows Symbol.asyncDispose but not `await using`, so that syntax is compiled away.
+  oxc: { target: "node20" },
+  resolve: {
+    alias: [
+      { find: /^quorate$/, replacement: `${source}index.ts` },
+      { find: /^quorate\/(.+)$/, replacement: `${source}$1/index.ts` },
+    ],
+  },
+  test: {
+    include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+    testTimeout: 20_000,
+    coverage: {
+      provider: "v8",
+      include: ["src/**/*.ts"],
+      exclude: ["src/**/*.test.ts"],
+      reporter: ["text-summary", "html", "json-summary"],
+    },
+  },
+});
