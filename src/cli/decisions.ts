@@ -1,0 +1,96 @@
+/**
+ * Files of decisions: JSON lines, one decision a line. Where a line is an object with a text under `id`, that id becomes
+ * the request id: proposing the same file again then decides nothing twice.
+ */
+import { readFile, stat } from "node:fs/promises";
+
+import { QuorateError } from "../core/errors.ts";
+import { limits } from "../core/limits.ts";
+import { encodeText } from "../core/text.ts";
+import type { JsonValue } from "./values.ts";
+
+export interface FileDecision {
+  /** Counted from 1. */
+  readonly line: number;
+  readonly id: string | undefined;
+  /** The whole line. */
+  readonly value: JsonValue;
+}
+
+/** The largest file that is read; a larger one can be split, since ids make it safe to go on later. */
+const fileBytesMax = 256 * 1024 * 1024;
+
+/** Reads and checks the whole file before anything is proposed. Throws `BAD_VALUE` and `TOO_LARGE` naming the line. */
+export async function readDecisions(path: string): Promise<FileDecision[]> {
+  const { size } = await stat(path);
+  if (size > fileBytesMax) {
+    throw new QuorateError(
+      "TOO_LARGE",
+      `${path} has ${size} bytes, more than the ${fileBytesMax} that are read at once.`,
+      {
+        outcome: "notDone",
+        hint: "Split it; with an id on each line the parts can be proposed one after the other, and again.",
+      },
+    );
+  }
+  return parseDecisions(await readFile(path, "utf8"), path);
+}
+
+/** The decisions in a text; `name` is what messages call it. Blank lines are skipped. */
+export function parseDecisions(text: string, name: string): FileDecision[] {
+  const decisions: FileDecision[] = [];
+  const lineOfId = new Map<string, number>();
+  for (const [at, content] of text.split("\n").entries()) {
+    if (content.trim() === "") continue;
+    const line = at + 1;
+    const value = parsedLine(content, line, name);
+    const id = idOf(value, line, name);
+    if (id !== undefined) {
+      const earlier = lineOfId.get(id);
+      if (earlier !== undefined) {
+        throw badLine(
+          name,
+          line,
+          `has the id ${JSON.stringify(id)} of line ${earlier}`,
+          "Give each line an id of its own.",
+        );
+      }
+      lineOfId.set(id, line);
+    }
+    decisions.push({ line, id, value });
+  }
+  return decisions;
+}
+
+function parsedLine(content: string, line: number, name: string): JsonValue {
+  try {
+    return JSON.parse(content) as JsonValue;
+  } catch {
+    throw badLine(name, line, "is not JSON", "Write one JSON value a line, as in examples/decisions.jsonl.");
+  }
+}
+
+function idOf(value: JsonValue, line: number, name: string): string | undefined {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  const id = (value as { readonly [key: string]: JsonValue })["id"];
+  if (id === undefined) return undefined;
+  if (typeof id !== "string" || id === "") {
+    throw badLine(name, line, "has an id that is not a text", "Write the id as a text, or leave it out.");
+  }
+  if (encodeText(id).byteLength > limits.requestIdBytesMax) {
+    throw badLine(
+      name,
+      line,
+      `has an id of more than ${limits.requestIdBytesMax} bytes`,
+      "Shorten it; it is kept as the request id.",
+    );
+  }
+  return id;
+}
+
+function badLine(name: string, line: number, what: string, hint: string): QuorateError {
+  return new QuorateError("BAD_VALUE", `Line ${line} of ${name} ${what}; nothing was proposed.`, {
+    outcome: "notDone",
+    hint,
+  });
+}
