@@ -1,0 +1,171 @@
+/** What every call shares: its options, and the errors that a caller can meet. */
+import { QuorateError, type Code, type ErrorOutcome } from "../../core/errors.ts";
+import { limits } from "../../core/limits.ts";
+import { encodeText } from "../../core/text.ts";
+
+/** Options of any call. */
+export interface Call {
+  /** Ends the call: it rejects with `ABORTED`. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long to wait for the answer, in milliseconds; 5,000 by default. */
+  readonly timeoutMs?: number | undefined;
+  /** Same id, same answer: a command that was applied under this id is not applied again, whoever asks. At most 64 bytes. */
+  readonly requestId?: string | undefined;
+}
+
+export const timeoutMsDefault = 5_000;
+const timeoutMsMax = 24 * 60 * 60 * 1000;
+
+/** The ids that this library makes for commands without one: a session's number and a sequence in it. */
+const ownRequestId = /^@([1-9][0-9]{0,15})\.([1-9][0-9]{0,15})$/;
+
+/** How long the call may take. Throws `BAD_OPTION`. */
+export function callTimeoutMs(call: Call | undefined): number {
+  const timeoutMs = call?.timeoutMs;
+  if (timeoutMs === undefined) return timeoutMsDefault;
+  if (typeof timeoutMs === "number" && timeoutMs > 0 && timeoutMs <= timeoutMsMax) return timeoutMs;
+  throw badOption(
+    `timeoutMs is ${String(timeoutMs)}.`,
+    "Give a number of milliseconds above 0 and up to a day.",
+  );
+}
+
+/** The caller's request id, or the empty string. Throws `BAD_OPTION`. */
+export function callRequestId(call: Call | undefined): string {
+  const requestId = call?.requestId;
+  if (requestId === undefined) return "";
+  if (typeof requestId !== "string" || requestId === "") {
+    throw badOption(
+      "A request id is a text that is not empty.",
+      "Leave it out, or give 1 to 64 bytes of text.",
+    );
+  }
+  // A character has at most three bytes for each of its UTF-16 units.
+  if (
+    requestId.length * 3 > limits.requestIdBytesMax &&
+    encodeText(requestId).byteLength > limits.requestIdBytesMax
+  ) {
+    throw badOption(
+      `A request id of ${encodeText(requestId).byteLength} bytes is too long.`,
+      `Give at most ${limits.requestIdBytesMax} bytes.`,
+    );
+  }
+  if (requestId.startsWith("@") && !ownRequestId.test(requestId)) {
+    throw badOption(
+      `The request id ${JSON.stringify(requestId)} starts with "@".`,
+      'Ids that start with "@" are made by the library: pass them on as they are, or choose another.',
+    );
+  }
+  return requestId;
+}
+
+/** The id under which the command with this sequence can be asked for again. */
+export function requestIdOf(session: number, sequence: number): string {
+  return `@${session}.${sequence}`;
+}
+
+/** Reverses {@link requestIdOf}; undefined for an id that a user chose. */
+export function parseRequestId(requestId: string): { session: number; sequence: number } | undefined {
+  if (!requestId.startsWith("@")) return undefined;
+  const parts = ownRequestId.exec(requestId);
+  if (parts === null) return undefined;
+  const session = Number(parts[1]);
+  const sequence = Number(parts[2]);
+  return Number.isSafeInteger(session) && Number.isSafeInteger(sequence) ? { session, sequence } : undefined;
+}
+
+export function badOption(message: string, hint: string): QuorateError {
+  return new QuorateError("BAD_OPTION", message, { outcome: "notDone", hint });
+}
+
+export function badValue(message: string, hint: string, cause?: unknown): QuorateError {
+  return new QuorateError("BAD_VALUE", message, { outcome: "notDone", hint, cause });
+}
+
+export function tooLargeError(byteLength: number): QuorateError {
+  return new QuorateError("TOO_LARGE", `A command of ${byteLength} bytes is too large.`, {
+    outcome: "notDone",
+    hint: `Keep it within ${limits.entryBytesMax} bytes: store large values elsewhere and agree on where they are.`,
+  });
+}
+
+export function closedError(outcome: ErrorOutcome, requestId?: string): QuorateError {
+  return new QuorateError("CLOSED", "The handle has been closed.", {
+    outcome,
+    hint: "Make a new handle with createConsensus, group or connect.",
+    requestId,
+  });
+}
+
+export function abortedError(outcome: ErrorOutcome, requestId?: string, cause?: unknown): QuorateError {
+  return new QuorateError(
+    "ABORTED",
+    outcome === "notDone"
+      ? "The call was aborted before it took effect."
+      : "The call was aborted on its way; it may still take effect.",
+    {
+      outcome,
+      hint:
+        outcome === "notDone"
+          ? "Nothing happened."
+          : "To learn its fate, ask again with the same request id.",
+      requestId,
+      cause,
+    },
+  );
+}
+
+const messages: Partial<Record<Code, string>> = {
+  TIMEOUT: "No answer in time.",
+  NO_QUORUM: "No leader could be found in time: too few members are running or can be reached.",
+  OVERLOADED: "The group had no room for the command in time.",
+  DISK_FULL: "The leader's disk is full.",
+  SESSION_EXPIRED: "The session was closed by the group while the command was on its way.",
+};
+
+const hints: Record<ErrorOutcome, string> = {
+  notDone: "Nothing happened; try again later.",
+  unknown: "It may or may not have taken effect. To learn which, ask again with the same request id.",
+};
+
+/** A call that ended without an answer. */
+export function unansweredError(
+  code: "TIMEOUT" | "NO_QUORUM" | "OVERLOADED" | "DISK_FULL" | "SESSION_EXPIRED",
+  outcome: ErrorOutcome,
+  requestId?: string,
+): QuorateError {
+  return new QuorateError(code, messages[code] ?? code, {
+    outcome,
+    hint: hints[outcome],
+    requestId,
+    retryAfterMs: code === "OVERLOADED" ? 100 : undefined,
+  });
+}
+
+/** The state machine refused the command by throwing: every member did the same, and nothing of the state changed. */
+export function rejectedError(message: string): QuorateError {
+  return new QuorateError("REJECTED", message === "" ? "The state machine refused the command." : message, {
+    outcome: "notDone",
+    hint: "The message is the state machine's own; the state is as it was before.",
+  });
+}
+
+export function unknownMachineError(machine: string): QuorateError {
+  return badOption(
+    `The group has no state named ${JSON.stringify(machine)}.`,
+    "Give `state` the same names and kinds on every member and client.",
+  );
+}
+
+export function malformedAnswerError(cause: unknown): QuorateError {
+  return new QuorateError("PROTOCOL", "The answer could not be read.", {
+    outcome: "unknown",
+    hint: "Give `state` the same kinds on every member and client, and run versions that fit together.",
+    cause,
+  });
+}
+
+/** A promise that rejects with what was thrown. */
+export function rejection(thrown: unknown): Promise<never> {
+  return Promise.reject(thrown instanceof Error ? thrown : new Error("something was thrown that is not an error", { cause: thrown }));
+}

@@ -1,0 +1,113 @@
+import type { Refusal } from "../../core/boundary.ts";
+import type { QuorateError } from "../../core/errors.ts";
+import { Waiter } from "./waiters.ts";
+
+/** A command for a state machine, and how its caller reads the answer. */
+export interface Command<T> {
+  readonly machine: string;
+  readonly bytes: Uint8Array;
+  /** `index`: where in the log it was applied (the first time). Throws `MalformedError`. */
+  decode(answer: Uint8Array, index: number): T;
+  /** Given: only for the leader. If it was refused because this agent does not lead, the call resolves to this. */
+  readonly unlessLeader?: { readonly value: T };
+}
+
+/** Whom a command tells that its caller waits no longer. */
+export interface CommandOwner {
+  expired(pending: PendingCommand): void;
+  aborted(pending: PendingCommand): void;
+}
+
+type Resolve = (value: unknown) => void;
+type Reject = (error: unknown) => void;
+
+// One executor for all promises: a closure for each would double what a call allocates.
+let newResolve: Resolve;
+let newReject: Reject;
+const capture = (resolve: Resolve, reject: Reject): void => {
+  newResolve = resolve;
+  newReject = reject;
+};
+
+/**
+ * One command from its call until its answer. The caller may leave earlier (time-out, abort); the command then stays
+ * in its session's order, because what comes after it is applied only after it.
+ */
+export class PendingCommand extends Waiter {
+  readonly promise: Promise<unknown> = new Promise(capture);
+  readonly command: Command<unknown>;
+  /** Chosen by the caller or made for it; empty: only its session knows it. */
+  readonly requestId: string;
+  /** Proposer, machine, request id and command, as they go into the entry. */
+  payload: Uint8Array;
+  /** The whole entry, once it has a sequence. */
+  entry: Uint8Array | undefined = undefined;
+  /** In line for a place in the window; in the window; or only asking for an earlier command's answer. */
+  place: "line" | "window" | "asking" = "line";
+  session = 0;
+  /** 0: not yet given. */
+  sequence = 0;
+  /** Handed in, and neither answered nor refused since. */
+  outstanding = false;
+  /** Handed in again while outstanding: no refusal can prove any more that it was never appended. */
+  doubt = false;
+  refusal: Refusal | undefined = undefined;
+  /** The caller has its answer, or has left. */
+  settled = false;
+  /** Others who asked for the same answer. */
+  attached: PendingCommand[] | undefined = undefined;
+  readonly #owner: CommandOwner;
+  readonly #resolve: Resolve = newResolve;
+  readonly #reject: Reject = newReject;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(
+    owner: CommandOwner,
+    command: Command<unknown>,
+    payload: Uint8Array,
+    requestId: string,
+    signal: AbortSignal | undefined,
+  ) {
+    super();
+    this.#owner = owner;
+    this.command = command;
+    this.payload = payload;
+    this.requestId = requestId;
+    this.#signal = signal;
+    signal?.addEventListener("abort", this);
+  }
+
+  /** Certainly never appended: each time it was handed in, it was refused. */
+  get isClean(): boolean {
+    return !this.outstanding && !this.doubt;
+  }
+
+  /** Only the leader may append it, as far as that can still be told. */
+  get isForLeaderOnly(): boolean {
+    return this.command.unlessLeader !== undefined && !this.doubt;
+  }
+
+  override expire(): void {
+    this.#owner.expired(this);
+  }
+
+  /** Called by the caller's signal. */
+  handleEvent(): void {
+    this.#owner.aborted(this);
+  }
+
+  resolve(value: unknown): void {
+    this.#leave();
+    this.#resolve(value);
+  }
+
+  reject(error: QuorateError): void {
+    this.#leave();
+    this.#reject(error);
+  }
+
+  #leave(): void {
+    this.settled = true;
+    this.#signal?.removeEventListener("abort", this);
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * Everybody who waits for an answer, with one timer for all of them. A list inside the waiting objects themselves: to
+ * join and to leave costs a few assignments, no timer and no closure.
+ */
+import { assert } from "../../core/assert.ts";
+import type { FaceClock, FaceTimer } from "./face-clock.ts";
+
+/** The longest that a timer is set for; waiters without a deadline only keep the process alive. */
+const timerMsMax = 60 * 60 * 1000;
+
+/** One that waits. `expire` is called once its deadline has passed, after it has left the list. */
+export abstract class Waiter {
+  /** On the face's clock; Infinity: waits as long as it takes. */
+  deadlineMs: number = Number.POSITIVE_INFINITY;
+  previousWaiter: Waiter | undefined = undefined;
+  nextWaiter: Waiter | undefined = undefined;
+  waits = false;
+
+  abstract expire(): void;
+}
+
+/**
+ * While anybody waits, the process stays alive; when nobody does, it may end.
+ * Invariant: the timer is set for no later than the earliest deadline.
+ */
+export class Waiters {
+  readonly #clock: FaceClock;
+  #first: Waiter | undefined;
+  #last: Waiter | undefined;
+  #count = 0;
+  #timer: FaceTimer | undefined;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+
+  constructor(clock: FaceClock) {
+    this.#clock = clock;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** `nowMs`: what the caller has just read from the clock. */
+  add(waiter: Waiter, nowMs: number): void {
+    assert(!waiter.waits, "a waiter waits once at a time");
+    waiter.waits = true;
+    waiter.previousWaiter = this.#last;
+    if (this.#last === undefined) this.#first = waiter;
+    else this.#last.nextWaiter = waiter;
+    this.#last = waiter;
+    this.#count += 1;
+    const timerAtMs = Math.min(waiter.deadlineMs, nowMs + timerMsMax);
+    if (this.#timer === undefined || timerAtMs < this.#timerAtMs) this.#set(timerAtMs, nowMs);
+    else if (this.#count === 1) this.#timer.ref();
+  }
+
+  /** Does nothing for one that does not wait. */
+  remove(waiter: Waiter): void {
+    if (!waiter.waits) return;
+    waiter.waits = false;
+    const { previousWaiter, nextWaiter } = waiter;
+    if (previousWaiter === undefined) this.#first = nextWaiter;
+    else previousWaiter.nextWaiter = nextWaiter;
+    if (nextWaiter === undefined) this.#last = previousWaiter;
+    else nextWaiter.previousWaiter = previousWaiter;
+    waiter.previousWaiter = undefined;
+    waiter.nextWaiter = undefined;
+    this.#count -= 1;
+    // Only unreferenced, not cleared: one caller after another would set it anew for each call.
+    if (this.#count === 0) this.#timer?.unref();
+  }
+
+  #set(atMs: number, nowMs: number): void {
+    this.#timer?.clear();
+    this.#timerAtMs = atMs;
+    this.#timer = this.#clock.after(Math.max(1, Math.ceil(atMs - nowMs)), () => this.#fire());
+    if (this.#count > 0) this.#timer.ref();
+  }
+
+  #fire(): void {
+    this.#timer = undefined;
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
+    const nowMs = this.#clock.nowMs();
+    const due: Waiter[] = [];
+    let earliestMs = Number.POSITIVE_INFINITY;
+    for (let waiter = this.#first; waiter !== undefined; waiter = waiter.nextWaiter) {
+      if (waiter.deadlineMs <= nowMs) due.push(waiter);
+      else earliestMs = Math.min(earliestMs, waiter.deadlineMs);
+    }
+    for (const waiter of due) this.remove(waiter);
+    if (this.#count > 0) this.#set(Math.min(earliestMs, nowMs + timerMsMax), nowMs);
+    for (const waiter of due) waiter.expire();
+  }
+}
