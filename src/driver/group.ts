@@ -368,8 +368,8 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
   // ── the journal ──
 
   /**
-   * Entries as they are now. A record further on may replace what an earlier one holds, so reading goes on to the record
-   * that the core names for the last entry gathered; if it names none, that entry was replaced for sure.
+   * Entries as they are now. A record further on may replace what an earlier one holds, so reading goes on until nothing
+   * that was gathered can be replaced any more.
    */
   #readRun(first: LogIndex, bytesMax: number): Run | undefined {
     const from = present(this.#core.recordOf(first), "the caller knows that a record holds the entry");
@@ -378,9 +378,22 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
       const run = runOf(this.#options.codec.decodeRecord(bytes));
       if (run !== undefined) gatherer.add(run);
       const last = gatherer.enoughUpTo;
-      if (last !== undefined && number >= (this.#core.recordOf(last) ?? Number.POSITIVE_INFINITY)) break;
+      if (last !== undefined && number >= this.#writtenBy(last)) break;
     }
     return gatherer.finish();
+  }
+
+  /**
+   * A record by which every entry up to `last` was written as the log has it. The core names records by rough points; a
+   * later point bounds the ones before it. Without one, everything has to be read.
+   */
+  #writtenBy(last: LogIndex): number {
+    const near = this.#core.recordOf(last) ?? Number.POSITIVE_INFINITY;
+    for (let step = 1; near < Number.POSITIVE_INFINITY; step *= 2) {
+      const further = this.#core.recordOf((last + step) as LogIndex) ?? Number.POSITIVE_INFINITY;
+      if (further > near) return further;
+    }
+    return near;
   }
 
   #earliest(): LogIndex {
