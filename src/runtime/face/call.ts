@@ -167,5 +167,19 @@ export function malformedAnswerError(cause: unknown): QuorateError {
 
 /** A promise that rejects with what was thrown. */
 export function rejection(thrown: unknown): Promise<never> {
-  return Promise.reject(thrown instanceof Error ? thrown : new Error("something was thrown that is not an error", { cause: thrown }));
+  return Promise.reject(
+    thrown instanceof Error
+      ? thrown
+      : new Error("something was thrown that is not an error", { cause: thrown }),
+  );
+}
+
+/** The same error, for this call. */
+export function restated(
+  error: QuorateError,
+  outcome: ErrorOutcome,
+  requestId: string | undefined,
+): QuorateError {
+  const { code, message, hint } = error;
+  return new QuorateError(code, message, { outcome, hint, requestId, cause: error.cause ?? error });
 }

@@ -19,6 +19,8 @@ export interface FaceClock {
   after(delayMs: number, task: () => void): FaceTimer;
   /** Runs `task` as soon as the caller's code and the promises that it settles are through: one tick's calls are then together. */
   soon(task: () => void): void;
+  /** Runs `task` in a later turn of the event loop; keeps the process alive until then. */
+  idle(task: () => void): void;
   /** A number in [0, 1): spreads repeats. */
   random(): number;
   /** Not yet used by anybody, with overwhelming probability: 80 bits in letters and digits. */
@@ -52,6 +54,9 @@ export const nodeFaceClock: FaceClock = {
   // Queued from promise callbacks, it runs after all of them: a hundred callers that woke together form one batch.
   soon: (task) => {
     process.nextTick(task);
+  },
+  idle: (task) => {
+    setImmediate(task);
   },
   random: () => Math.random(),
   unique: () => randomBytes(10).toString("hex"),

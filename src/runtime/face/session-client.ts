@@ -25,6 +25,7 @@ import {
   rejectedError,
   rejection,
   requestIdOf,
+  restated,
   tooLargeError,
   unansweredError,
   unknownMachineError,
@@ -509,10 +510,4 @@ function tryDecode(bytes: Uint8Array): AnswerRead {
   } catch (cause) {
     return { kind: "malformed", cause };
   }
-}
-
-/** The same error, for this call. */
-function restated(error: QuorateError, outcome: ErrorOutcome, requestId: string | undefined): QuorateError {
-  const { code, message, hint } = error;
-  return new QuorateError(code, message, { outcome, hint, requestId, cause: error.cause ?? error });
 }

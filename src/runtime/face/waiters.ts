@@ -31,8 +31,13 @@ export class Waiters {
   #timer: FaceTimer | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
 
-  constructor(clock: FaceClock) {
+  readonly #hold: (() => () => void) | undefined;
+  #release: (() => void) | undefined;
+
+  /** `hold` is called when the first begins to wait; what it returns, soon after the last one has stopped. */
+  constructor(clock: FaceClock, hold?: () => () => void) {
     this.#clock = clock;
+    this.#hold = hold;
   }
 
   get count(): number {
@@ -48,6 +53,7 @@ export class Waiters {
     else this.#last.nextWaiter = waiter;
     this.#last = waiter;
     this.#count += 1;
+    if (this.#hold !== undefined && this.#release === undefined) this.#release = this.#hold();
     const timerAtMs = Math.min(waiter.deadlineMs, nowMs + timerMsMax);
     if (this.#timer === undefined || timerAtMs < this.#timerAtMs) this.#set(timerAtMs, nowMs);
     else if (this.#count === 1) this.#timer.ref();
@@ -65,8 +71,17 @@ export class Waiters {
     waiter.previousWaiter = undefined;
     waiter.nextWaiter = undefined;
     this.#count -= 1;
+    if (this.#count > 0) return;
     // Only unreferenced, not cleared: one caller after another would set it anew for each call.
-    if (this.#count === 0) this.#timer?.unref();
+    this.#timer?.unref();
+    if (this.#release !== undefined) this.#clock.idle(() => this.#letGo());
+  }
+
+  /** Later than the last answer, so that callers who wait one after the other hold only once. */
+  #letGo(): void {
+    if (this.#count > 0) return;
+    this.#release?.();
+    this.#release = undefined;
   }
 
   #set(atMs: number, nowMs: number): void {
