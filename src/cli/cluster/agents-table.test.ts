@@ -1,0 +1,68 @@
+import { describe, expect, test } from "vitest";
+
+import type { GroupStatus } from "../../runtime/gateway.ts";
+import { coloured, plain } from "../terminal/colours.ts";
+import { visibleLength } from "../terminal/width.ts";
+import { type AgentRow, agentsTable } from "./agents-table.ts";
+
+function statusOf(self: string, changes: Partial<GroupStatus> = {}): GroupStatus {
+  return {
+    mechanism: "raft",
+    group: "main",
+    self,
+    role: "follower",
+    term: 2,
+    leader: "b",
+    members: ["a", "b", "c"],
+    learners: [],
+    last: 1003,
+    committed: 1003,
+    applied: 1003,
+    lagMs: 12,
+    digest: "",
+    peers: [],
+    ...changes,
+  };
+}
+
+function rowOf(id: string, changes: Partial<AgentRow> = {}): AgentRow {
+  return {
+    id,
+    address: "127.0.0.1:7400",
+    pid: 41,
+    status: statusOf(id),
+    state: "running",
+    note: "",
+    ...changes,
+  };
+}
+
+const rows: readonly AgentRow[] = [
+  rowOf("a", { status: statusOf("a", { applied: 1000 }) }),
+  rowOf("b", { status: statusOf("b", { role: "leader", lagMs: 0 }) }),
+  rowOf("c", { status: undefined, state: "down", note: "killed by SIGKILL", pid: undefined }),
+];
+
+describe("the table of agents", () => {
+  test("it shows role, term, log and lag, and who is down and why", () => {
+    expect(agentsTable(rows, plain)).toEqual([
+      "agent  role      term   log  decided               lag  address         pid",
+      "a      follower     2  1003     1000  3 entries, 12 ms  127.0.0.1:7400   41",
+      "b      leader       2  1003     1003         0 entries  127.0.0.1:7400   41",
+      "c      down                                             127.0.0.1:7400       killed by SIGKILL",
+    ]);
+  });
+
+  test("where nobody knows the process numbers, there is no such column", () => {
+    const lines = agentsTable(
+      rows.map((row) => ({ ...row, pid: undefined })),
+      plain,
+    );
+    expect(lines[0]).not.toContain("pid");
+  });
+
+  test("colours change nothing in what lines up", () => {
+    const lengths = agentsTable(rows, coloured).map((line) => visibleLength(line));
+    expect(lengths).toEqual(agentsTable(rows, plain).map((line) => line.length));
+  });
+});

@@ -1,0 +1,74 @@
+/** The table of agents that `up` keeps on the screen and `status` prints: role, term, log and lag of each. */
+import type { GroupStatus } from "../../runtime/gateway.ts";
+import type { Paint, Style } from "../terminal/colours.ts";
+import { counted, duration } from "../terminal/numbers.ts";
+import { type Column, tableLines } from "../terminal/table.ts";
+
+export interface AgentRow {
+  readonly id: string;
+  readonly address: string;
+  readonly pid: number | undefined;
+  /** What it sees of its group; undefined where it does not say. */
+  readonly status: GroupStatus | undefined;
+  /** Shown in place of a role where there is no status: `down`, `starting`, `paused`. */
+  readonly state: string;
+  /** Why it is down. */
+  readonly note: string;
+}
+
+const columns: readonly Column[] = [
+  { title: "agent" },
+  { title: "role" },
+  { title: "term", align: "right" },
+  { title: "log", align: "right" },
+  { title: "decided", align: "right" },
+  { title: "lag", align: "right" },
+  { title: "address" },
+  { title: "pid", align: "right" },
+  { title: "" },
+];
+
+export function agentsTable(rows: readonly AgentRow[], paint: Paint): string[] {
+  const committed = Math.max(0, ...rows.map((row) => row.status?.committed ?? 0));
+  // A process number is known only to whoever started the agents.
+  const isWanted = (column: Column): boolean =>
+    column.title !== "pid" || rows.some((row) => row.pid !== undefined);
+  const [titles = "", ...lines] = tableLines(
+    columns.filter((column) => isWanted(column)),
+    rows.map((row) => cellsOf(row, committed, paint).filter((_, at) => isWanted(columns[at]!))),
+  );
+  return [paint("dim", titles), ...lines];
+}
+
+function cellsOf(row: AgentRow, committed: number, paint: Paint): string[] {
+  const { status } = row;
+  const pid = row.pid?.toString() ?? "";
+  if (status === undefined) {
+    const state = paint(row.state === "down" ? "red" : "yellow", row.state);
+    return [row.id, state, "", "", "", "", row.address, pid, paint("dim", row.note)];
+  }
+  return [
+    row.id,
+    paint(styleOf(status), status.role),
+    status.term.toString(),
+    status.last.toString(),
+    status.applied.toString(),
+    lagOf(status, committed),
+    row.address,
+    pid,
+    "",
+  ];
+}
+
+function styleOf(status: GroupStatus): Style {
+  if (status.role === "leader") return "green";
+  return status.leader === undefined ? "yellow" : "dim";
+}
+
+/** How much it has not applied yet, and how long ago it last heard from whoever leads. */
+function lagOf(status: GroupStatus, committed: number): string {
+  const entries = counted(Math.max(0, committed - status.applied), "entry", "entries");
+  return status.role === "leader"
+    ? entries
+    : `${entries}, ${duration(Math.max(0, Math.round(status.lagMs)))}`;
+}
