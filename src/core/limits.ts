@@ -53,6 +53,8 @@ export interface Limits {
   /** Answers kept by request id, whichever session asked. One more forgets the oldest in the log. */
   readonly requestIdsMax: number;
   readonly requestIdBytesMax: number;
+  /** Entries without effect that a group remembers, so that streams leave them out. Earlier ones are shown again. */
+  readonly skippedEntriesMax: number;
   readonly mapKeyBytesMax: number;
   readonly mapRangeEntriesMax: number;
   /** Keys and values in one page of a range or of changes, but at least one. The rest: the next page. */
@@ -109,6 +111,7 @@ export const limits: Limits = {
   answersBytesMax: 64 * mebibyte,
   requestIdsMax: 100_000,
   requestIdBytesMax: 64,
+  skippedEntriesMax: 65_536,
   mapKeyBytesMax: 4 * kibibyte,
   mapRangeEntriesMax: 10_000,
   mapRangeBytesMax: 1 * mebibyte,

@@ -59,6 +59,11 @@ export function hashRange(
   finish(into, a, b, c, d, to - from);
 }
 
+/** A whole number below 2^53 as a seed of 32 bits. */
+export function fold(value: number): number {
+  return (value | 0) ^ Math.imul(Math.floor(value / 0x1_0000_0000), c1);
+}
+
 function finish(into: Hash128, a0: number, b0: number, c0: number, d0: number, length: number): void {
   let b = b0 ^ length;
   let c = c0 ^ length;
@@ -119,6 +124,10 @@ export class HashSum {
     this.#b = (this.#b - item.b) | 0;
     this.#c = (this.#c - item.c) | 0;
     this.#d = (this.#d - item.d) | 0;
+  }
+
+  addSum(other: HashSum): void {
+    this.add({ a: other.#a, b: other.#b, c: other.#c, d: other.#d });
   }
 
   /** 16 bytes; a new array. */

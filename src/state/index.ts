@@ -33,6 +33,8 @@ export {
   type MapQuestion,
   type MapReply,
 } from "./map-codec.ts";
+export { mapMachine } from "./map.ts";
+export { ReplicatedState } from "./replicated-state.ts";
 export {
   decodeLearned,
   decodeProposal,

@@ -7,10 +7,12 @@ import {
   ByteReader,
   ByteWriter,
   type Codec,
+  decodeText,
   emptyBytes,
   encodeText,
-  decodeText,
   MalformedError,
+  type StateMachine,
+  unreachable,
 } from "../core/index.ts";
 import { decodeJson, encodeJson, type Json } from "./json.ts";
 
@@ -48,8 +50,6 @@ export function encodeLearnQuestion(requestId: string): Uint8Array {
   return encodeText(requestId);
 }
 
-export const learnQuestionCodec: Codec<string> = { encode: encodeLearnQuestion, decode: decodeText };
-
 /** As the state keeps it: the values are not parsed there. */
 export type LearnedBytes =
   | { readonly kind: "unknown" }
@@ -58,42 +58,73 @@ export type LearnedBytes =
 
 const learnedCodes = { unknown: 0, decided: 1, applied: 2 } as const;
 
-export function encodeLearned(learned: LearnedBytes): Uint8Array {
-  const writer = new ByteWriter().uint8(learnedCodes[learned.kind]);
-  if (learned.kind === "decided") writer.uint53(learned.index).raw(learned.command);
-  if (learned.kind === "applied") writer.text(learned.machine).raw(learned.answer);
-  return writer.finish();
-}
+const learnedCodec: Codec<LearnedBytes> = {
+  encode(learned) {
+    const writer = new ByteWriter().uint8(learnedCodes[learned.kind]);
+    switch (learned.kind) {
+      case "unknown":
+        return writer.finish();
+      case "decided":
+        return writer.uint53(learned.index).raw(learned.command).finish();
+      case "applied":
+        return writer.text(learned.machine).raw(learned.answer).finish();
+      default:
+        return unreachable(learned);
+    }
+  },
+  decode(bytes) {
+    const reader = new ByteReader(bytes);
+    switch (reader.uint8()) {
+      case learnedCodes.unknown:
+        reader.end();
+        return { kind: "unknown" };
+      case learnedCodes.decided:
+        return { kind: "decided", index: reader.uint53(), command: reader.rest() };
+      case learnedCodes.applied:
+        return { kind: "applied", machine: reader.text(), answer: reader.rest() };
+      default:
+        throw new MalformedError("what is known of a request is of an unknown kind");
+    }
+  },
+};
 
 /** Reads the reply to {@link encodeLearnQuestion}. Throws {@link MalformedError}. */
 export function decodeLearned(bytes: Uint8Array): Learned {
-  const reader = new ByteReader(bytes);
-  switch (reader.uint8()) {
-    case learnedCodes.unknown:
-      reader.end();
-      return { kind: "unknown" };
-    case learnedCodes.decided:
-      return { kind: "decided", index: reader.uint53(), values: decodeProposal(reader.rest()) };
-    case learnedCodes.applied:
-      return { kind: "applied", machine: reader.text(), answer: reader.rest() };
-    default:
-      throw new MalformedError("what is known of a request is of an unknown kind");
-  }
+  const learned = learnedCodec.decode(bytes);
+  if (learned.kind !== "decided") return learned;
+  return { kind: "decided", index: learned.index, values: decodeProposal(learned.command) };
 }
 
-/** A command that is one list of values, checked in form and otherwise left as it is. */
-export const proposalCodec: Codec<Uint8Array> = {
-  encode: (command) => command,
-  decode(command) {
-    splitValues(command);
-    return command;
-  },
-};
-
-export const nothingCodec: Codec<undefined> = {
-  encode: () => emptyBytes,
-  decode(bytes) {
-    if (bytes.byteLength !== 0) throw new MalformedError("this answer is nothing but its index");
-    return undefined;
-  },
-};
+/** The machine itself: it keeps nothing, and asks `learn` what became of a request id. */
+export function proposalsMachine(
+  learn: (requestId: string) => LearnedBytes,
+): StateMachine<Uint8Array, undefined, string, LearnedBytes> {
+  return {
+    version: 1,
+    commands: {
+      encode: (command) => command,
+      decode(command) {
+        splitValues(command);
+        return command;
+      },
+    },
+    answers: {
+      encode: () => emptyBytes,
+      decode(bytes) {
+        if (bytes.byteLength !== 0) throw new MalformedError("this answer is nothing but its index");
+        return undefined;
+      },
+    },
+    questions: { encode: encodeLearnQuestion, decode: decodeText },
+    replies: learnedCodec,
+    apply: () => undefined,
+    query: learn,
+    snapshot: () => [],
+    restore(pieces) {
+      for (const piece of pieces) {
+        if (piece.byteLength > 0) throw new MalformedError("decided values keep no state");
+      }
+    },
+    digest: () => new Uint8Array(16),
+  };
+}

@@ -1,0 +1,277 @@
+/**
+ * The map: keys to opaque values, each with the index of the command that wrote it last as its version, so that a later
+ * command can say what it read (compare and swap) and a watcher where it stopped.
+ */
+import {
+  type ApplyContext,
+  assert,
+  ByteReader,
+  type Changes,
+  decodeText,
+  limits,
+  type MachineChange,
+  MalformedError,
+  type StateMachine,
+  unreachable,
+  writeUint32,
+  writeUint53,
+} from "../core/index.ts";
+import { Fifo } from "./fifo.ts";
+import { emptyHash, type Hash128, hashRange, HashSum } from "./hash.ts";
+import {
+  encodeMapChange,
+  type KeyRange,
+  type MapAnswer,
+  mapAnswerCodec,
+  type MapCommand,
+  mapCommandCodec,
+  type MapEntryView,
+  type MapQuestion,
+  mapQuestionCodec,
+  type MapReply,
+  mapReplyCodec,
+  recordKey,
+  recordValue,
+} from "./map-codec.ts";
+import { FrameReader, inPieces } from "./pieces.ts";
+import { type Keyed, SortedMap } from "./sorted-map.ts";
+
+/** A key with its value; never changed, only replaced. The words are its hash, so that taking it out costs no hashing. */
+interface Entry extends Keyed, Readonly<Hash128> {
+  readonly kind: "written";
+  readonly version: number;
+  readonly record: Uint8Array;
+}
+
+interface Tombstone extends Keyed {
+  readonly kind: "deleted";
+  readonly version: number;
+  /** The key alone. */
+  readonly record: Uint8Array;
+}
+
+const headBytes = 16;
+const entryHeadBytes = 12;
+const changeOverheadBytes = 128;
+
+/** A new, empty map, for the `machines` of a `ReplicatedState`. */
+export function mapMachine(): StateMachine<MapCommand, MapAnswer, MapQuestion, MapReply> {
+  return new MapMachine();
+}
+
+class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuestion, MapReply> {
+  readonly version = 1;
+  readonly commands = mapCommandCodec;
+  readonly answers = mapAnswerCodec;
+  readonly questions = mapQuestionCodec;
+  readonly replies = mapReplyCodec;
+
+  #entries = new SortedMap<Entry>();
+  #sum = new HashSum();
+  /** The index of the last command that changed anything. */
+  #changedAt = 0;
+  readonly #history = new ChangeHistory();
+  readonly #hash = emptyHash();
+
+  apply(command: MapCommand, context: ApplyContext): MapAnswer {
+    assert(context.index > this.#changedAt, "commands are applied in the order of the log");
+    switch (command.kind) {
+      case "put":
+        this.#write(command.key, command.record, context.index);
+        return { kind: "put", version: context.index };
+      case "cas": {
+        const before = this.#entries.get(command.key);
+        if ((before?.version ?? 0) !== command.expectedVersion) {
+          return before === undefined
+            ? { kind: "conflict", version: 0 }
+            : { kind: "conflict", version: before.version, value: recordValue(before.record) };
+        }
+        this.#write(command.key, command.record, context.index);
+        return { kind: "swapped", version: context.index };
+      }
+      case "delete":
+        return this.#delete(command.key, context.index);
+      default:
+        return unreachable(command);
+    }
+  }
+
+  query(question: MapQuestion): MapReply {
+    switch (question.kind) {
+      case "get": {
+        const entry = this.#entries.get(question.key);
+        if (entry === undefined) return { kind: "absent" };
+        return { kind: "found", version: entry.version, value: recordValue(entry.record) };
+      }
+      case "range":
+        return this.#range(question.range, question.after, question.limit);
+      case "size":
+        return { kind: "size", size: this.#entries.size };
+      default:
+        return unreachable(question);
+    }
+  }
+
+  /** `filter` is a prefix in UTF-8; decode the changes with `decodeMapChange`. */
+  changes(filter: Uint8Array, from: number, changesMax: number): Changes {
+    return this.#history.read(decodeText(filter), from, changesMax);
+  }
+
+  snapshot(): Iterable<Uint8Array> {
+    const head = new Uint8Array(headBytes);
+    writeUint53(head, 0, this.#changedAt);
+    writeUint53(head, 8, this.#entries.size);
+    return inPieces(snapshotParts(head, this.#entries.freeze()));
+  }
+
+  restore(pieces: Iterable<Uint8Array>): void {
+    const reader = new FrameReader(pieces);
+    const head = new ByteReader(reader.take(headBytes));
+    const changedAt = head.uint53();
+    const size = head.uint53();
+    const entries = new SortedMap<Entry>();
+    const sum = new HashSum();
+    let before: string | undefined;
+    for (let count = 0; count < size; count++) {
+      const entryHead = new ByteReader(reader.take(entryHeadBytes));
+      const version = entryHead.uint53();
+      const record = reader.take(entryHead.uint32()).slice();
+      const entry = this.#entryOf(recordKey(record), record, version);
+      if (before !== undefined && before >= entry.key) throw new MalformedError("a map's keys do not rise");
+      if (version < 1 || version > changedAt)
+        throw new MalformedError("a map's version is not one of its own");
+      before = entry.key;
+      entries.set(entry);
+      sum.add(entry);
+    }
+    reader.end();
+    this.#entries = entries;
+    this.#sum = sum;
+    this.#changedAt = changedAt;
+    this.#history.reset(changedAt + 1);
+  }
+
+  digest(): Uint8Array {
+    return this.#sum.toBytes();
+  }
+
+  #write(key: string, record: Uint8Array, index: number): void {
+    // A copy: a view would keep the whole run of entries that it came in.
+    const entry = this.#entryOf(key, record.slice(), index);
+    const before = this.#entries.set(entry);
+    if (before !== undefined) this.#sum.subtract(before);
+    this.#sum.add(entry);
+    this.#changedAt = index;
+    this.#history.push(entry);
+  }
+
+  #delete(key: string, index: number): MapAnswer {
+    const before = this.#entries.delete(key);
+    if (before === undefined) return { kind: "absent" };
+    this.#sum.subtract(before);
+    this.#changedAt = index;
+    const record = before.record.slice(0, before.record.byteLength - recordValue(before.record).byteLength);
+    this.#history.push({ kind: "deleted", key, version: index, record });
+    return { kind: "deleted" };
+  }
+
+  #entryOf(key: string, record: Uint8Array, version: number): Entry {
+    hashRange(record, 0, record.byteLength, this.#hash, version | 0, Math.floor(version / 0x1_0000_0000));
+    const { a, b, c, d } = this.#hash;
+    return { kind: "written", key, version, record, a, b, c, d };
+  }
+
+  #range(range: KeyRange, after: string | undefined, limit: number): MapReply {
+    const start = range.kind === "prefix" ? range.prefix : range.from;
+    const entriesMax = Math.min(limit, limits.mapRangeEntriesMax);
+    const entries: MapEntryView[] = [];
+    let byteLength = 0;
+    for (const { key, version, record } of this.#entries.itemsFrom(
+      after === undefined || after < start ? start : after,
+    )) {
+      if (key === after) continue;
+      if (range.kind === "prefix" ? !key.startsWith(range.prefix) : range.to !== undefined && key >= range.to)
+        break;
+      byteLength += record.byteLength;
+      const isFull = entries.length > 0 && byteLength > limits.mapRangeBytesMax;
+      if (isFull || entries.length >= entriesMax) return { kind: "entries", entries, more: true };
+      entries.push({ key, version, value: recordValue(record) });
+    }
+    return { kind: "entries", entries, more: false };
+  }
+}
+
+function* snapshotParts(head: Uint8Array, entries: Iterable<Entry>): Generator<Uint8Array, void, undefined> {
+  yield head;
+  for (const { version, record } of entries) {
+    const entryHead = new Uint8Array(entryHeadBytes);
+    writeUint53(entryHead, 0, version);
+    writeUint32(entryHead, 8, record.byteLength);
+    yield entryHead;
+    yield record;
+  }
+}
+
+/** The newest changes, for watchers. It is no part of the state: an agent that restored a snapshot knows fewer. */
+class ChangeHistory {
+  #changes = new Fifo<Entry | Tombstone>();
+  #bytes = 0;
+  /** Every change from this index on is here. */
+  #earliest = 1;
+
+  push(change: Entry | Tombstone): void {
+    this.#changes.push(change);
+    this.#bytes += costOf(change);
+    while (
+      this.#changes.count > limits.watchHistoryMax ||
+      (this.#bytes > limits.watchHistoryBytesMax && this.#changes.count > 1)
+    ) {
+      const forgotten = this.#changes.shift();
+      this.#bytes -= costOf(forgotten);
+      this.#earliest = forgotten.version + 1;
+    }
+  }
+
+  reset(earliest: number): void {
+    this.#changes = new Fifo();
+    this.#bytes = 0;
+    this.#earliest = earliest;
+  }
+
+  read(prefix: string, from: number, changesMax: number): Changes {
+    if (from < this.#earliest) {
+      // Index 0 is before the first entry: whoever asks from there wants everything, which may still be here.
+      if (from !== 0 || this.#earliest !== 1) return { kind: "compacted", earliest: this.#earliest };
+    }
+    const changes: MachineChange[] = [];
+    let through = Math.max(from - 1, 0);
+    let byteLength = 0;
+    for (let place = this.#placeOf(from); place < this.#changes.count; place++) {
+      const change = this.#changes.at(place);
+      if (change.key.startsWith(prefix)) {
+        byteLength += change.record.byteLength;
+        const isFull = changes.length > 0 && byteLength > limits.mapRangeBytesMax;
+        if (isFull || changes.length >= changesMax) break;
+        changes.push({ index: change.version, bytes: encodeMapChange(change.kind, change.record) });
+      }
+      through = change.version;
+    }
+    return { kind: "changes", changes, through };
+  }
+
+  /** The place of the first change at or behind this index. */
+  #placeOf(index: number): number {
+    let low = 0;
+    let high = this.#changes.count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#changes.at(middle).version < index) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+function costOf(change: Entry | Tombstone): number {
+  return change.record.byteLength + changeOverheadBytes;
+}
