@@ -51,7 +51,10 @@ export function readJsonFile(path: string, what: string): Record<string, unknown
   try {
     text = readFileSync(path, "utf8");
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== "ENOENT" && (cause as NodeJS.ErrnoException).code !== "ENOTDIR")
+    if (
+      (cause as NodeJS.ErrnoException).code !== "ENOENT" &&
+      (cause as NodeJS.ErrnoException).code !== "ENOTDIR"
+    )
       throw unreadable(path, cause);
     throw new QuorateError("DATA_MISSING", `There is no ${what} at ${path}.`, {
       outcome: "notDone",
@@ -71,10 +74,14 @@ export function readJsonFile(path: string, what: string): Record<string, unknown
 /** Throws `DATA_VERSION` unless the file has the format that this program reads. */
 export function checkFormat(path: string, found: unknown, known: number): void {
   if (found === known) return;
-  throw new QuorateError("DATA_VERSION", `${path} has format ${String(found)}; this version reads ${known}.`, {
-    outcome: "notDone",
-    hint: "Use the version of quorate that wrote it.",
-  });
+  throw new QuorateError(
+    "DATA_VERSION",
+    `${path} has format ${String(found)}; this version reads ${known}.`,
+    {
+      outcome: "notDone",
+      hint: "Use the version of quorate that wrote it.",
+    },
+  );
 }
 
 export function corrupt(path: string, cause: unknown): QuorateError {

@@ -6,7 +6,7 @@
  * Whatever goes wrong ends in one call of `closed`, with the reason; nothing is thrown and nothing is emitted.
  */
 import type { Socket } from "node:net";
-import { MalformedError } from "../core/errors.ts";
+import { MalformedError, QuorateError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import { encodeFrame, type Frame } from "./frame.ts";
 import { FrameReader } from "./frame-reader.ts";
@@ -30,13 +30,14 @@ export interface ConnectionHandler {
 /** Together smaller than this, pieces are copied into one; larger ones go out side by side in one `writev`. */
 const copiedBytesMax = 64 * 1024;
 
+const noSource: FrameSource = { take: () => [] };
 const pingFrame = encodeFrame("ping", "", new Uint8Array(0)).parts[0] as Uint8Array;
 const pongFrame = encodeFrame("pong", "", new Uint8Array(0)).parts[0] as Uint8Array;
 
 export class Connection {
   readonly #socket: Socket;
   readonly #reader: FrameReader;
-  readonly #source: FrameSource;
+  #source: FrameSource;
   #handler: ConnectionHandler;
   #closed = false;
   #urgent: Uint8Array[] = [];
@@ -44,7 +45,12 @@ export class Connection {
   #keepAlive: NodeJS.Timeout | undefined;
   readonly #take = (frame: Frame): boolean => this.#arrived(frame);
 
-  constructor(socket: Socket, source: FrameSource, handler: ConnectionHandler, frameBytesMax: number) {
+  constructor(
+    socket: Socket,
+    handler: ConnectionHandler,
+    frameBytesMax: number,
+    source: FrameSource = noSource,
+  ) {
     this.#socket = socket;
     this.#source = source;
     this.#handler = handler;
@@ -66,10 +72,11 @@ export class Connection {
     return this.#socket.writableLength;
   }
 
-  /** The handshake is over: from now on these frames, up to this length. */
-  use(handler: ConnectionHandler, frameBytesMax: number): void {
+  /** The handshake is over: from now on frames go there, may be so long, and what is to be sent comes from `source`. */
+  use(handler: ConnectionHandler, frameBytesMax: number, source: FrameSource): void {
     this.#handler = handler;
     this.#reader.frameBytesMax = frameBytesMax;
+    this.#source = source;
   }
 
   /** Hands over what waits, as far as the socket may take more. */
@@ -142,7 +149,8 @@ export class Connection {
     try {
       this.#reader.push(bytes, this.#take);
     } catch (error) {
-      if (!(error instanceof MalformedError)) throw error;
+      // A name that is none is malformed too; anything else is a bug here, and must not pass for the other side's mistake.
+      if (!(error instanceof MalformedError || error instanceof QuorateError)) throw error;
       this.close(error.message, true);
     }
   }

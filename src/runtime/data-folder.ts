@@ -148,7 +148,10 @@ function checkOwner(path: string, identity: Identity, expected: DataFolderExpect
     throw foreign(path, `to agent ${identity.agent}, not to ${expected.agent}`);
   }
   if (expected.cluster !== undefined && clusterIdText(expected.cluster) !== clusterIdText(identity.cluster)) {
-    throw foreign(path, `to cluster ${clusterIdText(identity.cluster)}, not to ${clusterIdText(expected.cluster)}`);
+    throw foreign(
+      path,
+      `to cluster ${clusterIdText(identity.cluster)}, not to ${clusterIdText(expected.cluster)}`,
+    );
   }
 }
 

@@ -39,7 +39,6 @@ export function dial(options: DialOptions): Connection {
   };
   const connection = new Connection(
     socket,
-    options.source,
     {
       frame: (frame) => {
         clearTimeout(timer);
@@ -52,7 +51,8 @@ export function dial(options: DialOptions): Connection {
       closed: (reason, malformed) => {
         clearTimeout(timer);
         options.failed(
-          failure ?? (malformed ? brokenGreeting(to, new MalformedError(reason)) : unreachableAgent(to, reason)),
+          failure ??
+            (malformed ? brokenGreeting(to, new MalformedError(reason)) : unreachableAgent(to, reason)),
         );
       },
     },
@@ -84,7 +84,7 @@ function greeted(frame: Frame, options: DialOptions, connection: Connection): vo
   if (!equalBytes(hello.cluster, anyCluster) && !equalBytes(hello.cluster, welcome.cluster)) {
     throw foreign(to, "it belongs to another cluster");
   }
-  connection.use(options.welcomed(welcome, connection), options.frameBytesMax);
+  connection.use(options.welcomed(welcome, connection), options.frameBytesMax, options.source);
 }
 
 function target(to: string | HostPort): string {

@@ -70,7 +70,7 @@ export class FrameReader {
     this.#have = 0;
     this.#want = 0;
     if (left >= lengthFieldBytes) this.#grow(frameLength(bytes, offset, this.frameBytesMax));
-    (this.#partial as Uint8Array).set(bytes.subarray(offset), 0);
+    this.#partial.set(bytes.subarray(offset));
     this.#have = left;
   }
 

@@ -7,7 +7,7 @@ import { limits } from "../core/limits.ts";
 import type { AgentId } from "../core/ids.ts";
 import type { HostPort } from "./address.ts";
 import { BackOff } from "./back-off.ts";
-import type { Connection, ConnectionHandler } from "./connection.ts";
+import type { Connection, ConnectionHandler, FrameSource } from "./connection.ts";
 import { dial } from "./dial.ts";
 import type { Frame, OutgoingFrame } from "./frame.ts";
 import { wireVersionMax, wireVersionMin, type ConnectionRole } from "./handshake.ts";
@@ -30,6 +30,12 @@ export interface LinkOptions {
   /** Throws `MalformedError` to have the connection closed. */
   readonly frame: (from: AgentId, frame: Frame) => void;
   readonly changed: (peer: AgentId, up: boolean) => void;
+}
+
+/** What to do with a connection that a peer dialled. */
+export interface Accepted {
+  readonly handler: ConnectionHandler;
+  readonly source: FrameSource;
 }
 
 /** One of the two connections. */
@@ -89,16 +95,13 @@ export class Link {
     this.#lanes.bulk.connection?.flush();
   }
 
-  /** Where frames for a connection that this peer dialled wait. */
-  queueOf(role: PeerRole): PeerQueue {
-    return this.#lanes[role].queue;
-  }
-
   /** The peer dialled: its newest connection replaces an older one, which it has given up. */
-  accept(connection: Connection, role: PeerRole): ConnectionHandler {
+  accept(connection: Connection, role: PeerRole): Accepted {
     const lane = this.#lanes[role];
-    lane.connection?.close("a newer connection replaces it");
-    return this.#opened(lane, role, connection);
+    const before = lane.connection;
+    const handler = this.#opened(lane, role, connection);
+    before?.close("a newer connection replaces it");
+    return { handler, source: lane.queue };
   }
 
   close(): void {

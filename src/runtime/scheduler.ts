@@ -37,12 +37,15 @@ export class LoopScheduler implements Scheduler {
     let timer: NodeJS.Timeout;
     const arm = (): void => {
       const waitMs = Math.max(0, (instant - this.#clock.monotonic()) / 1000);
-      timer = setTimeout(() => {
-        this.#timers.delete(timer);
-        // Timers count whole milliseconds and may fire a little early.
-        if (this.#clock.monotonic() < instant) arm();
-        else task();
-      }, Math.min(Math.ceil(waitMs), waitMsMax));
+      timer = setTimeout(
+        () => {
+          this.#timers.delete(timer);
+          // Timers count whole milliseconds and may fire a little early.
+          if (this.#clock.monotonic() < instant) arm();
+          else task();
+        },
+        Math.min(Math.ceil(waitMs), waitMsMax),
+      );
       this.#timers.add(timer);
       if (this.#holds === 0) timer.unref();
     };

@@ -1,14 +1,14 @@
 /** The driver's `Network` over TCP: one link per peer, and the messages of all groups on it. */
+import { present } from "../core/assert.ts";
 import type { Channel, Protocol, ProtocolCodec } from "../core/boundary.ts";
 import { MalformedError } from "../core/errors.ts";
 import type { Address, AgentId, GroupName } from "../core/ids.ts";
 import type { Network } from "../driver/world.ts";
 import type { HostPort } from "./address.ts";
-import type { Connection, ConnectionHandler } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 import { encodeFrame, type Frame } from "./frame.ts";
-import { Link, type PeerRole } from "./link.ts";
+import { Link, type Accepted, type PeerRole } from "./link.ts";
 import type { Logger } from "./logger.ts";
-import type { PeerQueue } from "./peer-queue.ts";
 
 /** What a network tells whoever drives the groups. */
 export interface NetworkEvents {
@@ -83,17 +83,14 @@ export class TcpNetwork implements Network {
     this.#waiting.clear();
   }
 
-  /** Where frames to that peer wait; undefined where it is no peer, or this side is the one that dials. */
-  queueFor(peer: string, role: PeerRole): PeerQueue | undefined {
-    const link = this.#links.get(peer);
-    return link === undefined || link.dials ? undefined : link.queueOf(role);
+  /** Whether that peer is known, and is the one of the two that dials. */
+  awaits(peer: string): boolean {
+    return this.#links.get(peer)?.dials === false;
   }
 
   /** A peer that dialled and was welcomed. */
-  accept(peer: string, role: PeerRole, connection: Connection): ConnectionHandler {
-    const link = this.#links.get(peer);
-    if (link === undefined) throw new MalformedError("an unknown peer");
-    return link.accept(connection, role);
+  accept(peer: string, role: PeerRole, connection: Connection): Accepted {
+    return present(this.#links.get(peer), "a peer is checked before it is welcomed").accept(connection, role);
   }
 
   /** Per peer: whether its link is up, how much waits for it, and how many messages were dropped. */

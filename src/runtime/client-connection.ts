@@ -1,0 +1,387 @@
+/**
+ * One client's connection, on the agent's side. Answers gather in one piece of memory and leave when the turn ends, in
+ * one write. A client that does not read its answers, or asks for more than it may at a time, is itself read no further
+ * until that is better.
+ */
+import { unreachable } from "../core/assert.ts";
+import type { Refusal } from "../core/boundary.ts";
+import { entryKind, splitCommands } from "../core/entry.ts";
+import { MalformedError } from "../core/errors.ts";
+import { limits } from "../core/limits.ts";
+import {
+  decodeChanges,
+  decodeEntries,
+  decodeQuery,
+  decodeRequest,
+  decodeStatusRequest,
+  onlyAsLeaderFlag,
+  writeCampaignAnswer,
+  writeChangesAnswer,
+  writeEntriesAnswer,
+  writeFailure,
+  writeQueryAnswer,
+  writeRefusal,
+  writeStatusReport,
+  type Failure,
+  type StatusReport,
+} from "./client-wire.ts";
+import type { Connection, ConnectionHandler, FrameSource } from "./connection.ts";
+import { FrameWriter, type Frame, type FrameKind } from "./frame.ts";
+import type { Cancel } from "./gateway.ts";
+import type { GroupHub, Subscriber } from "./group-hub.ts";
+
+/** What a client's connection needs of its agent. */
+export interface ClientHost {
+  hub(group: string): GroupHub | undefined;
+  report(group: GroupHub | undefined): StatusReport;
+  /** This connection has something to send: flush it when the turn ends. */
+  waiting(client: ClientConnection): void;
+  gone(client: ClientConnection): void;
+}
+
+/** With more answers than this waiting, the client is read no further. */
+const unreadBytesMax = 1024 * 1024;
+/** A paused client is read again after so long without an answer: what it waits for may be lost, and it may want to say so. */
+const pausedMsMax = 1000;
+const answersBytesMax = 256 * 1024;
+
+const clientKinds = ["propose", "query", "changes", "entries", "campaign", "status", "cancel"] as const;
+type ClientKind = (typeof clientKinds)[number];
+
+function clientKind(kind: FrameKind): ClientKind {
+  const found = clientKinds.find((known) => known === kind);
+  if (found === undefined) throw new MalformedError(`a frame of kind ${kind} from a client`);
+  return found;
+}
+
+/** One group as this client uses it. */
+class Use implements Subscriber {
+  readonly hub: GroupHub;
+  readonly leave: Cancel;
+  readonly #client: ClientConnection;
+  watchesStatus = false;
+
+  constructor(client: ClientConnection, hub: GroupHub) {
+    this.#client = client;
+    this.hub = hub;
+    this.leave = hub.subscribe(this);
+  }
+
+  answered(session: number, sequence: number, answer: Uint8Array): void {
+    this.#client.answer(this.hub.name, session, sequence, answer);
+  }
+
+  refused(session: number, sequence: number, refusal: Refusal): void {
+    this.#client.refuse(this.hub.name, session, sequence, refusal);
+  }
+
+  /** The client sees it from the status, which changed as well. */
+  interrupted(): void {
+    this.#client.forgetProposals();
+  }
+
+  statusChanged(): void {
+    if (this.watchesStatus) this.#client.tellStatus(0, this.hub);
+  }
+
+  closed(): void {
+    this.#client.groupClosed(this.hub);
+  }
+}
+
+export class ClientConnection implements ConnectionHandler, FrameSource {
+  readonly #host: ClientHost;
+  readonly #uses = new Map<string, Use>();
+  readonly #writer = new FrameWriter();
+  /** Requests under way, each with how to take it back. */
+  readonly #requests = new Map<number, Cancel>();
+  #connection: Connection | undefined;
+  /** Commands handed in since and not answered; a guess after a change of leader. */
+  #proposals = 0;
+  #open: { readonly group: string; readonly refusal: Refusal | undefined } | undefined;
+  #paused: NodeJS.Timeout | undefined;
+
+  constructor(host: ClientHost) {
+    this.#host = host;
+  }
+
+  /** Everything from the client comes through this connection. */
+  attach(connection: Connection): void {
+    this.#connection = connection;
+  }
+
+  flush(): void {
+    this.#connection?.flush();
+    this.#throttle();
+  }
+
+  /** Everything gathered, in one piece. */
+  take(): readonly Uint8Array[] {
+    this.#closeBatch();
+    const bytes = this.#writer.take();
+    return bytes === undefined ? [] : [bytes];
+  }
+
+  /** Called when the agent closes. */
+  close(reason: string): void {
+    this.#connection?.close(reason);
+  }
+
+  // ── what the client says ──
+
+  frame(frame: Frame): void {
+    const hub = this.#host.hub(frame.group);
+    const kind = clientKind(frame.kind);
+    switch (kind) {
+      case "propose":
+        this.#propose(frame, hub);
+        break;
+      case "query":
+        this.#query(frame, hub);
+        break;
+      case "changes":
+        this.#changes(frame, hub);
+        break;
+      case "entries":
+        this.#entries(frame, hub);
+        break;
+      case "campaign":
+        this.#campaign(frame, hub);
+        break;
+      case "status":
+        this.#status(frame, hub);
+        break;
+      case "cancel":
+        this.#cancel(decodeRequest(frame.head));
+        break;
+      default:
+        unreachable(kind);
+    }
+    this.#throttle();
+  }
+
+  closed(): void {
+    clearTimeout(this.#paused);
+    this.#paused = undefined;
+    this.#connection = undefined;
+    for (const cancel of this.#requests.values()) cancel();
+    this.#requests.clear();
+    for (const use of this.#uses.values()) use.leave();
+    this.#uses.clear();
+    this.#host.gone(this);
+  }
+
+  drained(): void {
+    this.#throttle();
+  }
+
+  // ── what the groups tell ──
+
+  answer(group: string, session: number, sequence: number, answer: Uint8Array): void {
+    this.#batch("answers", group, undefined).uint53(session).uint53(sequence).sized(answer);
+    if (this.#proposals > 0) this.#proposals -= 1;
+    this.#host.waiting(this);
+  }
+
+  refuse(group: string, session: number, sequence: number, refusal: Refusal): void {
+    this.#batch("refusals", group, refusal).uint53(session).uint53(sequence);
+    if (this.#proposals > 0) this.#proposals -= 1;
+    this.#host.waiting(this);
+  }
+
+  forgetProposals(): void {
+    this.#proposals = 0;
+    this.#throttle();
+  }
+
+  tellStatus(request: number, hub: GroupHub): void {
+    this.#send("statusAnswer", hub.name, (writer) => {
+      writeStatusReport(writer.uint32(request), this.#host.report(hub));
+    });
+  }
+
+  groupClosed(hub: GroupHub): void {
+    this.#uses.delete(hub.name);
+    this.#fail(hub.name, 0, "closed");
+  }
+
+  // ── inside ──
+
+  #use(hub: GroupHub): Use {
+    const known = this.#uses.get(hub.name);
+    if (known !== undefined) return known;
+    const use = new Use(this, hub);
+    this.#uses.set(hub.name, use);
+    return use;
+  }
+
+  #propose(frame: Frame, hub: GroupHub | undefined): void {
+    const flags = frame.head[0] ?? 0xff;
+    if (flags > onlyAsLeaderFlag) throw new MalformedError("commands with unknown flags");
+    const commands = splitCommands(frame.head.subarray(1));
+    for (const command of commands) checkKind(command);
+    if (hub === undefined) this.#fail(frame.group, 0, "unknownGroup");
+    else if (commands.length > 0) {
+      this.#proposals += commands.length;
+      hub.propose(this.#use(hub), commands, flags === onlyAsLeaderFlag);
+    }
+  }
+
+  #query(frame: Frame, hub: GroupHub | undefined): void {
+    const { request, at, question } = decodeQuery(frame.head);
+    this.#ask(request, frame.group, hub, (known, settle) => {
+      known.query(question, at, (answer) => {
+        settle("queryAnswer", (writer) => writeQueryAnswer(writer, answer));
+      });
+      return undefined;
+    });
+  }
+
+  #changes(frame: Frame, hub: GroupHub | undefined): void {
+    const { request, from, filter } = decodeChanges(frame.head);
+    this.#ask(request, frame.group, hub, (known, settle) =>
+      known.changes(filter, from, (changes) => {
+        settle("changesAnswer", (writer) => writeChangesAnswer(writer, changes));
+      }),
+    );
+  }
+
+  #entries(frame: Frame, hub: GroupHub | undefined): void {
+    const { request, from } = decodeEntries(frame.head);
+    this.#ask(request, frame.group, hub, (known, settle) =>
+      known.entries(from, (entries) => {
+        settle("entriesAnswer", (writer) => writeEntriesAnswer(writer, entries));
+      }),
+    );
+  }
+
+  #cancel(request: number): void {
+    this.#requests.get(request)?.();
+    this.#requests.delete(request);
+  }
+
+  #campaign(frame: Frame, hub: GroupHub | undefined): void {
+    this.#ask(decodeRequest(frame.head), frame.group, hub, (known, settle) =>
+      known.campaign((result) => {
+        if (result.kind === "lost") return;
+        settle("campaignAnswer", (writer) => writeCampaignAnswer(writer, result));
+      }),
+    );
+  }
+
+  #status(frame: Frame, hub: GroupHub | undefined): void {
+    const { request, subscribe } = decodeStatusRequest(frame.head);
+    if (frame.group === "") {
+      this.#send("statusAnswer", "", (writer) => {
+        writeStatusReport(writer.uint32(request), this.#host.report(undefined));
+      });
+    } else if (hub === undefined) this.#fail(frame.group, request, "unknownGroup");
+    else {
+      if (subscribe) this.#use(hub).watchesStatus = true;
+      this.tellStatus(request, hub);
+    }
+  }
+
+  /** Registers a request; `settle` sends its answer unless it was taken back meanwhile. */
+  #ask(
+    request: number,
+    group: string,
+    hub: GroupHub | undefined,
+    begin: (
+      hub: GroupHub,
+      settle: (kind: FrameKind, write: (writer: FrameWriter) => void) => void,
+    ) => Cancel | undefined,
+  ): void {
+    if (this.#requests.has(request)) throw new MalformedError(`the request number ${request} is in use`);
+    if (hub === undefined) {
+      this.#fail(group, request, "unknownGroup");
+      return;
+    }
+    if (this.#requests.size >= limits.clientRequestsMax) {
+      this.#fail(group, request, "overloaded");
+      return;
+    }
+    let wanted = true;
+    const takenBack = (): void => {
+      wanted = false;
+      takeBack?.();
+    };
+    this.#requests.set(request, takenBack);
+    this.#use(hub);
+    const takeBack = begin(hub, (kind, write) => {
+      // The number may be in use again, for another request: only whoever is still wanted answers.
+      if (!wanted) return;
+      this.#requests.delete(request);
+      this.#send(kind, group, (writer) => write(writer.uint32(request)));
+    });
+  }
+
+  #fail(group: string, request: number, failure: Failure): void {
+    this.#send("failed", group, (writer) => writeFailure(writer, request, failure));
+  }
+
+  #send(kind: FrameKind, group: string, write: (writer: FrameWriter) => void): void {
+    this.#closeBatch();
+    write(this.#writer.begin(kind, group));
+    this.#writer.end();
+    this.#host.waiting(this);
+  }
+
+  /** The frame into which answers of one kind gather; a new one where the last is of another kind, or full. */
+  #batch(kind: "answers" | "refusals", group: string, refusal: Refusal | undefined): FrameWriter {
+    const open = this.#open;
+    const fits = open?.group === group && isSameRefusal(open.refusal, refusal);
+    if (fits && this.#writer.openBytes < answersBytesMax) return this.#writer;
+    this.#closeBatch();
+    this.#open = { group, refusal };
+    this.#writer.begin(kind, group);
+    if (refusal !== undefined) writeRefusal(this.#writer, refusal);
+    return this.#writer;
+  }
+
+  #closeBatch(): void {
+    if (this.#open === undefined) return;
+    this.#open = undefined;
+    this.#writer.end();
+  }
+
+  #throttle(): void {
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    const unsent = this.#writer.byteLength + this.#writer.openBytes + connection.unsentBytes;
+    if (unsent > limits.linkQueueBytesMax) {
+      connection.close("it does not read its answers", true);
+      return;
+    }
+    const full = unsent > unreadBytesMax || this.#proposals >= limits.clientRequestsMax;
+    if (full === (this.#paused !== undefined)) return;
+    clearTimeout(this.#paused);
+    this.#paused = undefined;
+    if (full) this.#pause(connection);
+    else connection.resume();
+  }
+
+  #pause(connection: Connection): void {
+    connection.pause();
+    this.#paused = setTimeout(() => {
+      this.#paused = undefined;
+      this.#proposals = 0;
+      connection.resume();
+      this.#throttle();
+    }, pausedMsMax);
+  }
+}
+
+/** What only a mechanism itself may put into its log must not come from a client. */
+function checkKind(command: Uint8Array): void {
+  const kind = entryKind(command, 0);
+  if (kind === "noop" || kind === "members")
+    throw new MalformedError(`a client proposed an entry of kind ${kind}`);
+}
+
+/** Refusals that differ only in how much is in flight go into one frame. */
+function isSameRefusal(a: Refusal | undefined, b: Refusal | undefined): boolean {
+  if (a?.kind !== b?.kind) return false;
+  if (a?.kind === "notLeader" && b?.kind === "notLeader") return a.leader === b.leader;
+  return a?.kind === "busy" && b?.kind === "busy" ? a.because === b.because : true;
+}

@@ -1,0 +1,266 @@
+/**
+ * What clients and agents say to each other, as heads of frames. `docs/wire.md` has the layouts; the golden vectors in
+ * `test/vectors` hold them in place.
+ *
+ * Requests carry a number that the client chooses, 1 to 2^32 − 1, not in use in this connection at that moment; the
+ * answer brings it back. `propose` has none: its answers name session and sequence.
+ */
+import { unreachable } from "../core/assert.ts";
+import type { Refusal } from "../core/boundary.ts";
+import { ByteReader } from "../core/bytes.ts";
+import { MalformedError } from "../core/errors.ts";
+import { agentId } from "../core/ids.ts";
+import type { Changes, MachineChange } from "../core/machine.ts";
+import { decodeText, encodeText } from "../core/text.ts";
+import type { AgentAddress } from "./cluster-file.ts";
+import type { FrameWriter } from "./frame.ts";
+import type { CampaignResult, EntriesResult, GroupStatus, QueryResult } from "./gateway.ts";
+
+type Answered<T> = Exclude<T, { readonly kind: "lost" }>;
+
+// ── client to agent ──
+
+/** In `propose`: refuse rather than forward. */
+export const onlyAsLeaderFlag = 1;
+
+export interface QueryRequest {
+  readonly request: number;
+  readonly at: "linearizable" | "local";
+  readonly question: Uint8Array;
+}
+
+export function decodeQuery(head: Uint8Array): QueryRequest {
+  const reader = new ByteReader(head);
+  const request = requestNumber(reader);
+  const at = reader.uint8();
+  if (at > 1) throw new MalformedError("a query of an unknown kind");
+  return { request, at: at === 0 ? "linearizable" : "local", question: reader.rest() };
+}
+
+export interface ChangesRequest {
+  readonly request: number;
+  readonly from: number;
+  readonly filter: Uint8Array;
+}
+
+export function decodeChanges(head: Uint8Array): ChangesRequest {
+  const reader = new ByteReader(head);
+  return { request: requestNumber(reader), from: reader.uint53(), filter: reader.rest() };
+}
+
+export function decodeEntries(head: Uint8Array): { request: number; from: number } {
+  const reader = new ByteReader(head);
+  const request = requestNumber(reader);
+  const from = reader.uint53();
+  reader.end();
+  return { request, from };
+}
+
+/** `campaign` and `cancel`. */
+export function decodeRequest(head: Uint8Array): number {
+  const reader = new ByteReader(head);
+  const request = requestNumber(reader);
+  reader.end();
+  return request;
+}
+
+export function decodeStatusRequest(head: Uint8Array): { request: number; subscribe: boolean } {
+  const reader = new ByteReader(head);
+  const request = requestNumber(reader);
+  const subscribe = flag(reader);
+  reader.end();
+  return { request, subscribe };
+}
+
+function requestNumber(reader: ByteReader): number {
+  const request = reader.uint32();
+  if (request === 0) throw new MalformedError("a request has a number from 1");
+  return request;
+}
+
+function flag(reader: ByteReader): boolean {
+  const value = reader.uint8();
+  if (value > 1) throw new MalformedError("a flag is 0 or 1");
+  return value === 1;
+}
+
+// ── agent to client ──
+
+const refusalKinds = { notLeader: 0, overloaded: 1, busy: 2, diskFull: 3, closed: 4 } as const;
+const busyWith = ["memberChange", "transfer"] as const;
+
+export function writeRefusal(writer: FrameWriter, refusal: Refusal): void {
+  writer.uint8(refusalKinds[refusal.kind]);
+  switch (refusal.kind) {
+    case "notLeader":
+      writer.text(refusal.leader ?? "");
+      break;
+    case "overloaded":
+      writer.uint53(refusal.inFlight).uint53(refusal.inFlightMax);
+      break;
+    case "busy":
+      writer.uint8(busyWith.indexOf(refusal.because));
+      break;
+    case "diskFull":
+    case "closed":
+      break;
+    default:
+      unreachable(refusal);
+  }
+}
+
+export function readRefusal(reader: ByteReader): Refusal {
+  switch (reader.uint8()) {
+    case refusalKinds.notLeader: {
+      const leader = reader.text();
+      return leader === "" ? { kind: "notLeader" } : { kind: "notLeader", leader: agentId(leader) };
+    }
+    case refusalKinds.overloaded:
+      return { kind: "overloaded", inFlight: reader.uint53(), inFlightMax: reader.uint53() };
+    case refusalKinds.busy: {
+      const because = busyWith[reader.uint8()];
+      if (because === undefined) throw new MalformedError("busy with something unknown");
+      return { kind: "busy", because };
+    }
+    case refusalKinds.diskFull:
+      return { kind: "diskFull" };
+    case refusalKinds.closed:
+      return { kind: "closed" };
+    default:
+      throw new MalformedError("a refusal of an unknown kind");
+  }
+}
+
+/** Calls `each` for every (session, sequence, answer envelope) of an `answers` frame. */
+export function readAnswers(
+  head: Uint8Array,
+  each: (session: number, sequence: number, answer: Uint8Array) => void,
+): void {
+  const reader = new ByteReader(head);
+  while (reader.remaining > 0) each(reader.uint53(), reader.uint53(), reader.bytes());
+}
+
+export function readRefusals(
+  head: Uint8Array,
+  each: (session: number, sequence: number, refusal: Refusal) => void,
+): void {
+  const reader = new ByteReader(head);
+  const refusal = readRefusal(reader);
+  while (reader.remaining > 0) each(reader.uint53(), reader.uint53(), refusal);
+}
+
+export function writeQueryAnswer(writer: FrameWriter, answer: Answered<QueryResult>): void {
+  if (answer.kind === "reply") writer.uint8(0).raw(answer.bytes);
+  else writeRefusal(writer.uint8(1), answer.refusal);
+}
+
+export function readQueryAnswer(reader: ByteReader): Answered<QueryResult> {
+  return flag(reader)
+    ? { kind: "refused", refusal: readRefusal(reader) }
+    : { kind: "reply", bytes: reader.rest() };
+}
+
+const changesBytesMax = 1024 * 1024;
+
+/** What does not fit is cut between two indices, and the client asks on from there. */
+export function writeChangesAnswer(writer: FrameWriter, answer: Changes): void {
+  if (answer.kind === "compacted") {
+    writer.uint8(1).uint53(answer.earliest);
+    return;
+  }
+  const { changes, through } = cutChanges(answer.changes, answer.through);
+  writer.uint8(0).uint53(through).uint32(changes.length);
+  for (const { index, bytes } of changes) writer.uint53(index).sized(bytes);
+}
+
+function cutChanges(
+  changes: readonly MachineChange[],
+  through: number,
+): { changes: readonly MachineChange[]; through: number } {
+  let total = 0;
+  let whole = 0;
+  for (const [position, { index, bytes }] of changes.entries()) {
+    if (position > 0 && changes[position - 1]?.index !== index) whole = position;
+    total += bytes.byteLength;
+    if (total > changesBytesMax && whole > 0) {
+      return { changes: changes.slice(0, whole), through: changes[whole - 1]?.index ?? through };
+    }
+  }
+  return { changes, through };
+}
+
+export function readChangesAnswer(reader: ByteReader): Changes {
+  if (flag(reader)) return { kind: "compacted", earliest: reader.uint53() };
+  const through = reader.uint53();
+  const changes: MachineChange[] = [];
+  for (let left = reader.uint32(); left > 0; left--) {
+    changes.push({ index: reader.uint53(), bytes: reader.bytes() });
+  }
+  reader.end();
+  return { kind: "changes", changes, through };
+}
+
+/** The run itself is the frame's tail. */
+export function writeEntriesAnswer(writer: FrameWriter, answer: Answered<EntriesResult>): void {
+  if (answer.kind === "entries") writer.uint8(0).tail().raw(answer.bytes);
+  else writer.uint8(1).uint53(answer.earliest);
+}
+
+export function readEntriesAnswer(reader: ByteReader, tail: Uint8Array): Answered<EntriesResult> {
+  if (flag(reader)) return { kind: "compacted", earliest: reader.uint53() };
+  reader.end();
+  return { kind: "entries", bytes: tail };
+}
+
+export function writeCampaignAnswer(writer: FrameWriter, answer: Answered<CampaignResult>): void {
+  if (answer.kind === "over") writer.uint8(0).uint8(answer.leading ? 1 : 0);
+  else writeRefusal(writer.uint8(1), answer.refusal);
+}
+
+export function readCampaignAnswer(reader: ByteReader): Answered<CampaignResult> {
+  return flag(reader)
+    ? { kind: "refused", refusal: readRefusal(reader) }
+    : { kind: "over", leading: flag(reader) };
+}
+
+/** What an agent says of a group and of the agents that it knows; as JSON, since it is rare and read by people too. */
+export interface StatusReport {
+  readonly agent: string;
+  /** Absent where the frame names no group. */
+  readonly status?: GroupStatus;
+  /** The groups hosted there. */
+  readonly groups: readonly string[];
+  readonly agents: readonly AgentAddress[];
+}
+
+export function writeStatusReport(writer: FrameWriter, report: StatusReport): void {
+  writer.raw(encodeText(JSON.stringify(report)));
+}
+
+export function readStatusReport(reader: ByteReader): StatusReport {
+  let value: unknown;
+  try {
+    value = JSON.parse(decodeText(reader.rest()));
+  } catch (cause) {
+    throw new MalformedError("a status is not JSON", { cause });
+  }
+  if (typeof value !== "object" || value === null || !("agents" in value) || !Array.isArray(value.agents)) {
+    throw new MalformedError("a status has no list of agents");
+  }
+  return value as StatusReport;
+}
+
+/** Why a request (0: commands) has no answer of its own kind. */
+export const failures = ["unknownGroup", "overloaded", "closed"] as const;
+export type Failure = (typeof failures)[number];
+
+export function writeFailure(writer: FrameWriter, request: number, failure: Failure): void {
+  writer.uint32(request).uint8(failures.indexOf(failure));
+}
+
+export function readFailure(reader: ByteReader): Failure {
+  const failure = failures[reader.uint8()];
+  if (failure === undefined) throw new MalformedError("a failure of an unknown kind");
+  reader.end();
+  return failure;
+}

@@ -1,0 +1,314 @@
+/**
+ * One hosted group and everybody in this process who uses it: the connections of clients and the handles of this program.
+ * It takes the driver's word of every applied entry to whoever proposed it, wakes those who wait for changes, and tells
+ * all of them when the leader changes. Callbacks only: on the way of an answer nothing is allocated.
+ */
+import { unreachable } from "../core/assert.ts";
+import type { Refusal } from "../core/boundary.ts";
+import { entrySequence, entrySession } from "../core/entry.ts";
+import type { QuorateError } from "../core/errors.ts";
+import { logIndex, microsFromMs, type GroupName, type Micros } from "../core/ids.ts";
+import { limits } from "../core/limits.ts";
+import type { Changes } from "../core/machine.ts";
+import type { GroupObserver, HostedGroup, QueryAnswer } from "../driver/hosted.ts";
+import type { Clock, Scheduler } from "../driver/world.ts";
+import type { CampaignResult, Cancel, GroupStatus } from "./gateway.ts";
+
+/** Somebody in this process who uses the group. */
+export interface Subscriber {
+  answered(session: number, sequence: number, answer: Uint8Array): void;
+  refused(session: number, sequence: number, refusal: Refusal): void;
+  /** Another leader: what was forwarded to the last one may be lost. */
+  interrupted(): void;
+  /** Role, term or leader changed. */
+  statusChanged(): void;
+  /** The last call: the group is no longer hosted here. */
+  closed(error?: QuorateError): void;
+}
+
+export type LocalEntries =
+  | { readonly kind: "entries"; readonly bytes: Uint8Array }
+  | { readonly kind: "compacted"; readonly earliest: number };
+
+interface Poll {
+  /** True once it is answered. */
+  readonly check: () => boolean;
+}
+
+interface Campaign {
+  readonly term: number;
+  stood: boolean;
+  readonly done: (result: CampaignResult) => void;
+  cancelTimer: Cancel;
+}
+
+/** Sessions whose proposers are remembered. One more forgets the one that was learnt first; it is learnt again with its next command. */
+export const routesMax: number = limits.sessionsMax * 2;
+/** Changes in one answer to a long poll. */
+export const changesPerAnswerMax = 1000;
+export const entriesBytesPerAnswerMax: number = limits.appendBytesMax;
+/** A campaign that leaves this agent's role as it is (somebody else leads, and is heard) is over after so long. */
+const campaignCheckMs = 1000;
+
+export class GroupHub implements GroupObserver {
+  readonly name: GroupName;
+  readonly #clock: Clock;
+  readonly #scheduler: Scheduler;
+  readonly #subscribers = new Map<Subscriber, Set<number>>();
+  /** Session → who proposed in it. */
+  readonly #routes = new Map<number, Subscriber[]>();
+  readonly #polls = new Set<Poll>();
+  readonly #campaigns = new Set<Campaign>();
+  readonly #wakePolls = (): void => this.#checkPolls();
+  #hosted: HostedGroup | undefined;
+  #pollsScheduled = false;
+  #led = "";
+  #closed = false;
+
+  constructor(name: GroupName, clock: Clock, scheduler: Scheduler) {
+    this.name = name;
+    this.#clock = clock;
+    this.#scheduler = scheduler;
+  }
+
+  /** The driver has brought the group up. */
+  attach(hosted: HostedGroup): void {
+    this.#hosted = hosted;
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  // ── what the driver tells ──
+
+  applied(bytes: Uint8Array, offset: number, answer: Uint8Array): void {
+    if (this.#polls.size > 0) this.#schedulePolls();
+    if (answer.byteLength === 0) return;
+    const session = entrySession(bytes, offset);
+    const routes = this.#routes.get(session);
+    if (routes === undefined) return;
+    const sequence = entrySequence(bytes, offset);
+    for (const subscriber of routes) subscriber.answered(session, sequence, answer);
+    // A session's opening is asked for under a nonce, which has served its purpose.
+    if (sequence === 0) this.#forget(session, routes);
+  }
+
+  refused(session: number, sequence: number, refusal: Refusal): void {
+    const routes = this.#routes.get(session);
+    if (routes === undefined) return;
+    for (const subscriber of routes) subscriber.refused(session, sequence, refusal);
+  }
+
+  statusChanged(): void {
+    const status = this.#hosted?.status();
+    if (status === undefined || this.#closed) return;
+    for (const campaign of this.#campaigns) this.#checkCampaign(campaign, false);
+    const led = status.leader === undefined ? "" : `${status.term} ${status.leader}`;
+    const interrupted = led !== "" && led !== this.#led;
+    if (led !== "") this.#led = led;
+    for (const subscriber of this.#subscribers.keys()) {
+      subscriber.statusChanged();
+      if (interrupted) subscriber.interrupted();
+    }
+  }
+
+  // ── what its users do ──
+
+  subscribe(subscriber: Subscriber): Cancel {
+    this.#subscribers.set(subscriber, new Set());
+    return () => this.#leave(subscriber);
+  }
+
+  propose(subscriber: Subscriber, commands: readonly Uint8Array[], onlyAsLeader: boolean): void {
+    const sessions = this.#subscribers.get(subscriber);
+    if (sessions === undefined || this.#hosted === undefined || this.#closed) return;
+    let before = -1;
+    for (const command of commands) {
+      const session = entrySession(command, 0);
+      if (session === before) continue;
+      before = session;
+      this.#route(session, subscriber, sessions);
+    }
+    this.#hosted.propose(commands, { onlyAsLeader });
+  }
+
+  query(question: Uint8Array, at: "linearizable" | "local", done: (answer: QueryAnswer) => void): void {
+    if (this.#hosted === undefined || this.#closed) {
+      this.#scheduler.soon(() => done({ kind: "refused", refusal: { kind: "closed" } }));
+      return;
+    }
+    this.#hosted.query(question, at, done);
+  }
+
+  /** Answers once there is a change, or the history there is gone; never at once. */
+  changes(filter: Uint8Array, from: number, done: (changes: Changes) => void): Cancel {
+    let next = from;
+    return this.#poll(() => {
+      const hosted = this.#hosted;
+      if (hosted === undefined || hosted.applied < next) return false;
+      const found = hosted.changes(filter, next, changesPerAnswerMax);
+      switch (found.kind) {
+        case "changes":
+          if (found.changes.length === 0) {
+            next = found.through + 1;
+            return false;
+          }
+          break;
+        case "compacted":
+          break;
+        default:
+          return unreachable(found);
+      }
+      done(found);
+      return true;
+    });
+  }
+
+  /** Answers once an entry at `from` is applied; never at once. */
+  entries(from: number, done: (entries: LocalEntries) => void): Cancel {
+    return this.#poll(() => {
+      const found = this.#hosted?.entries(logIndex(Math.max(from, 1)), entriesBytesPerAnswerMax);
+      if (found === undefined) return false;
+      if ("kind" in found) done({ kind: "compacted", earliest: found.earliest });
+      else done({ kind: "entries", bytes: found.bytes });
+      return true;
+    });
+  }
+
+  /** Campaigns, and says whether this agent leads when that is over. Never at once. */
+  campaign(done: (result: CampaignResult) => void): Cancel {
+    const hosted = this.#hosted;
+    if (hosted === undefined || this.#closed) {
+      this.#scheduler.soon(() => done({ kind: "refused", refusal: { kind: "closed" } }));
+      return () => {};
+    }
+    const campaign: Campaign = { term: hosted.status().term, stood: false, done, cancelTimer: () => {} };
+    this.#campaigns.add(campaign);
+    if (hosted.role === "leader") this.#scheduler.soon(() => this.#checkCampaign(campaign, true));
+    else {
+      hosted.campaign();
+      this.#watchCampaign(campaign);
+    }
+    return () => this.#endCampaign(campaign);
+  }
+
+  status(): GroupStatus | undefined {
+    const hosted = this.#hosted;
+    if (hosted === undefined || this.#closed) return undefined;
+    const status = hosted.status();
+    const { members } = status;
+    return {
+      mechanism: status.mechanism,
+      group: this.name,
+      self: status.self,
+      role: status.role,
+      term: status.term,
+      ...(status.leader === undefined ? {} : { leader: status.leader }),
+      members: members.voters,
+      learners: members.learners,
+      last: status.last,
+      committed: status.committed,
+      applied: status.applied,
+      lagMs: Math.round(status.lagMs),
+      digest: Buffer.from(hosted.digest()).toString("hex"),
+      peers: status.peers.map(({ id, matched, mode }) => ({ id, matched, mode })),
+    };
+  }
+
+  /** Stops hosting the group. Idempotent. */
+  close(error?: QuorateError): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#hosted?.close();
+    for (const campaign of this.#campaigns) {
+      campaign.cancelTimer();
+      campaign.done({ kind: "lost" });
+    }
+    this.#campaigns.clear();
+    this.#polls.clear();
+    const subscribers = [...this.#subscribers.keys()];
+    this.#subscribers.clear();
+    this.#routes.clear();
+    for (const subscriber of subscribers) subscriber.closed(error);
+  }
+
+  // ── inside ──
+
+  #route(session: number, subscriber: Subscriber, sessions: Set<number>): void {
+    const routes = this.#routes.get(session);
+    if (routes === undefined) {
+      if (this.#routes.size >= routesMax) this.#forgetFirst();
+      this.#routes.set(session, [subscriber]);
+    } else if (routes.includes(subscriber)) return;
+    else routes.push(subscriber);
+    sessions.add(session);
+  }
+
+  #forgetFirst(): void {
+    for (const [session, routes] of this.#routes) {
+      this.#forget(session, routes);
+      return;
+    }
+  }
+
+  #forget(session: number, routes: readonly Subscriber[]): void {
+    this.#routes.delete(session);
+    for (const subscriber of routes) this.#subscribers.get(subscriber)?.delete(session);
+  }
+
+  #leave(subscriber: Subscriber): void {
+    const sessions = this.#subscribers.get(subscriber);
+    if (sessions === undefined) return;
+    this.#subscribers.delete(subscriber);
+    for (const session of sessions) {
+      const left = (this.#routes.get(session) ?? []).filter((other) => other !== subscriber);
+      if (left.length === 0) this.#routes.delete(session);
+      else this.#routes.set(session, left);
+    }
+  }
+
+  #poll(check: () => boolean): Cancel {
+    const poll: Poll = { check };
+    this.#polls.add(poll);
+    this.#schedulePolls();
+    return () => this.#polls.delete(poll);
+  }
+
+  #schedulePolls(): void {
+    if (this.#pollsScheduled) return;
+    this.#pollsScheduled = true;
+    this.#scheduler.soon(this.#wakePolls);
+  }
+
+  #checkPolls(): void {
+    this.#pollsScheduled = false;
+    if (this.#closed) return;
+    for (const poll of this.#polls) if (poll.check()) this.#polls.delete(poll);
+  }
+
+  #watchCampaign(campaign: Campaign): void {
+    const at = (this.#clock.monotonic() + microsFromMs(campaignCheckMs)) as Micros;
+    campaign.cancelTimer = this.#scheduler.at(at, () => {
+      this.#checkCampaign(campaign, true);
+      if (this.#campaigns.has(campaign)) this.#watchCampaign(campaign);
+    });
+  }
+
+  /** `waited`: long enough that a known leader means that this agent has not become it. */
+  #checkCampaign(campaign: Campaign, waited: boolean): void {
+    const status = this.#hosted?.status();
+    if (status === undefined || !this.#campaigns.has(campaign)) return;
+    if (status.role === "candidate") campaign.stood = true;
+    const another = status.role !== "candidate" && status.leader !== undefined;
+    const lost = another && (waited || campaign.stood || status.term > campaign.term);
+    if (status.role !== "leader" && !lost) return;
+    this.#endCampaign(campaign);
+    campaign.done({ kind: "over", leading: status.role === "leader" });
+  }
+
+  #endCampaign(campaign: Campaign): void {
+    campaign.cancelTimer();
+    this.#campaigns.delete(campaign);
+  }
+}

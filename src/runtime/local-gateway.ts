@@ -1,0 +1,148 @@
+/** The way into a group that this very process hosts. */
+import type { Refusal } from "../core/boundary.ts";
+import type { QuorateError } from "../core/errors.ts";
+import type { GroupName } from "../core/ids.ts";
+import type { Scheduler } from "../driver/world.ts";
+import type {
+  CampaignResult,
+  Cancel,
+  ChangesResult,
+  EntriesResult,
+  Gateway,
+  GatewayListener,
+  GroupStatus,
+  QueryResult,
+  StatusResult,
+} from "./gateway.ts";
+import type { GroupHub, Subscriber } from "./group-hub.ts";
+
+export class LocalGateway implements Gateway, Subscriber {
+  readonly group: GroupName;
+  readonly #hub: GroupHub;
+  readonly #scheduler: Scheduler;
+  readonly #listeners = new Set<GatewayListener>();
+  readonly #leave: Cancel;
+  /** What is under way, each with what to call where it ends as lost. */
+  readonly #calls = new Map<object, () => void>();
+  #closed = false;
+
+  constructor(hub: GroupHub, scheduler: Scheduler) {
+    this.group = hub.name;
+    this.#hub = hub;
+    this.#scheduler = scheduler;
+    this.#leave = hub.subscribe(this);
+  }
+
+  propose(commands: readonly Uint8Array[], options?: { readonly onlyAsLeader?: boolean }): void {
+    if (!this.#closed) this.#hub.propose(this, commands, options?.onlyAsLeader ?? false);
+  }
+
+  query(question: Uint8Array, at: "linearizable" | "local", done: (result: QueryResult) => void): Cancel {
+    return this.#call(done, (settle) => {
+      this.#hub.query(question, at, settle);
+      return undefined;
+    });
+  }
+
+  changes(filter: Uint8Array, from: number, done: (result: ChangesResult) => void): Cancel {
+    return this.#call(done, (settle) => this.#hub.changes(filter, from, settle));
+  }
+
+  entries(from: number, done: (result: EntriesResult) => void): Cancel {
+    return this.#call(done, (settle) => this.#hub.entries(from, settle));
+  }
+
+  campaign(done: (result: CampaignResult) => void): Cancel {
+    return this.#call(done, (settle) => this.#hub.campaign(settle));
+  }
+
+  status(): GroupStatus | undefined {
+    return this.#hub.status();
+  }
+
+  refreshStatus(done: (result: StatusResult) => void): Cancel {
+    return this.#call(done, (settle) => {
+      this.#scheduler.soon(() => {
+        const status = this.status();
+        settle(status === undefined ? { kind: "lost" } : { kind: "status", status });
+      });
+      return undefined;
+    });
+  }
+
+  /** Nothing is between this gateway and its group. */
+  problem(): QuorateError | undefined {
+    return undefined;
+  }
+
+  listen(listener: GatewayListener): Cancel {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  close(): void {
+    this.closed();
+  }
+
+  // ── what the hub tells ──
+
+  answered(session: number, sequence: number, answer: Uint8Array): void {
+    for (const listener of this.#listeners) listener.answered(session, sequence, answer);
+  }
+
+  refused(session: number, sequence: number, refusal: Refusal): void {
+    for (const listener of this.#listeners) listener.refused(session, sequence, refusal);
+  }
+
+  interrupted(): void {
+    for (const listener of this.#listeners) listener.interrupted();
+  }
+
+  statusChanged(): void {
+    const status = this.status();
+    if (status !== undefined) for (const listener of this.#listeners) listener.statusChanged(status);
+  }
+
+  closed(error?: QuorateError): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#leave();
+    const calls = [...this.#calls.values()];
+    this.#calls.clear();
+    const listeners = [...this.#listeners];
+    this.#listeners.clear();
+    this.#scheduler.soon(() => {
+      for (const lose of calls) lose();
+      for (const listener of listeners) listener.closed(error);
+    });
+  }
+
+  // ── inside ──
+
+  /** `begin` gives what takes the question back, if there is such a thing. `done` is called at most once. */
+  #call<R>(
+    done: (result: R | { readonly kind: "lost" }) => void,
+    begin: (settle: (result: R | { readonly kind: "lost" }) => void) => Cancel | undefined,
+  ): Cancel {
+    if (this.#closed) {
+      let wanted = true;
+      this.#scheduler.soon(() => {
+        if (wanted) done({ kind: "lost" });
+      });
+      return () => {
+        wanted = false;
+      };
+    }
+    const call: { takeBack: Cancel | undefined } = { takeBack: undefined };
+    this.#calls.set(call, () => {
+      call.takeBack?.();
+      done({ kind: "lost" });
+    });
+    call.takeBack = begin((result) => {
+      if (this.#calls.delete(call)) done(result);
+    });
+    return () => {
+      if (this.#calls.delete(call)) call.takeBack?.();
+    };
+  }
+}

@@ -1,0 +1,417 @@
+/**
+ * The way into a group of other processes. It finds an agent that has the group, follows the group's leader (unless it
+ * is pinned), and goes elsewhere when an agent is gone; after each move it tells its listeners that what they wait for
+ * may be lost. Questions survive a move: they are asked again where it leads.
+ */
+import type { Refusal } from "../core/boundary.ts";
+import type { ByteReader } from "../core/bytes.ts";
+import { entrySequence, entrySession } from "../core/entry.ts";
+import { QuorateError } from "../core/errors.ts";
+import type { GroupName } from "../core/ids.ts";
+import { limits } from "../core/limits.ts";
+import { BackOff } from "./back-off.ts";
+import type { ClientLink, LinkUser } from "./client-link.ts";
+import type { ClientPool } from "./client-pool.ts";
+import {
+  readCampaignAnswer,
+  readChangesAnswer,
+  readEntriesAnswer,
+  readQueryAnswer,
+  readStatusReport,
+  type Failure,
+  type StatusReport,
+} from "./client-wire.ts";
+import type { FrameKind, FrameWriter } from "./frame.ts";
+import type {
+  CampaignResult,
+  Cancel,
+  ChangesResult,
+  EntriesResult,
+  Gateway,
+  GatewayListener,
+  GroupStatus,
+  QueryResult,
+  StatusResult,
+} from "./gateway.ts";
+
+const backOffMinMs = 10;
+const backOffMaxMs = 1000;
+/** Where the leader could not be reached, it is tried again after so long. */
+const leaderRetryMs = 1000;
+
+/** A question under way, or waiting for an agent. */
+interface Call {
+  readonly kind: FrameKind;
+  readonly answerKind: FrameKind;
+  readonly write: (writer: FrameWriter) => void;
+  readonly settle: (reader: ByteReader, tail: Uint8Array) => void;
+  readonly lose: (failure: Failure | undefined) => void;
+  /** Whether to ask again elsewhere when the agent is gone. */
+  readonly repeats: boolean;
+  takeBack: Cancel | undefined;
+}
+
+/** One agent, as this gateway uses it or tries to. */
+interface Post {
+  readonly target: string;
+  link: ClientLink | undefined;
+  report: StatusReport | undefined;
+  readonly leave: Cancel[];
+}
+
+export class RemoteGateway implements Gateway {
+  readonly group: GroupName;
+  readonly #pool: ClientPool;
+  readonly #onClose: () => void;
+  readonly #listeners = new Set<GatewayListener>();
+  readonly #calls = new Set<Call>();
+  readonly #backOff = new BackOff(backOffMinMs, backOffMaxMs);
+  /** In use; it has answered. */
+  #current: Post | undefined;
+  /** Being tried: the first one, the next one after a loss, or the leader. */
+  #candidate: Post | undefined;
+  #tried = 0;
+  #retry: NodeJS.Timeout | undefined;
+  #status: GroupStatus | undefined;
+  #problem: QuorateError | undefined;
+  #closed = false;
+
+  /** Made by `ClientPool.gateway`. */
+  constructor(pool: ClientPool, group: GroupName, onClose: () => void) {
+    this.group = group;
+    this.#pool = pool;
+    this.#onClose = onClose;
+    setImmediate(() => this.#seek());
+  }
+
+  /** The agent that it talks to at the moment. */
+  get agent(): string | undefined {
+    return this.#current?.report?.agent;
+  }
+
+  propose(commands: readonly Uint8Array[], options?: { readonly onlyAsLeader?: boolean }): void {
+    const link = this.#current?.link;
+    // Without an agent they are lost; the listeners hear `interrupted` once there is one.
+    if (link === undefined || this.#closed) return;
+    if (link.propose(this.group, commands, options?.onlyAsLeader ?? false)) return;
+    const refusal = overloaded(link);
+    setImmediate(() => {
+      for (const command of commands)
+        this.#refused(entrySession(command, 0), entrySequence(command, 0), refusal);
+    });
+  }
+
+  query(question: Uint8Array, at: "linearizable" | "local", done: (result: QueryResult) => void): Cancel {
+    return this.#call({
+      kind: "query",
+      answerKind: "queryAnswer",
+      write: (writer) => writer.uint8(at === "linearizable" ? 0 : 1).raw(question),
+      settle: (reader) => done(readQueryAnswer(reader)),
+      lose: (failure) => {
+        if (failure !== "overloaded") done({ kind: "lost" });
+        else done({ kind: "refused", refusal: tooManyRequests });
+      },
+      repeats: true,
+    });
+  }
+
+  changes(filter: Uint8Array, from: number, done: (result: ChangesResult) => void): Cancel {
+    return this.#call({
+      kind: "changes",
+      answerKind: "changesAnswer",
+      write: (writer) => writer.uint53(from).raw(filter),
+      settle: (reader) => done(readChangesAnswer(reader)),
+      lose: () => done({ kind: "lost" }),
+      repeats: true,
+    });
+  }
+
+  entries(from: number, done: (result: EntriesResult) => void): Cancel {
+    return this.#call({
+      kind: "entries",
+      answerKind: "entriesAnswer",
+      write: (writer) => writer.uint53(from),
+      settle: (reader, tail) => done(readEntriesAnswer(reader, tail)),
+      lose: () => done({ kind: "lost" }),
+      repeats: true,
+    });
+  }
+
+  campaign(done: (result: CampaignResult) => void): Cancel {
+    return this.#call({
+      kind: "campaign",
+      answerKind: "campaignAnswer",
+      write: () => {},
+      settle: (reader) => done(readCampaignAnswer(reader)),
+      lose: () => done({ kind: "lost" }),
+      repeats: false,
+    });
+  }
+
+  status(): GroupStatus | undefined {
+    return this.#status;
+  }
+
+  refreshStatus(done: (result: StatusResult) => void): Cancel {
+    return this.#call({
+      kind: "status",
+      answerKind: "statusAnswer",
+      write: (writer) => writer.uint8(1),
+      settle: (reader) => {
+        const report = readStatusReport(reader);
+        this.#learn(report);
+        done(report.status === undefined ? { kind: "lost" } : { kind: "status", status: report.status });
+      },
+      lose: () => done({ kind: "lost" }),
+      repeats: true,
+    });
+  }
+
+  problem(): QuorateError | undefined {
+    return this.#current === undefined ? this.#problem : undefined;
+  }
+
+  listen(listener: GatewayListener): Cancel {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    if (this.#candidate !== undefined) leave(this.#candidate);
+    if (this.#current !== undefined) leave(this.#current);
+    this.#candidate = undefined;
+    this.#current = undefined;
+    this.#onClose();
+    const calls = [...this.#calls];
+    const listeners = [...this.#listeners];
+    this.#calls.clear();
+    this.#listeners.clear();
+    setImmediate(() => {
+      for (const call of calls) call.lose(undefined);
+      for (const listener of listeners) listener.closed();
+    });
+  }
+
+  // ── questions ──
+
+  #call(question: Omit<Call, "takeBack">): Cancel {
+    const call: Call = { ...question, takeBack: undefined };
+    if (this.#closed) {
+      const immediate = setImmediate(() => call.lose(undefined));
+      return () => clearImmediate(immediate);
+    }
+    this.#calls.add(call);
+    const link = this.#current?.link;
+    if (link !== undefined) this.#ask(call, link);
+    return () => {
+      this.#calls.delete(call);
+      call.takeBack?.();
+    };
+  }
+
+  #ask(call: Call, link: ClientLink): void {
+    call.takeBack = link.request(
+      call.kind,
+      call.answerKind,
+      this.group,
+      call.write,
+      (answer, tail, failure) => {
+        call.takeBack = undefined;
+        if (answer !== undefined) {
+          this.#calls.delete(call);
+          call.settle(answer, tail);
+        } else if (failure === "overloaded" || !call.repeats) {
+          this.#calls.delete(call);
+          call.lose(failure);
+        }
+        // Otherwise it stays, and is asked again at the next agent.
+        else if (failure !== undefined) this.#groupFailed(this.#current, failure);
+      },
+    );
+  }
+
+  // ── finding an agent ──
+
+  /** Tries the next address; after a round without success it waits a little. */
+  #seek(): void {
+    if (this.#closed || this.#current !== undefined || this.#candidate !== undefined) return;
+    clearTimeout(this.#retry);
+    const targets = this.#pool.targets();
+    if (this.#tried >= targets.length) {
+      this.#tried = 0;
+      this.#retry = setTimeout(() => this.#seek(), this.#backOff.next());
+      return;
+    }
+    const target = targets[this.#tried];
+    this.#tried += 1;
+    if (target !== undefined) this.#try(target);
+  }
+
+  #try(target: string): void {
+    const post: Post = { target, link: undefined, report: undefined, leave: [] };
+    this.#candidate = post;
+    post.leave.push(
+      this.#pool.watch(target, {
+        opened: (link) => this.#opened(post, link),
+        lost: (error) => this.#lost(post, error),
+      }),
+    );
+  }
+
+  #opened(post: Post, link: ClientLink): void {
+    post.link = link;
+    post.leave.push(
+      link.use({
+        group: this.group,
+        answered: (session, sequence, answer) => {
+          for (const listener of this.#listeners) listener.answered(session, sequence, answer);
+        },
+        refused: (session, sequence, refusal) => this.#refused(session, sequence, refusal),
+        reported: (report) => this.#reported(post, report),
+        groupFailed: (failure) => this.#groupFailed(post, failure),
+      } satisfies LinkUser),
+      link.request(
+        "status",
+        "statusAnswer",
+        this.group,
+        (writer) => writer.uint8(1),
+        (answer, _tail, failure) => {
+          if (answer !== undefined) this.#reported(post, readStatusReport(answer));
+          else if (failure !== undefined) this.#groupFailed(post, failure);
+        },
+      ),
+    );
+  }
+
+  #reported(post: Post, report: StatusReport): void {
+    if (this.#closed) return;
+    const first = post.report === undefined;
+    const before = leadership(post.report?.status);
+    post.report = report;
+    if (post === this.#candidate && first) this.#settle(post);
+    if (post !== this.#current) return;
+    this.#learn(report);
+    const now = leadership(report.status);
+    // Commands that this agent forwarded to the last leader may be lost.
+    if (!first && now !== "" && now !== before) this.#interrupt();
+    this.#follow();
+  }
+
+  /** The candidate has answered: it is used from now on. */
+  #settle(post: Post): void {
+    const link = post.link;
+    if (link === undefined) return;
+    const before = this.#current;
+    this.#candidate = undefined;
+    this.#current = post;
+    this.#tried = 0;
+    this.#problem = undefined;
+    this.#backOff.reset();
+    for (const call of this.#calls) {
+      if (!call.repeats && call.takeBack !== undefined) continue;
+      call.takeBack?.();
+      this.#ask(call, link);
+    }
+    if (before !== undefined) leave(before);
+    setImmediate(() => this.#interrupt());
+  }
+
+  /** Goes to the leader, if it is known, elsewhere and reachable. */
+  #follow(): void {
+    const current = this.#current;
+    const status = current?.report?.status;
+    if (current === undefined || this.#pool.pin || this.#closed) return;
+    clearTimeout(this.#retry);
+    const leader = status?.leader;
+    const target = leader === undefined || leader === status?.self ? undefined : this.#pool.addressOf(leader);
+    const candidate = this.#candidate;
+    if (candidate !== undefined && candidate.target !== target) {
+      this.#candidate = undefined;
+      leave(candidate);
+    }
+    if (target === undefined || target === current.target || this.#candidate !== undefined) return;
+    this.#try(target);
+  }
+
+  #lost(post: Post, error: QuorateError): void {
+    if (this.#closed) return;
+    this.#problem = error;
+    this.#drop(post);
+  }
+
+  #groupFailed(post: Post | undefined, failure: Failure): void {
+    if (this.#closed || post === undefined) return;
+    this.#problem = withoutGroup(this.group, post, failure);
+    this.#drop(post);
+  }
+
+  #drop(post: Post): void {
+    leave(post);
+    if (post === this.#candidate) {
+      this.#candidate = undefined;
+      clearTimeout(this.#retry);
+      if (this.#current !== undefined) this.#retry = setTimeout(() => this.#follow(), leaderRetryMs);
+    }
+    if (post === this.#current) {
+      this.#current = undefined;
+      // Not the one that is gone first: the others know sooner who leads now.
+      this.#tried = 0;
+      for (const call of this.#calls) {
+        if (call.repeats) continue;
+        this.#calls.delete(call);
+        call.lose(undefined);
+      }
+    }
+    if (this.#current === undefined) setImmediate(() => this.#seek());
+  }
+
+  // ── telling ──
+
+  #learn(report: StatusReport): void {
+    this.#pool.learn(report);
+    const { status } = report;
+    if (status === undefined) return;
+    this.#status = status;
+    for (const listener of this.#listeners) listener.statusChanged(status);
+  }
+
+  #interrupt(): void {
+    if (this.#closed) return;
+    for (const listener of this.#listeners) listener.interrupted();
+  }
+
+  #refused(session: number, sequence: number, refusal: Refusal): void {
+    for (const listener of this.#listeners) listener.refused(session, sequence, refusal);
+  }
+}
+
+function leave(post: Post): void {
+  for (const step of post.leave.splice(0).reverse()) step();
+  post.link = undefined;
+}
+
+/** Who leads, and since which term; empty where nobody is known to. */
+function leadership(status: GroupStatus | undefined): string {
+  return status?.leader === undefined ? "" : `${status.term} ${status.leader}`;
+}
+
+const tooManyRequests: Refusal = {
+  kind: "overloaded",
+  inFlight: limits.clientRequestsMax,
+  inFlightMax: limits.clientRequestsMax,
+};
+
+function overloaded(link: ClientLink): Refusal {
+  return { kind: "overloaded", inFlight: link.queuedBytes, inFlightMax: limits.linkQueueBytesMax };
+}
+
+function withoutGroup(group: GroupName, post: Post, failure: Failure): QuorateError {
+  const what = failure === "closed" ? "no longer hosts" : "does not host";
+  return new QuorateError("GROUP_MISMATCH", `The agent at ${post.target} ${what} a group ${group}.`, {
+    outcome: "notDone",
+    hint: "Check the group's name, and with which groups the agents were started.",
+  });
+}
