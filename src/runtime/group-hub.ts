@@ -54,6 +54,7 @@ export class GroupHub implements GroupObserver {
   readonly name: GroupName;
   readonly #clock: Clock;
   readonly #scheduler: Scheduler;
+  readonly #onClose: () => void;
   readonly #subscribers = new Map<Subscriber, Set<number>>();
   /** Session → who proposed in it. */
   readonly #routes = new Map<number, Subscriber[]>();
@@ -65,10 +66,11 @@ export class GroupHub implements GroupObserver {
   #led = "";
   #closed = false;
 
-  constructor(name: GroupName, clock: Clock, scheduler: Scheduler) {
+  constructor(name: GroupName, clock: Clock, scheduler: Scheduler, onClose: () => void = () => {}) {
     this.name = name;
     this.#clock = clock;
     this.#scheduler = scheduler;
+    this.#onClose = onClose;
   }
 
   /** The driver has brought the group up. */
@@ -221,6 +223,7 @@ export class GroupHub implements GroupObserver {
     if (this.#closed) return;
     this.#closed = true;
     this.#hosted?.close();
+    this.#onClose();
     for (const campaign of this.#campaigns) {
       campaign.cancelTimer();
       campaign.done({ kind: "lost" });

@@ -1,0 +1,267 @@
+/**
+ * An agent: one process (or a part of one) that hosts members of groups. It has a data folder, listens on a TCP port and
+ * on a Unix socket in that folder, keeps links to its peers, and serves clients on the same two.
+ */
+import { QuorateError } from "../core/errors.ts";
+import { agentId, type AgentId } from "../core/ids.ts";
+import { formatAddress, loopbackAddress, type HostPort } from "./address.ts";
+import { AgentServer } from "./agent-server.ts";
+import type { StatusReport } from "./client-wire.ts";
+import type { AgentAddress } from "./cluster-file.ts";
+import { systemClock } from "./clock.ts";
+import { DataFolder } from "./data-folder.ts";
+import type { GroupHub } from "./group-hub.ts";
+import { badOption, type GroupOptions, type GroupTimings } from "./group-options.ts";
+import { Hosting, type HostingNetwork } from "./hosting.ts";
+import { LocalGateway } from "./local-gateway.ts";
+import { describeError, silentLogger, type Logger } from "./logger.ts";
+import { Outgoing } from "./outgoing.ts";
+import { LoopScheduler } from "./scheduler.ts";
+import { prepareSocketPath, removeSocket } from "./socket-path.ts";
+import { TcpNetwork, type NetworkEvents } from "./tcp-network.ts";
+
+/** The agent's Unix socket, in its data folder. */
+export const agentSocketName = "agent.sock";
+export const defaultListen = "127.0.0.1:7400";
+
+export interface AgentOptions extends GroupTimings {
+  readonly id: string;
+  /** Made before, by `createDataFolder`. */
+  readonly dataDir: string;
+  /** `host:port`. Default `127.0.0.1:7400`; port 0 stands for any free one. */
+  readonly listen?: string;
+  /** Where the other agents listen. */
+  readonly peers?: readonly { readonly id: string; readonly address: string }[];
+  /** Refuse a data folder of another cluster. */
+  readonly cluster?: Uint8Array;
+  readonly groups?: readonly GroupOptions[];
+  /** Silent by default. */
+  readonly logger?: Logger;
+  /** The disk failed, or an invariant is broken: the agent has stopped for good, and its process should end. */
+  readonly onFatal?: (error: Error) => void;
+}
+
+type Undo = () => Promise<void> | void;
+
+interface Checked {
+  readonly id: AgentId;
+  readonly listen: HostPort;
+  readonly peers: ReadonlyMap<AgentId, HostPort>;
+  readonly folder: DataFolder;
+}
+
+/** What a running agent is made of. */
+interface Parts {
+  readonly id: AgentId;
+  readonly folder: DataFolder;
+  readonly scheduler: LoopScheduler;
+  readonly server: AgentServer;
+  readonly network: TcpNetwork;
+  readonly hosting: Hosting;
+}
+
+export class AgentRuntime {
+  readonly id: AgentId;
+  /** Where it listens, with the actual port. */
+  readonly address: string;
+  /** The path of its Unix socket. */
+  readonly socketPath: string;
+  readonly #parts: Parts;
+  readonly #options: AgentOptions;
+  readonly #peers: readonly AgentAddress[];
+  #closing: Promise<void> | undefined;
+
+  private constructor(options: AgentOptions, parts: Parts, address: string, socketPath: string) {
+    this.id = parts.id;
+    this.address = address;
+    this.socketPath = socketPath;
+    this.#parts = parts;
+    this.#options = options;
+    this.#peers = checkPeers(parts.id, options).map(([id, at]) => ({ id, address: formatAddress(at) }));
+  }
+
+  /**
+   * Rejects with what the folder, the address, the journal or an option is refused for: `DATA_*`, `ADDRESS_IN_USE`,
+   * `DENIED`, `BAD_OPTION`, `BAD_NAME`. Nothing stays open then.
+   */
+  static async start(options: AgentOptions): Promise<AgentRuntime> {
+    const id = agentId(options.id);
+    const listen = loopbackAddress(options.listen ?? defaultListen, "listen address");
+    const peers = new Map(checkPeers(id, options));
+    const folder = await DataFolder.open(options.dataDir, { agent: id, cluster: options.cluster });
+    const undo: Undo[] = [() => folder.close()];
+    try {
+      const agent = await AgentRuntime.#launch(options, { id, listen, peers, folder }, undo);
+      options.logger?.info(`agent ${id} listens on ${agent.address}`);
+      return agent;
+    } catch (error) {
+      for (const step of undo.reverse()) await step();
+      throw error;
+    }
+  }
+
+  static async #launch(options: AgentOptions, checked: Checked, undo: Undo[]): Promise<AgentRuntime> {
+    const { id, listen, peers, folder } = checked;
+    const { cluster, journal } = folder.identity;
+    const logger = options.logger ?? silentLogger;
+    const scheduler = new LoopScheduler();
+    const answers = new Outgoing(scheduler);
+    /** What sockets tell goes to the groups as soon as there are any. */
+    const later: { agent?: AgentRuntime; events?: NetworkEvents } = {};
+    const network = new TcpNetwork({
+      self: id,
+      cluster,
+      peers,
+      logger,
+      events: {
+        receive: (from, group, message) => later.events?.receive(from, group, message),
+        linkChanged: (peer, up) => later.events?.linkChanged(peer, up),
+      },
+    });
+    const server = new AgentServer({
+      agent: id,
+      cluster,
+      network,
+      logger,
+      clients: {
+        hub: (group) => later.agent?.hub(group),
+        report: (hub) => later.agent?.report(hub) ?? { agent: id, groups: [], agents: [] },
+        waiting: (client) => answers.add(client),
+      },
+    });
+    undo.push(async () => {
+      network.close();
+      await server.close();
+    });
+    const address = await server.listen(listen);
+    const socketPath = prepareSocketPath(folder.path, agentSocketName);
+    undo.push(() => removeSocket(folder.path, agentSocketName));
+    await server.listenAt(socketPath);
+    const hosting = new Hosting({
+      self: id,
+      clock: systemClock,
+      scheduler,
+      disk: folder.disk,
+      journalId: journal,
+      network: (events) => {
+        later.events = events;
+        return networkWithAnswers(network, answers);
+      },
+      onFatal: (error) => {
+        logger.error(`agent ${id} stops: ${describeError(error)}`);
+        void later.agent?.close();
+        options.onFatal?.(error);
+      },
+    });
+    undo.push(async () => hosting.close());
+    const parts = { id, folder, scheduler, server, network, hosting };
+    const agent = new AgentRuntime(options, parts, address, socketPath);
+    later.agent = agent;
+    for (const group of options.groups ?? []) agent.host(group);
+    network.start();
+    return agent;
+  }
+
+  get cluster(): Uint8Array {
+    return this.#parts.folder.identity.cluster;
+  }
+
+  /** Ed25519, 32 bytes. */
+  get publicKey(): Uint8Array {
+    return this.#parts.folder.identity.publicKey;
+  }
+
+  /** All agents that it knows, itself included, and where they listen. */
+  get agents(): readonly AgentAddress[] {
+    return [{ id: this.id, address: this.address }, ...this.#peers];
+  }
+
+  get groups(): readonly string[] {
+    return this.#parts.hosting.groups();
+  }
+
+  /** Per peer: whether its link is up, what waits for it, and what was dropped. */
+  get links(): ReturnType<TcpNetwork["status"]> {
+    return this.#parts.network.status();
+  }
+
+  /** Brings one more group up. Throws as `Hosting.host` does. */
+  host(group: GroupOptions): GroupHub {
+    return this.#parts.hosting.host(withTimings(group, this.#options));
+  }
+
+  hub(group: string): GroupHub | undefined {
+    return this.#parts.hosting.hub(group);
+  }
+
+  /** A way into a hosted group from within this process. Throws `GROUP_MISMATCH` where it is not hosted here. */
+  gateway(group: string): LocalGateway {
+    const hub = this.hub(group);
+    if (hub !== undefined) return new LocalGateway(hub, this.#parts.scheduler);
+    throw new QuorateError("GROUP_MISMATCH", `Agent ${this.id} does not host a group ${group}.`, {
+      outcome: "notDone",
+      hint: `It hosts: ${this.groups.join(", ") || "none"}.`,
+    });
+  }
+
+  /** What clients are told. */
+  report(hub: GroupHub | undefined): StatusReport {
+    const status = hub?.status();
+    const { groups, agents } = this;
+    return { agent: this.id, groups, agents, ...(status === undefined ? {} : { status }) };
+  }
+
+  /** Ends everything: when it resolves, no socket, file, timer or lock is left. Idempotent. */
+  async close(): Promise<void> {
+    this.#closing ??= takeDown(this.#parts);
+    return this.#closing;
+  }
+}
+
+/** First nobody gets in and no peer hears more, then the groups and the journal end, then the folder is free. */
+async function takeDown(parts: Parts): Promise<void> {
+  const { folder, scheduler, server, network, hosting } = parts;
+  network.close();
+  const closed = server.close();
+  await hosting.close();
+  await closed;
+  scheduler.close();
+  removeSocket(folder.path, agentSocketName);
+  folder.close();
+}
+
+/** The end of a turn is when peers' messages and clients' answers leave. */
+function networkWithAnswers(network: TcpNetwork, answers: Outgoing): HostingNetwork {
+  return {
+    send: (to, group, channel, message) => network.send(to, group, channel, message),
+    flush: () => {
+      network.flush();
+      answers.flush();
+    },
+    register: (group, codec) => network.register(group, codec),
+    unregister: (group) => network.unregister(group),
+  };
+}
+
+function checkPeers(self: AgentId, options: AgentOptions): [AgentId, HostPort][] {
+  const peers: [AgentId, HostPort][] = [];
+  for (const { id, address } of options.peers ?? []) {
+    const peer = agentId(id);
+    // A list of the whole cluster is welcome: this agent's own line is no peer.
+    if (peer === self) continue;
+    if (peers.some(([known]) => known === peer)) {
+      throw badOption(`The peer ${peer} is named twice.`, "Name each peer once, with one address.");
+    }
+    peers.push([peer, loopbackAddress(address, `address of ${peer}`)]);
+  }
+  return peers;
+}
+
+/** A group takes the agent's timings unless it has its own. */
+function withTimings(group: GroupOptions, defaults: GroupTimings): GroupOptions {
+  return {
+    ...group,
+    electionTimeoutMs: group.electionTimeoutMs ?? defaults.electionTimeoutMs,
+    heartbeatMs: group.heartbeatMs ?? defaults.heartbeatMs,
+  };
+}

@@ -1,0 +1,152 @@
+/**
+ * The groups of one agent: one driver, one journal, and a hub per group, over whatever network and disk there are. An
+ * agent with sockets and a data folder is built on it, and so are groups that live in one process alone.
+ */
+import { randomInt } from "node:crypto";
+import { QuorateError } from "../core/errors.ts";
+import type { AgentId, GroupName } from "../core/ids.ts";
+import { Prng } from "../core/prng.ts";
+import { Driver } from "../driver/driver.ts";
+import type { Clock, Network, Scheduler } from "../driver/world.ts";
+import type { Disk } from "../journal/disk.ts";
+import { Journal } from "../journal/journal.ts";
+import { raftCodec } from "../raft/codec.ts";
+import type { RaftProtocol } from "../raft/messages.ts";
+import { RaftCore } from "../raft/raft.ts";
+import { ReplicatedState } from "../state/replicated-state.ts";
+import { checksum } from "./checksum.ts";
+import { checkGroup, type CheckedGroup, type GroupOptions } from "./group-options.ts";
+import { GroupHub } from "./group-hub.ts";
+import type { AnyCodec, NetworkEvents } from "./tcp-network.ts";
+
+/** A network that has to know how a group's messages are encoded; one within a process has not. */
+export interface HostingNetwork extends Network {
+  register?(group: GroupName, codec: AnyCodec): void;
+  unregister?(group: GroupName): void;
+}
+
+export interface HostingOptions {
+  readonly self: AgentId;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly disk: Disk;
+  /** 16 bytes that name the journal, so that another one's segments are not taken for its own. */
+  readonly journalId: Uint8Array;
+  /** Makes the network, which tells what arrives through the events given. */
+  readonly network: (events: NetworkEvents) => HostingNetwork;
+  /** The disk failed or an invariant is broken: nothing runs any more, and the process should end. Called once. */
+  readonly onFatal: (error: Error) => void;
+}
+
+export class Hosting {
+  readonly self: AgentId;
+  readonly #options: HostingOptions;
+  readonly #driver: Driver;
+  readonly #network: HostingNetwork;
+  readonly #hubs = new Map<string, GroupHub>();
+  #closing: Promise<void> | undefined;
+
+  /** Throws what opening the journal throws (`DATA_FOREIGN`, `DATA_CORRUPT`, `DATA_VERSION`). */
+  constructor(options: HostingOptions) {
+    this.self = options.self;
+    this.#options = options;
+    this.#network = options.network({
+      receive: (from, group, message) => this.#driver.receive(from, group, message),
+      linkChanged: (peer, up) => this.#driver.linkChanged(peer, up),
+    });
+    this.#driver = new Driver({
+      self: options.self,
+      clock: options.clock,
+      scheduler: options.scheduler,
+      network: this.#network,
+      journal: (callbacks) =>
+        Journal.open({
+          disk: options.disk,
+          id: options.journalId,
+          checksum,
+          schedule: (task) => options.scheduler.soon(task),
+          ...callbacks,
+        }),
+      onFailure: (error) => this.#failed(error),
+    });
+  }
+
+  /**
+   * Brings a group up from what the journal holds of it. Throws `BAD_OPTION`, `BAD_NAME`, `UNKNOWN_MECHANISM`,
+   * `GROUP_MISMATCH` where it is hosted already, and `DATA_CORRUPT` where its records are damaged; the others go on.
+   */
+  host(options: GroupOptions): GroupHub {
+    const group = checkGroup(this.self, options);
+    if (this.#hubs.has(group.name)) {
+      throw new QuorateError("GROUP_MISMATCH", `Agent ${this.self} hosts a group ${group.name} already.`, {
+        outcome: "notDone",
+        hint: "Use the one that is there, or another name.",
+      });
+    }
+    const hub = new GroupHub(group.name, this.#options.clock, this.#options.scheduler, () => {
+      this.#hubs.delete(group.name);
+      this.#network.unregister?.(group.name);
+    });
+    this.#network.register?.(group.name, raftCodec);
+    try {
+      hub.attach(this.#bringUp(group, hub));
+    } catch (error) {
+      this.#network.unregister?.(group.name);
+      throw error;
+    }
+    this.#hubs.set(group.name, hub);
+    return hub;
+  }
+
+  hub(group: string): GroupHub | undefined {
+    return this.#hubs.get(group);
+  }
+
+  groups(): readonly string[] {
+    return [...this.#hubs.keys()];
+  }
+
+  /** Ends every group, then the journal: what is gathered is written and synced first. Idempotent. */
+  async close(): Promise<void> {
+    this.#closing ??= new Promise((resolve) => {
+      for (const hub of this.#hubs.values()) hub.close();
+      this.#driver.close(() => resolve());
+    });
+    return this.#closing;
+  }
+
+  #bringUp(group: CheckedGroup, hub: GroupHub): ReturnType<Driver["host"]> {
+    const { voters, electionTimeoutMs, heartbeatMs } = group;
+    return this.#driver.host<RaftProtocol>({
+      name: group.name,
+      mechanism: group.mechanism,
+      codec: raftCodec,
+      state: new ReplicatedState(group.machines),
+      observer: hub,
+      create: (recovered) =>
+        new RaftCore(
+          {
+            self: this.self,
+            members: { voters, outgoing: [], learners: [] },
+            prng: new Prng(randomInt(2 ** 48 - 1)),
+            electionTimeoutMs,
+            heartbeatMs,
+          },
+          recovered,
+        ),
+    });
+  }
+
+  #failed(error: Error): void {
+    for (const hub of this.#hubs.values()) {
+      hub.close(
+        new QuorateError("CLOSED", `Agent ${this.self} has ended: ${error.message}.`, {
+          outcome: "unknown",
+          hint: "Look at the agent's log, mend what failed, and start it again.",
+          cause: error,
+        }),
+      );
+    }
+    this.#options.onFatal(error);
+  }
+}
