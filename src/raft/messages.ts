@@ -5,7 +5,17 @@
  * `RaftMessage` may leave at once. `RaftPromise` binds its sender after a crash too, so it leaves only once every record
  * pushed before it is durable. The two unions share no kind: a vote that leaves early does not compile.
  */
-import type { AgentId, LogIndex, Members, Protocol, Refusal, Role, Run, Term, Ticket } from "../core/index.ts";
+import type {
+  AgentId,
+  LogIndex,
+  Members,
+  Protocol,
+  Refusal,
+  Role,
+  Run,
+  Term,
+  Ticket,
+} from "../core/index.ts";
 
 /** "Would you vote for me?" Changes nothing at anyone (thesis, section 9.6). */
 export interface PreVoteRequest {

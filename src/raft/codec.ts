@@ -1,0 +1,300 @@
+/**
+ * Messages and records as bytes. A head of a kind and its fields in the order of messages.ts, numbers little-endian; runs
+ * and commands follow as they are, in the tail. A record is its head and tail behind one another. Decoding refuses, by
+ * `MalformedError`, whatever encoding does not produce; entries bring checksums of their own, which it checks.
+ */
+import {
+  ByteReader,
+  ByteWriter,
+  decodeRun,
+  entryLength,
+  entryTerm,
+  limits,
+  MalformedError,
+  splitCommands,
+  unreachable,
+  type Encoded,
+  type LogIndex,
+  type ProtocolCodec,
+  type Run,
+} from "../core/index.ts";
+import {
+  readAgentId,
+  readBoolean,
+  readIndex,
+  readMembers,
+  readRefusal,
+  readTerm,
+  readTicket,
+  writeBoolean,
+  writeMembers,
+  writeRefusal,
+} from "./fields.ts";
+import type {
+  Append,
+  CommandName,
+  Forward,
+  ForwardRefused,
+  RaftMessage,
+  RaftPromise,
+  RaftProtocol,
+  RaftRecord,
+  ReadAnswer,
+} from "./messages.ts";
+
+/** The numbers are on wires and disks: never change one. */
+const messageKinds = {
+  preVoteRequest: 1,
+  preVoteAnswer: 2,
+  voteRequest: 3,
+  voteAnswer: 4,
+  append: 5,
+  appendMatched: 6,
+  appendRejected: 7,
+  heartbeat: 8,
+  heartbeatAnswer: 9,
+  commit: 10,
+  forward: 11,
+  forwardRefused: 12,
+  readRequest: 13,
+  readAnswer: 14,
+} as const satisfies Record<(RaftMessage | RaftPromise)["kind"], number>;
+
+const recordKinds = { base: 1, hardState: 2, entries: 3 } as const satisfies Record<
+  RaftRecord["kind"],
+  number
+>;
+
+const noTail: readonly Uint8Array[] = [];
+
+export const raftCodec: ProtocolCodec<RaftProtocol> = {
+  encodeMessage(message: RaftMessage | RaftPromise): Encoded {
+    const writer = new ByteWriter().uint8(messageKinds[message.kind]);
+    const tail = writeMessage(writer, message);
+    return { head: writer.finish(), tail };
+  },
+  decodeMessage(head: Uint8Array, tail: Uint8Array): RaftMessage | RaftPromise {
+    const reader = new ByteReader(head);
+    const message = readMessage(reader, tail);
+    reader.end();
+    if (tail.byteLength > 0 && message.kind !== "append" && message.kind !== "forward") {
+      throw new MalformedError("bytes behind a message that has none");
+    }
+    return message;
+  },
+  encodeRecord(record: RaftRecord): Encoded {
+    const writer = new ByteWriter().uint8(recordKinds[record.kind]);
+    const tail = writeRecord(writer, record);
+    return { head: writer.finish(), tail };
+  },
+  decodeRecord(bytes: Uint8Array): RaftRecord {
+    const reader = new ByteReader(bytes);
+    const record = readRecord(reader);
+    reader.end();
+    return record;
+  },
+};
+
+// ── messages ──
+
+function writeMessage(writer: ByteWriter, message: RaftMessage | RaftPromise): readonly Uint8Array[] {
+  switch (message.kind) {
+    case "preVoteRequest":
+    case "voteRequest":
+      writer.uint53(message.term).uint53(message.lastIndex).uint53(message.lastTerm);
+      return noTail;
+    case "preVoteAnswer":
+    case "voteAnswer":
+      writeBoolean(writer.uint53(message.term), message.granted);
+      return noTail;
+    case "append":
+      writer.uint53(message.term).uint53(message.prevIndex).uint53(message.prevTerm).uint53(message.commit);
+      return message.runs.map((run) => run.bytes);
+    case "appendMatched":
+      writer.uint53(message.term).uint53(message.matched);
+      return noTail;
+    case "appendRejected":
+      writer
+        .uint53(message.term)
+        .uint53(message.prevIndex)
+        .uint53(message.hintIndex)
+        .uint53(message.hintTerm);
+      return noTail;
+    case "heartbeat":
+      writer.uint53(message.term).uint53(message.commit).uint53(message.round);
+      return noTail;
+    case "heartbeatAnswer":
+      writer.uint53(message.term).uint53(message.round);
+      return noTail;
+    case "commit":
+      writer.uint53(message.term).uint53(message.commit);
+      return noTail;
+    case "forward":
+      writer.uint53(message.term);
+      return message.commands;
+    case "forwardRefused":
+      writeForwardRefused(writer, message);
+      return noTail;
+    case "readRequest":
+      writer.uint53(message.ticket);
+      return noTail;
+    case "readAnswer":
+      writeReadAnswer(writer, message);
+      return noTail;
+    default:
+      return unreachable(message);
+  }
+}
+
+function readMessage(reader: ByteReader, tail: Uint8Array): RaftMessage | RaftPromise {
+  const kind = reader.uint8();
+  switch (kind) {
+    case messageKinds.preVoteRequest:
+      return { kind: "preVoteRequest", ...readLogEnd(reader) };
+    case messageKinds.voteRequest:
+      return { kind: "voteRequest", ...readLogEnd(reader) };
+    case messageKinds.preVoteAnswer:
+      return { kind: "preVoteAnswer", term: readTerm(reader), granted: readBoolean(reader) };
+    case messageKinds.voteAnswer:
+      return { kind: "voteAnswer", term: readTerm(reader), granted: readBoolean(reader) };
+    case messageKinds.append:
+      return readAppend(reader, tail);
+    case messageKinds.appendMatched:
+      return { kind: "appendMatched", term: readTerm(reader), matched: readIndex(reader) };
+    case messageKinds.appendRejected:
+      return {
+        kind: "appendRejected",
+        term: readTerm(reader),
+        prevIndex: readIndex(reader),
+        hintIndex: readIndex(reader),
+        hintTerm: readTerm(reader),
+      };
+    case messageKinds.heartbeat:
+      return { kind: "heartbeat", term: readTerm(reader), commit: readIndex(reader), round: reader.uint53() };
+    case messageKinds.heartbeatAnswer:
+      return { kind: "heartbeatAnswer", term: readTerm(reader), round: reader.uint53() };
+    case messageKinds.commit:
+      return { kind: "commit", term: readTerm(reader), commit: readIndex(reader) };
+    case messageKinds.forward:
+      return readForward(reader, tail);
+    case messageKinds.forwardRefused:
+      return readForwardRefused(reader);
+    case messageKinds.readRequest:
+      return { kind: "readRequest", ticket: readTicket(reader) };
+    case messageKinds.readAnswer:
+      return readReadAnswer(reader);
+    default:
+      throw new MalformedError("a message of an unknown kind");
+  }
+}
+
+function readLogEnd(
+  reader: ByteReader,
+): Pick<Extract<RaftPromise, { kind: "voteRequest" }>, "term" | "lastIndex" | "lastTerm"> {
+  return { term: readTerm(reader), lastIndex: readIndex(reader), lastTerm: readTerm(reader) };
+}
+
+/** However many runs were sent, they arrive as one. */
+function readAppend(reader: ByteReader, tail: Uint8Array): Append {
+  const term = readTerm(reader);
+  const prevIndex = readIndex(reader);
+  const prevTerm = readTerm(reader);
+  const commit = readIndex(reader);
+  if (prevTerm > term) throw new MalformedError("an append goes on from a later term than its own");
+  const runs: Run[] = [];
+  if (tail.byteLength > 0) {
+    if (tail.byteLength > limits.batchBytesMax)
+      throw new MalformedError("an append is longer than the limit");
+    const run = decodeRun(tail, (prevIndex + 1) as LogIndex);
+    checkTerms(run, prevTerm, term);
+    runs.push(run);
+  }
+  return { kind: "append", term, prevIndex, prevTerm, commit, runs };
+}
+
+/** That terms do not fall within the run is known already. */
+function checkTerms(run: Run, lowest: number, highest: number): void {
+  if (entryTerm(run.bytes, 0) < lowest)
+    throw new MalformedError("an entry is of an earlier term than the one before");
+  let offset = 0;
+  for (let index: number = run.first; index < run.last; index++) offset += entryLength(run.bytes, offset);
+  if (entryTerm(run.bytes, offset) > highest)
+    throw new MalformedError("an entry is of a later term than its leader");
+}
+
+function readForward(reader: ByteReader, tail: Uint8Array): Forward {
+  const term = readTerm(reader);
+  if (tail.byteLength > limits.batchBytesMax)
+    throw new MalformedError("more bytes of commands than the limit");
+  const commands = splitCommands(tail);
+  if (commands.length > limits.batchEntriesMax) throw new MalformedError("more commands than the limit");
+  return { kind: "forward", term, commands };
+}
+
+function writeForwardRefused(writer: ByteWriter, message: ForwardRefused): void {
+  writeRefusal(writer, message.refusal);
+  writer.uint16(message.commands.length);
+  for (const { session, sequence } of message.commands) writer.uint53(session).uint53(sequence);
+}
+
+function readForwardRefused(reader: ByteReader): ForwardRefused {
+  const refusal = readRefusal(reader);
+  const count = reader.uint16();
+  const commands: CommandName[] = [];
+  while (commands.length < count) commands.push({ session: reader.uint53(), sequence: reader.uint53() });
+  return { kind: "forwardRefused", commands, refusal };
+}
+
+function writeReadAnswer(writer: ByteWriter, { ticket, outcome }: ReadAnswer): void {
+  writer.uint53(ticket);
+  writeBoolean(writer, outcome.kind === "index");
+  if (outcome.kind === "index") writer.uint53(outcome.index);
+  else writeRefusal(writer, outcome);
+}
+
+function readReadAnswer(reader: ByteReader): ReadAnswer {
+  const ticket = readTicket(reader);
+  const isConfirmed = readBoolean(reader);
+  const outcome: ReadAnswer["outcome"] = isConfirmed
+    ? { kind: "index", index: readIndex(reader) }
+    : readRefusal(reader);
+  return { kind: "readAnswer", ticket, outcome };
+}
+
+// ── records ──
+
+function writeRecord(writer: ByteWriter, record: RaftRecord): readonly Uint8Array[] {
+  switch (record.kind) {
+    case "base":
+      writer.uint53(record.index).uint53(record.term);
+      writeMembers(writer, record.members);
+      return noTail;
+    case "hardState":
+      writer.uint53(record.term);
+      writeBoolean(writer, record.votedFor !== undefined);
+      if (record.votedFor !== undefined) writer.text(record.votedFor);
+      return noTail;
+    case "entries":
+      return [record.run.bytes];
+    default:
+      return unreachable(record);
+  }
+}
+
+function readRecord(reader: ByteReader): RaftRecord {
+  const kind = reader.uint8();
+  switch (kind) {
+    case recordKinds.base:
+      return { kind: "base", index: readIndex(reader), term: readTerm(reader), members: readMembers(reader) };
+    case recordKinds.hardState: {
+      const term = readTerm(reader);
+      return readBoolean(reader)
+        ? { kind: "hardState", term, votedFor: readAgentId(reader) }
+        : { kind: "hardState", term };
+    }
+    case recordKinds.entries:
+      return { kind: "entries", run: decodeRun(reader.rest()) };
+    default:
+      throw new MalformedError("a record of an unknown kind");
+  }
+}

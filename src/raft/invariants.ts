@@ -1,0 +1,41 @@
+/** What must hold after every input, as far as one agent can see it. O(members): it runs after every simulated step. */
+import { assert } from "../core/index.ts";
+import type { Progress } from "./progress.ts";
+import { isVoter, type Leading, type RaftState } from "./state.ts";
+
+export function checkInvariants(state: RaftState): void {
+  const { log, pending, commitIndex, handedOut, applied, term } = state;
+  assert(log.lastTerm <= term, "R4: no entry is of a later term than its holder");
+  assert(pending.durableIndex <= log.last, "R6: only what the log has is durable");
+  assert(commitIndex >= log.baseIndex, "R8: what a snapshot holds is decided");
+  assert(commitIndex <= log.last, "R8: what is decided is in the log");
+  assert(handedOut <= commitIndex, "R10: only what is decided is handed out");
+  assert(handedOut <= pending.durableIndex, "R10: nothing is handed out ahead of the disk");
+  assert(applied <= handedOut, "R10: only what was handed out is applied");
+  assert(applied >= log.baseIndex, "R10: the state starts from the base");
+  assert(state.votedFor === undefined || term > 0, "R3: a vote is of a term");
+  const { role } = state;
+  if (role.kind === "following") assert(role.leader !== state.self, "R1: nobody follows itself");
+  else assert(isVoter(state, state.self), "R12: only voters campaign and lead");
+  if (role.kind === "standing" || role.kind === "leading") {
+    assert(state.votedFor === state.self, "R3: a candidate has its own vote");
+  }
+  if (role.kind === "leading") checkLeading(state, role);
+}
+
+function checkLeading(state: RaftState, leading: Leading): void {
+  const { log } = state;
+  assert(log.lastTerm === state.term, "R7: a leader's log ends with entries of its term");
+  assert(log.termAt(leading.firstIndex) === state.term, "R7: a leader's first entry is of its term");
+  for (const peer of leading.peers.values()) checkPeer(state, leading, peer);
+}
+
+function checkPeer(state: RaftState, leading: Leading, peer: Progress): void {
+  const { last } = state.log;
+  assert(peer.matched < peer.next, "R13: what is matched is not sent again");
+  assert(peer.next <= last + 1, "R13: only what is in the log is sent");
+  assert(peer.roundAnswered <= leading.round, "R14: only rounds that left are answered");
+  assert(peer.window.count <= state.limits.inFlightAppendsMax, "R16: the window is bounded in messages");
+  if (peer.mode === "replicate") return;
+  assert(peer.window.count === 0, "R16: only a peer that replicates has a window");
+}

@@ -1,0 +1,111 @@
+/** Taking office, keeping it on time, and laying it down when nobody is there to lead. */
+import {
+  assert,
+  emptyBytes,
+  encodeCommand,
+  entryHeaderBytes,
+  jointVoteResult,
+  stampEntry,
+  type AgentId,
+  type LogIndex,
+  type Micros,
+  type Now,
+  type Outbox,
+} from "../core/index.ts";
+import type { HeartbeatAnswer, RaftProtocol } from "./messages.ts";
+import { Progress } from "./progress.ts";
+import { settleConfirmed, startRound } from "./reads.ts";
+import { persist } from "./records.ts";
+import { noteHeartbeatAnswered, replicate } from "./replication.ts";
+import { diskStalls, isSoleVoter, type Leading, type RaftState } from "./state.ts";
+import { follow } from "./transitions.ts";
+
+/** Elected. The first entry is one without a command: it decides what earlier leaders left (thesis, section 6.4). */
+export function takeOffice(state: RaftState, now: Now, out: Outbox<RaftProtocol>): void {
+  assert(state.role.kind === "standing", "only a candidate is elected");
+  assert(state.votedFor === state.self, "R3: a leader has its own vote");
+  const leading = leadingFrom(state, now);
+  state.role = leading;
+  const noop = encodeCommand({ kind: "noop", session: 0, sequence: 0, unsettled: 0 }, emptyBytes);
+  assert(noop.byteLength === entryHeaderBytes, "an entry without a command is its header");
+  stampEntry(noop, 0, leading.firstIndex, state.term, leading.lastTime);
+  const run = { first: leading.firstIndex, last: leading.firstIndex, bytes: noop };
+  persist(state, { kind: "entries", run }, now, out);
+  state.deadline = leading.heartbeatAt;
+  replicate(state, leading, out);
+}
+
+function leadingFrom(state: RaftState, now: Now): Leading {
+  const { log, members, self } = state;
+  const firstIndex = (log.last + 1) as LogIndex;
+  const peers = new Map<AgentId, Progress>();
+  for (const id of [...members.voters, ...members.outgoing, ...members.learners]) {
+    if (id === self || peers.has(id)) continue;
+    peers.set(id, new Progress(id, firstIndex, now.monotonic, state.limits.inFlightAppendsMax));
+  }
+  const leading: Leading = {
+    kind: "leading",
+    firstIndex,
+    peers,
+    heartbeatAt: (now.monotonic + state.heartbeatInterval) as Micros,
+    beat: 0,
+    round: 0,
+    gathering: undefined,
+    confirming: [],
+    committedBytes: log.bytesAppended,
+    lastTime: Math.max(log.lastTime(), now.wall),
+    lastAppend: undefined,
+    matchedOf: (id) => (id === self ? state.pending.durableIndex : peers.get(id)?.matched),
+    // The quorum function speaks of indices; rounds are counted just as well.
+    roundOf: (id) => (id === self ? leading.round : peers.get(id)?.roundAnswered) as LogIndex | undefined,
+  };
+  return leading;
+}
+
+/**
+ * A heartbeat is due. It does not leave if this agent was asleep for longer than an election takes, if its own disk hangs,
+ * or if it is alone: then others have a better claim, and must not be told to wait.
+ */
+export function keepOffice(state: RaftState, leading: Leading, now: Now, out: Outbox<RaftProtocol>): void {
+  const lateness = now.monotonic - state.deadline;
+  const asleep = lateness > state.electionTimeoutMax && !isSoleVoter(state);
+  if (asleep || diskStalls(state, now.monotonic) || !hearsQuorum(state, leading, now)) {
+    follow(state, undefined, now, out);
+    return;
+  }
+  leading.heartbeatAt = nextOnGrid(leading.heartbeatAt, state.heartbeatInterval, now.monotonic);
+  state.deadline = leading.heartbeatAt;
+  leading.beat += 1;
+  startRound(state, leading, out);
+}
+
+/** The grid's first instant after `now`: beats that were missed are not made up for. */
+function nextOnGrid(due: Micros, interval: Micros, now: Micros): Micros {
+  const missed = Math.floor((now - due) / interval);
+  return (due + (missed + 1) * interval) as Micros;
+}
+
+/** Whether enough voters have answered within an election time-out. */
+function hearsQuorum(state: RaftState, leading: Leading, now: Now): boolean {
+  const since = now.monotonic - state.electionTimeoutMax;
+  const hears = (id: AgentId): boolean => {
+    const peer = leading.peers.get(id);
+    return id === state.self || (peer !== undefined && peer.heardAt >= since);
+  };
+  return jointVoteResult(state.members, hears) === "won";
+}
+
+export function receiveHeartbeatAnswer(
+  state: RaftState,
+  leading: Leading,
+  peer: Progress,
+  message: HeartbeatAnswer,
+  now: Now,
+  out: Outbox<RaftProtocol>,
+): void {
+  if (message.round > leading.round) return;
+  peer.heardAt = now.monotonic;
+  if (peer.roundAnswered < message.round) peer.roundAnswered = message.round;
+  settleConfirmed(state, leading, out);
+  noteHeartbeatAnswered(state, leading, peer, out);
+}

@@ -1,0 +1,268 @@
+/**
+ * The order of the log: where each term begins, where in the journal its entries are, and the newest of them in memory.
+ * It never looks into an entry but for its length and term, and keeps runs as they came: the same bytes on every way.
+ */
+import {
+  assert,
+  entryIndex,
+  entryLength,
+  entryTerm,
+  entryTime,
+  sliceRun,
+  truncateRun,
+  type LogIndex,
+  type RecordNumber,
+  type Run,
+  type Term,
+} from "../core/index.ts";
+
+/** One point in the table from index to record for so many bytes of entries. */
+const recordPointBytes = 64 * 1024;
+/** Slots of dropped runs are given back in one go once there are so many and they are half of all. */
+const droppedSlotsMax = 1024;
+
+export class Log {
+  /** The log starts behind this index; the entry there and all before it are in a snapshot, or never were. */
+  #baseIndex = 0;
+  #baseTerm = 0;
+  #last = 0;
+
+  /** The tail: consecutive runs up to the log's end, from slot `#dropped` on. Once there is an entry, it is never empty. */
+  #runs: Run[] = [];
+  /** For each run, how many bytes were appended up to its end. */
+  #ends: number[] = [];
+  #dropped = 0;
+  #tailBytes = 0;
+  #bytesAppended = 0;
+
+  /** Where each term begins, and which it is; both rise. */
+  readonly #termStarts: number[] = [];
+  readonly #terms: number[] = [];
+
+  /** Some indices, and the record that each was appended by; both rise. What lies behind an index is in that record or later. */
+  readonly #pointIndices: number[] = [];
+  readonly #pointRecords: number[] = [];
+  #bytesSincePoint = 0;
+
+  get baseIndex(): LogIndex {
+    return this.#baseIndex as LogIndex;
+  }
+
+  get last(): LogIndex {
+    return this.#last as LogIndex;
+  }
+
+  /** Term of the last entry. */
+  get lastTerm(): Term {
+    return (this.#terms.length === 0 ? this.#baseTerm : this.#terms[this.#terms.length - 1]!) as Term;
+  }
+
+  get tailBytes(): number {
+    return this.#tailBytes;
+  }
+
+  /** Bytes appended in this life of the process, less what was truncated. Only differences mean something. */
+  get bytesAppended(): number {
+    return this.#bytesAppended;
+  }
+
+  /** An empty log that starts behind `index`. */
+  startAt(index: LogIndex, term: Term): void {
+    assert(this.#last === this.#baseIndex, "only an empty log gets a new base");
+    this.#baseIndex = index;
+    this.#baseTerm = term;
+    this.#last = index;
+  }
+
+  /**
+   * Adds a run behind the end. `record` holds it; `currentTerm` is the highest that an entry can have, so a run that
+   * begins with it is all of one term and need not be read through.
+   */
+  append(run: Run, record: RecordNumber, currentTerm: Term): void {
+    assert(run.first === this.#last + 1, "a run follows the log's end");
+    assert(run.last >= run.first, "a run is not empty");
+    this.#noteTerms(run, currentTerm);
+    this.#notePoint(run, record);
+    this.#last = run.last;
+    this.#bytesAppended += run.bytes.byteLength;
+    this.#tailBytes += run.bytes.byteLength;
+    this.#runs.push(run);
+    this.#ends.push(this.#bytesAppended);
+  }
+
+  #noteTerms(run: Run, currentTerm: Term): void {
+    let newest: number = this.lastTerm;
+    let offset = 0;
+    for (let index: number = run.first; index <= run.last; index++) {
+      const term = entryTerm(run.bytes, offset);
+      assert(term >= newest, "terms never fall along the log");
+      assert(term <= currentTerm, "no entry is of a term still to come");
+      if (term > newest || this.#terms.length === 0) {
+        this.#termStarts.push(index);
+        this.#terms.push(term);
+        newest = term;
+      }
+      if (term === currentTerm) return;
+      offset += entryLength(run.bytes, offset);
+    }
+  }
+
+  #notePoint(run: Run, record: RecordNumber): void {
+    const newest = this.#pointRecords.at(-1);
+    assert(newest === undefined || record >= newest, "records are appended in their order");
+    if (newest === undefined || this.#bytesSincePoint >= recordPointBytes) {
+      this.#pointIndices.push(run.first);
+      this.#pointRecords.push(record);
+      this.#bytesSincePoint = 0;
+    }
+    this.#bytesSincePoint += run.bytes.byteLength;
+  }
+
+  /** Forgets every entry behind `last`. */
+  truncate(last: LogIndex): void {
+    assert(last >= this.#baseIndex, "what a snapshot holds is never truncated");
+    if (last >= this.#last) return;
+    this.#last = last;
+    popAbove(this.#termStarts, last, this.#terms);
+    popAbove(this.#pointIndices, last, this.#pointRecords);
+    while (this.#runs.length > this.#dropped) {
+      const run = this.#runs[this.#runs.length - 1]!;
+      if (run.last <= last) return;
+      this.#runs.pop();
+      this.#ends.pop();
+      this.#tailBytes -= run.bytes.byteLength;
+      this.#bytesAppended -= run.bytes.byteLength;
+      if (run.first > last) continue;
+      const kept = truncateRun(run, last);
+      this.#tailBytes += kept.bytes.byteLength;
+      this.#bytesAppended += kept.bytes.byteLength;
+      this.#runs.push(kept);
+      this.#ends.push(this.#bytesAppended);
+      return;
+    }
+  }
+
+  /** Term of the entry at `index`; undefined before the base and behind the end. */
+  termAt(index: LogIndex): Term | undefined {
+    if (index > this.#last || index < this.#baseIndex) return undefined;
+    if (index === this.#baseIndex) return this.#baseTerm as Term;
+    return this.#terms[lastAtMost(this.#termStarts, index)]! as Term;
+  }
+
+  /**
+   * The highest index up to `index` whose term is at most `term`: whoever holds the entry (`index`, `term`) can't agree
+   * with this log further up. One below the base where nothing in the log qualifies.
+   */
+  lastOfTermAtMost(term: Term, index: LogIndex): LogIndex {
+    const from = Math.min(index, this.#last);
+    if (from < this.#baseIndex || this.#baseTerm > term) return (this.#baseIndex - 1) as LogIndex;
+    const position = lastAtMost(this.#terms, term);
+    const following = this.#termStarts[position + 1] ?? Number.POSITIVE_INFINITY;
+    return Math.max(Math.min(from, following - 1), this.#baseIndex) as LogIndex;
+  }
+
+  /** The run in memory that holds the entry at `index`; undefined: it is in the journal, or nowhere. */
+  runAt(index: LogIndex): Run | undefined {
+    const newest = this.#runs[this.#runs.length - 1];
+    if (newest === undefined || index > newest.last) return undefined;
+    if (index >= newest.first) return newest;
+    const position = this.#position(index);
+    return position < this.#dropped ? undefined : this.#runs[position];
+  }
+
+  /** How many bytes were appended up to the end of the run that holds `index`, which is in memory. */
+  bytesThrough(index: LogIndex): number {
+    const position = this.#position(index);
+    assert(position >= this.#dropped, "bytes are counted within the tail");
+    return this.#ends[position]!;
+  }
+
+  /** The position of the last run that begins at or before `index`; below `#dropped` where that is not in memory. */
+  #position(index: LogIndex): number {
+    let low = this.#dropped;
+    let high = this.#runs.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#runs[middle]!.first <= index) low = middle + 1;
+      else high = middle;
+    }
+    return low - 1;
+  }
+
+  /** Logged time of the last entry, in microseconds; 0 where there is none. Reads through the last run. */
+  lastTime(): number {
+    const run = this.#runs[this.#runs.length - 1];
+    if (run === undefined) return 0;
+    let offset = 0;
+    for (let index: number = run.first; index < run.last; index++) offset += entryLength(run.bytes, offset);
+    return entryTime(run.bytes, offset);
+  }
+
+  /** Drops the oldest runs until the tail is within `bytesMax`; none that reaches beyond `through`, never the last one. */
+  trim(bytesMax: number, through: LogIndex): void {
+    while (this.#tailBytes > bytesMax && this.#runs.length - this.#dropped > 1) {
+      const oldest = this.#runs[this.#dropped]!;
+      if (oldest.last > through) break;
+      this.#tailBytes -= oldest.bytes.byteLength;
+      this.#runs[this.#dropped] = droppedRun;
+      this.#dropped += 1;
+    }
+    if (this.#dropped < droppedSlotsMax || this.#dropped * 2 < this.#runs.length) return;
+    this.#runs = this.#runs.slice(this.#dropped);
+    this.#ends = this.#ends.slice(this.#dropped);
+    this.#dropped = 0;
+  }
+
+  /** A record that holds the entry at `index` or an earlier one near it; undefined where the log has no such entry. */
+  recordOf(index: LogIndex): RecordNumber | undefined {
+    if (index <= this.#baseIndex || index > this.#last) return undefined;
+    return this.#pointRecords[lastAtMost(this.#pointIndices, index)] as RecordNumber | undefined;
+  }
+
+  /** Recovery counts records from 1 and learns only at the end which number the first one had. */
+  renumberRecords(by: number): void {
+    for (const [point, record] of this.#pointRecords.entries()) this.#pointRecords[point] = record + by;
+  }
+
+  /** The part of `run` that the log has too, from `first` on; undefined where they differ there. Reads through the run. */
+  agreeingPart(run: Run, first: LogIndex): Run | undefined {
+    if (first < run.first || first > run.last) return undefined;
+    let agreed = first - 1;
+    let offset = 0;
+    for (let index = run.first; index <= run.last; index = (index + 1) as LogIndex) {
+      if (index >= first) {
+        if (this.termAt(index) !== entryTerm(run.bytes, offset)) break;
+        assert(entryIndex(run.bytes, offset) === index, "a run's entries carry their own indices");
+        agreed = index;
+      }
+      offset += entryLength(run.bytes, offset);
+    }
+    if (agreed < first) return undefined;
+    return sliceRun(truncateRun(run, agreed as LogIndex), first, Number.POSITIVE_INFINITY);
+  }
+}
+
+/** What stands in a slot whose run was dropped, so that its bytes can go. */
+const droppedRun: Run = { first: 0 as LogIndex, last: 0 as LogIndex, bytes: new Uint8Array(0) };
+
+/** The position of the last number that is at most `value`, in numbers that rise; -1 where all are above. */
+function lastAtMost(rising: readonly number[], value: number): number {
+  const end = rising.length - 1;
+  if (end >= 0 && rising[end]! <= value) return end;
+  let low = 0;
+  let high = end;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (rising[middle]! <= value) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+/** Takes away what lies above `bound` from numbers that rise, and as many from the list beside them. */
+function popAbove(rising: number[], bound: number, beside: number[]): void {
+  while (rising.length > 0 && rising[rising.length - 1]! > bound) {
+    rising.pop();
+    beside.pop();
+  }
+}

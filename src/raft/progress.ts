@@ -1,0 +1,103 @@
+import type { AgentId, LogIndex, Micros, Ticket } from "../core/index.ts";
+import type { RaftLimits } from "./options.ts";
+import { Window } from "./window.ts";
+
+/**
+ * What the leader knows of one peer, and what is on its way to it. Three modes:
+ *
+ * - `probe`: it is not known where the logs agree. One append is on its way, and the next waits for its answer.
+ * - `replicate`: they agree up to `matched`. Appends follow one another without waiting, within the window.
+ * - `snapshot`: the peer needs entries that the log no longer has. It gets the snapshot, and nothing else meanwhile.
+ */
+export class Progress {
+  readonly id: AgentId;
+  mode: "probe" | "replicate" | "snapshot" = "probe";
+  /** The peer's disk has the leader's log up to here. Never falls, always below `next`. */
+  matched = 0 as LogIndex;
+  /** The entry to send next. */
+  next: LogIndex;
+  /** Appends with entries on their way, in mode `replicate` only. */
+  readonly window: Window;
+  /** In mode `probe`: one is on its way, or the link is known to be down. */
+  asked = false;
+  /** What the peer was last told to be decided; perhaps in vain. */
+  commitTold = 0 as LogIndex;
+  /** When it last answered in this term. */
+  heardAt: Micros;
+  /** The highest heartbeat round that it answered. Never falls. */
+  roundAnswered = 0;
+  /** The leader's beat at which it last answered an append, or had nothing left to answer. */
+  quietSinceBeat = 0;
+  /** The read from the journal that is under way for it. */
+  load: Ticket | undefined;
+  /** Up to here entries went on the `bulk` connection: until they are acknowledged, nothing overtakes them on another. */
+  bulkThrough = 0 as LogIndex;
+
+  constructor(id: AgentId, next: LogIndex, now: Micros, inFlightAppendsMax: number) {
+    this.id = id;
+    this.next = next;
+    this.heardAt = now;
+    this.window = new Window(inFlightAppendsMax);
+  }
+
+  get bulk(): boolean {
+    return this.bulkThrough > this.matched;
+  }
+
+  windowOpen(limits: RaftLimits): boolean {
+    return !this.window.full && this.window.bytes < limits.inFlightBytesMax;
+  }
+
+  /** An append with entries up to `last` leaves. */
+  sent(last: LogIndex, byteLength: number): void {
+    if (this.mode === "probe") {
+      this.asked = true;
+      return;
+    }
+    this.next = (last + 1) as LogIndex;
+    this.window.push(last, byteLength);
+  }
+
+  /** What is on its way may be lost: ask again where the logs agree, with the entry before `next`. */
+  probeFrom(next: LogIndex): void {
+    this.mode = "probe";
+    this.next = next;
+    this.asked = false;
+    this.#forgetInFlight();
+  }
+
+  snapshotNeeded(): void {
+    this.mode = "snapshot";
+    this.#forgetInFlight();
+  }
+
+  /** The peer acknowledges the log up to `index`. False: nothing new, perhaps an old acknowledgement that was late. */
+  acknowledged(index: LogIndex): boolean {
+    if (index < this.matched) return false;
+    const isNews = index > this.matched;
+    this.matched = index;
+    if (this.next <= index) this.next = (index + 1) as LogIndex;
+    this.window.settle(index);
+    if (this.mode === "probe" || (this.mode === "snapshot" && isNews)) {
+      this.mode = "replicate";
+      this.next = (index + 1) as LogIndex;
+      return true;
+    }
+    return isNews;
+  }
+
+  /** The part of a rejection that the peer's term does not settle: true where it is fresh, and the peer is probed from there. */
+  rejected(prevIndex: LogIndex, agreeing: LogIndex): boolean {
+    if (this.mode === "snapshot" || prevIndex <= this.matched) return false;
+    if (this.mode === "probe" ? prevIndex !== this.next - 1 : prevIndex >= this.next) return false;
+    const lowest = this.matched + 1;
+    this.probeFrom(Math.max(lowest, Math.min(agreeing + 1, prevIndex)) as LogIndex);
+    return true;
+  }
+
+  #forgetInFlight(): void {
+    this.window.clear();
+    this.load = undefined;
+    this.bulkThrough = 0 as LogIndex;
+  }
+}

@@ -1,0 +1,359 @@
+/**
+ * One member of one Raft group, as a core: every input comes in here and is passed to the duty that it concerns. The rules
+ * and the invariants R1 to R20 are in SPEC.md.
+ */
+import {
+  assert,
+  ByteWriter,
+  present,
+  unreachable,
+  type Address,
+  type AgentId,
+  type LogCore,
+  type LogIndex,
+  type LogStatus,
+  type Micros,
+  type Now,
+  type Outbox,
+  type RecordNumber,
+  type Recovered,
+  type Refusal,
+  type Role,
+  type Run,
+  type Snapshot,
+  type Term,
+  type Ticket,
+} from "../core/index.ts";
+import { applyThrough, decidedLoaded, handOut } from "./committing.ts";
+import {
+  campaign,
+  ownVoteMayCount,
+  patienceMayEnd,
+  receivePreVoteAnswer,
+  receivePreVoteRequest,
+  receiveVoteAnswer,
+  receiveVoteRequest,
+} from "./election.ts";
+import { writeMembers } from "./fields.ts";
+import { receiveAppend, receiveCommit, receiveHeartbeat } from "./following.ts";
+import { checkInvariants } from "./invariants.ts";
+import { keepOffice, receiveHeartbeatAnswer } from "./leadership.ts";
+import type {
+  AppendMatched,
+  AppendRejected,
+  HeartbeatAnswer,
+  RaftMessage,
+  RaftPromise,
+  RaftProtocol,
+} from "./messages.ts";
+import type { RaftOptions } from "./options.ts";
+import { propose, receiveForward, type ProposeResult } from "./proposals.ts";
+import { notLeader, read, receiveReadAnswer, receiveReadRequest, releaseReads } from "./reads.ts";
+import { foundGroup, recover, trimTail } from "./records.ts";
+import {
+  decide,
+  entriesLoaded,
+  peerLinkChanged,
+  receiveMatched,
+  receiveRejected,
+  snapshotDelivered,
+} from "./replication.ts";
+import { isMember, isSoleVoter, leaderOf, RaftState, roleName } from "./state.ts";
+import { enterTerm, waitForLeader } from "./transitions.ts";
+
+export class RaftCore implements LogCore<RaftProtocol> {
+  readonly #state: RaftState;
+  /** What the last `role` event said. */
+  #told: { readonly role: Role; readonly term: Term; readonly leader: AgentId | undefined };
+
+  constructor(options: RaftOptions, recovered: Recovered<RaftProtocol>) {
+    this.#state = new RaftState(options);
+    recover(this.#state, recovered);
+    this.#told = { role: this.role, term: this.term, leader: undefined };
+  }
+
+  // ── what can be asked at any time, cheaply ──
+
+  get deadline(): Micros {
+    return this.#state.deadline;
+  }
+
+  get neededFrom(): RecordNumber {
+    const { baseRecord, nextRecord } = this.#state;
+    return baseRecord > 0 ? baseRecord : nextRecord;
+  }
+
+  get role(): Role {
+    return roleName(this.#state);
+  }
+
+  get term(): Term {
+    return this.#state.term;
+  }
+
+  get votedFor(): AgentId | undefined {
+    return this.#state.votedFor;
+  }
+
+  get leader(): AgentId | undefined {
+    return leaderOf(this.#state);
+  }
+
+  get lastIndex(): LogIndex {
+    return this.#state.log.last;
+  }
+
+  get durableIndex(): LogIndex {
+    return this.#state.pending.durableIndex;
+  }
+
+  get commitIndex(): LogIndex {
+    return this.#state.commitIndex;
+  }
+
+  get appliedIndex(): LogIndex {
+    return this.#state.applied;
+  }
+
+  /** Term of the entry at `index`; undefined before the base and behind the end. */
+  termAt(index: LogIndex): Term | undefined {
+    return this.#state.log.termAt(index);
+  }
+
+  recordOf(index: LogIndex): RecordNumber | undefined {
+    return this.#state.log.recordOf(index);
+  }
+
+  status(): LogStatus {
+    const { role, log, pending, commitIndex, applied, members } = this.#state;
+    const peers = role.kind === "leading" ? [...role.peers.values()] : [];
+    return {
+      role: this.role,
+      term: this.term,
+      leader: this.leader,
+      last: log.last,
+      durable: pending.durableIndex,
+      committed: commitIndex,
+      applied,
+      members,
+      peers: peers.map(({ id, matched, mode, heardAt }) => ({ id, matched, mode, heardAt })),
+    };
+  }
+
+  checkInvariants(): void {
+    checkInvariants(this.#state);
+  }
+
+  // ── inputs ──
+
+  wake(now: Now, out: Outbox<RaftProtocol>): void {
+    const state = this.#state;
+    if (!state.woken) this.#wakeFirst(now, out);
+    else if (now.monotonic < state.deadline) return;
+    else if (state.role.kind === "leading") keepOffice(state, state.role, now, out);
+    else patienceMayEnd(state, now, out);
+    this.#finish(out);
+  }
+
+  #wakeFirst(now: Now, out: Outbox<RaftProtocol>): void {
+    const state = this.#state;
+    state.woken = true;
+    if (state.baseRecord === 0) foundGroup(state, now, out);
+    waitForLeader(state, now);
+    if (isSoleVoter(state)) campaign(state, now, out);
+  }
+
+  receive(
+    from: AgentId | Address,
+    message: RaftMessage | RaftPromise,
+    now: Now,
+    out: Outbox<RaftProtocol>,
+  ): void {
+    // Before the first wake nothing may be sent or written: a message then is one that got lost.
+    if (!this.#state.woken) return;
+    this.#route(from as AgentId, message, now, out);
+    this.#finish(out);
+  }
+
+  /** What only members may say is passed on only from them; a candidate or leader may be a member that this agent has yet to hear of. */
+  #route(from: AgentId, message: RaftMessage | RaftPromise, now: Now, out: Outbox<RaftProtocol>): void {
+    const state = this.#state;
+    if (from === state.self) return;
+    switch (message.kind) {
+      case "append":
+        receiveAppend(state, from, message, now, out);
+        return;
+      case "appendMatched":
+      case "appendRejected":
+      case "heartbeatAnswer":
+        this.#answered(from, message, now, out);
+        return;
+      case "commit":
+        receiveCommit(state, from, message, now, out);
+        return;
+      case "heartbeat":
+        receiveHeartbeat(state, from, message, now, out);
+        return;
+      case "forward":
+        if (isMember(state, from)) receiveForward(state, from, message, now, out);
+        return;
+      case "forwardRefused":
+        if (!isMember(state, from)) return;
+        out.events.push({ kind: "refused", commands: message.commands, refusal: message.refusal });
+        return;
+      case "readRequest":
+        if (isMember(state, from)) receiveReadRequest(state, from, message.ticket, out);
+        return;
+      case "readAnswer":
+        if (isMember(state, from)) receiveReadAnswer(state, message, now, out);
+        return;
+      case "preVoteRequest":
+        receivePreVoteRequest(state, from, message, now, out);
+        return;
+      case "preVoteAnswer":
+        receivePreVoteAnswer(state, from, message, now, out);
+        return;
+      case "voteRequest":
+        receiveVoteRequest(state, from, message, now, out);
+        return;
+      case "voteAnswer":
+        receiveVoteAnswer(state, from, message, now, out);
+        return;
+      default:
+        unreachable(message);
+    }
+  }
+
+  /** A peer answers its leader: a higher term ends this one's office, an older one speaks of an office that is over. */
+  #answered(
+    from: AgentId,
+    message: AppendMatched | AppendRejected | HeartbeatAnswer,
+    now: Now,
+    out: Outbox<RaftProtocol>,
+  ): void {
+    const state = this.#state;
+    if (!isMember(state, from) || message.term < state.term) return;
+    if (message.term > state.term) {
+      enterTerm(state, message.term, undefined, now, out);
+      return;
+    }
+    if (state.role.kind !== "leading") return;
+    const peer = present(state.role.peers.get(from), "a leader knows every other member");
+    switch (message.kind) {
+      case "appendMatched":
+        receiveMatched(state, state.role, peer, message, now, out);
+        return;
+      case "appendRejected":
+        receiveRejected(state, state.role, peer, message, now, out);
+        return;
+      case "heartbeatAnswer":
+        receiveHeartbeatAnswer(state, state.role, peer, message, now, out);
+        return;
+      default:
+        unreachable(message);
+    }
+  }
+
+  durable(through: RecordNumber, now: Now, out: Outbox<RaftProtocol>): void {
+    const state = this.#state;
+    state.pending.durable(through);
+    trimTail(state);
+    ownVoteMayCount(state, now, out);
+    if (state.role.kind === "leading") decide(state, state.role, out);
+    this.#finish(out);
+  }
+
+  /** Raft signs nothing, so it never asks for a check. */
+  checked(_ticket: Ticket, _valid: boolean, _now: Now, _out: Outbox<RaftProtocol>): void {}
+
+  linkChanged(peer: AgentId, up: boolean, _now: Now, out: Outbox<RaftProtocol>): void {
+    const { role } = this.#state;
+    const progress = role.kind === "leading" ? role.peers.get(peer) : undefined;
+    if (role.kind !== "leading" || progress === undefined) return;
+    peerLinkChanged(this.#state, role, progress, up, out);
+  }
+
+  /** All of the commands or none. `overloaded`: as long as more is undecided than `limits.uncommittedBytesMax`. */
+  propose(commands: readonly Uint8Array[], now: Now, out: Outbox<RaftProtocol>): ProposeResult {
+    return propose(this.#state, commands, now, out);
+  }
+
+  campaign(now: Now, out: Outbox<RaftProtocol>): void {
+    if (!this.#state.woken) return;
+    campaign(this.#state, now, out);
+    this.#finish(out);
+  }
+
+  /** In a group of one the `readable` event can come with the ticket. */
+  read(now: Now, out: Outbox<RaftProtocol>): { kind: "ticket"; ticket: Ticket } | Refusal {
+    return read(this.#state, now, out);
+  }
+
+  /** A group keeps the members that it was founded with, so the leader is always busy; others say who leads. */
+  changeMembers(_change: object, _now: Now, _out: Outbox<RaftProtocol>): Refusal {
+    if (this.#state.role.kind !== "leading") return notLeader(this.#state);
+    return { kind: "busy", because: "memberChange" };
+  }
+
+  /** Leadership goes over by election only; see `changeMembers`. */
+  transferLeadership(_to: AgentId, _now: Now, _out: Outbox<RaftProtocol>): Refusal {
+    if (this.#state.role.kind !== "leading") return notLeader(this.#state);
+    return { kind: "busy", because: "transfer" };
+  }
+
+  applied(through: LogIndex, _digest: Uint8Array | undefined, _now: Now, out: Outbox<RaftProtocol>): void {
+    applyThrough(this.#state, through);
+    releaseReads(this.#state, out);
+    this.#finish(out);
+  }
+
+  loaded(ticket: Ticket, run: Run | undefined, _now: Now, out: Outbox<RaftProtocol>): void {
+    const state = this.#state;
+    if (!decidedLoaded(state, ticket, run, out) && state.role.kind === "leading") {
+      entriesLoaded(state, state.role, ticket, run, out);
+    }
+    this.#finish(out);
+  }
+
+  // ── snapshots ──
+
+  /** Term of the applied entry, and the members as of it. */
+  anchor(): Uint8Array {
+    const { applied, log, members } = this.#state;
+    const writer = new ByteWriter();
+    writer.uint53(present(log.termAt(applied), "the applied entry has a term"));
+    writeMembers(writer, members);
+    return writer.finish();
+  }
+
+  /** The whole log is kept, so a snapshot replaces nothing. */
+  snapshotTaken(_snapshot: Snapshot, _now: Now, _out: Outbox<RaftProtocol>): void {}
+
+  /** Ignored: a leader that keeps its whole log sends none. */
+  snapshotArrived(_from: AgentId, _snapshot: Snapshot, _now: Now, _out: Outbox<RaftProtocol>): void {}
+
+  snapshotSent(
+    to: AgentId,
+    index: LogIndex,
+    outcome: "stored" | "failed",
+    _now: Now,
+    out: Outbox<RaftProtocol>,
+  ): void {
+    const { role } = this.#state;
+    const peer = role.kind === "leading" ? role.peers.get(to) : undefined;
+    if (role.kind !== "leading" || peer === undefined) return;
+    snapshotDelivered(this.#state, role, peer, index, outcome, out);
+  }
+
+  /** Ends every input: hands out what it decided, and tells of a change of role, term or leader. */
+  #finish(out: Outbox<RaftProtocol>): void {
+    handOut(this.#state, out);
+    const { role, term, leader } = this;
+    if (role === this.#told.role && term === this.#told.term && leader === this.#told.leader) return;
+    assert(term >= this.#told.term, "R2: terms only rise");
+    this.#told = { role, term, leader };
+    out.events.push(
+      leader === undefined ? { kind: "role", role, term } : { kind: "role", role, term, leader },
+    );
+  }
+}

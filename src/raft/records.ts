@@ -1,0 +1,125 @@
+/**
+ * What is durable changes in one way only: a record is folded into the state. Live steps fold a record and push it;
+ * recovery folds what comes back. So a restart can't differ from the life before it.
+ */
+import {
+  assert,
+  unreachable,
+  type AgentId,
+  type LogIndex,
+  type Now,
+  type Outbox,
+  type RecordNumber,
+  type Recovered,
+  type Term,
+} from "../core/index.ts";
+import type { RaftProtocol, RaftRecord } from "./messages.ts";
+import { PendingRecords } from "./pending-records.ts";
+import type { RaftState } from "./state.ts";
+
+function fold(state: RaftState, record: RaftRecord, number: RecordNumber): void {
+  switch (record.kind) {
+    case "base":
+      state.log.startAt(record.index, record.term);
+      state.members = record.members;
+      state.baseRecord = number;
+      return;
+    case "hardState":
+      assert(record.term >= state.term, "R2: terms never fall");
+      assert(
+        record.term > state.term || state.votedFor === undefined || state.votedFor === record.votedFor,
+        "R3: one vote a term",
+      );
+      state.term = record.term;
+      state.votedFor = record.votedFor;
+      return;
+    case "entries":
+      if (record.run.first <= state.log.last) truncate(state, (record.run.first - 1) as LogIndex);
+      state.log.append(record.run, number, state.term);
+      return;
+    default:
+      unreachable(record);
+  }
+}
+
+function truncate(state: RaftState, last: LogIndex): void {
+  assert(last >= state.commitIndex, "R9: what is decided is never truncated");
+  state.log.truncate(last);
+  state.pending.truncate(last);
+}
+
+/** Folds a record and pushes it. Gives its number: it is durable once that is. */
+export function persist(
+  state: RaftState,
+  record: RaftRecord,
+  now: Now,
+  out: Outbox<RaftProtocol>,
+): RecordNumber {
+  assert(state.woken, "nothing is written before the first wake");
+  const number = state.nextRecord;
+  fold(state, record, number);
+  out.records.push(record);
+  state.nextRecord = (number + 1) as RecordNumber;
+  state.pending.push(number, state.log.last, now.monotonic);
+  trimTail(state);
+  return number;
+}
+
+/** Keeps the newest entries in memory, within a limit: what is on disk, and at a leader also decided, can be read again. */
+export function trimTail(state: RaftState): void {
+  const { log, limits } = state;
+  if (log.tailBytes <= limits.logTailBytesMax) return;
+  const durable = state.pending.durableIndex;
+  const bound = state.role.kind === "leading" && state.commitIndex < durable ? state.commitIndex : durable;
+  log.trim(limits.logTailBytesMax, bound);
+}
+
+/** Recovery: every record is on disk, the last one has the number before `next`. */
+export function recover(state: RaftState, recovered: Recovered<RaftProtocol>): void {
+  let count = 0;
+  for (const record of recovered.records) {
+    count += 1;
+    fold(state, record, count as RecordNumber);
+    if (state.log.tailBytes > state.limits.logTailBytesMax) {
+      state.log.trim(state.limits.logTailBytesMax, state.log.last);
+    }
+  }
+  assert(count === 0 || state.baseRecord > 0, "a group's records have a base among them");
+  assert(count < recovered.next, "records are numbered from 1");
+  const before = recovered.next - 1 - count;
+  state.log.renumberRecords(before);
+  if (count > 0) state.baseRecord = (state.baseRecord + before) as RecordNumber;
+  state.nextRecord = recovered.next;
+  state.pending = new PendingRecords(recovered.next - 1, state.log.last);
+  const { baseIndex } = state.log;
+  assert(
+    recovered.snapshot === undefined || recovered.snapshot.index === baseIndex,
+    "the log starts behind its snapshot",
+  );
+  state.commitIndex = baseIndex;
+  state.handedOut = baseIndex;
+  state.applied = baseIndex;
+}
+
+/** The first record of a group's life. */
+export function foundGroup(state: RaftState, now: Now, out: Outbox<RaftProtocol>): void {
+  const { baseIndex } = state.log;
+  assert(state.nextRecord === 1, "only a group without records is founded");
+  persist(state, { kind: "base", index: baseIndex, term: state.term, members: state.members }, now, out);
+}
+
+/** A higher term, and perhaps a vote in it. */
+export function persistTerm(
+  state: RaftState,
+  term: Term,
+  votedFor: AgentId | undefined,
+  now: Now,
+  out: Outbox<RaftProtocol>,
+): RecordNumber {
+  return persist(
+    state,
+    votedFor === undefined ? { kind: "hardState", term } : { kind: "hardState", term, votedFor },
+    now,
+    out,
+  );
+}

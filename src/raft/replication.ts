@@ -1,0 +1,300 @@
+/**
+ * The leader's side of the log: what each peer gets next, what its answers tell, and what is decided by them. Progress
+ * per peer is an automaton (progress.ts); here is when it moves.
+ */
+import {
+  assert,
+  jointCommittedIndex,
+  type LogIndex,
+  type Now,
+  type Outbox,
+  type Run,
+  type Ticket,
+  sliceRun,
+  unreachable,
+} from "../core/index.ts";
+import { commitThrough } from "./committing.ts";
+import type { AppendMatched, AppendRejected, RaftProtocol } from "./messages.ts";
+import { appendRunsMax } from "./options.ts";
+import type { Progress } from "./progress.ts";
+import { newTicket, type Leading, type PackedAppend, type RaftState } from "./state.ts";
+
+/** Heartbeats that leave while an append stays unanswered; if the peer answers them, the append counts as lost. */
+const quietBeatsMax = 2;
+
+// ── sending ──
+
+/** Sends every peer what its window has room for. */
+export function replicate(state: RaftState, leading: Leading, out: Outbox<RaftProtocol>): void {
+  for (const peer of leading.peers.values()) replicateTo(state, leading, peer, out);
+}
+
+function replicateTo(state: RaftState, leading: Leading, peer: Progress, out: Outbox<RaftProtocol>): void {
+  switch (peer.mode) {
+    case "probe":
+      if (!peer.asked) probe(state, leading, peer, out);
+      return;
+    case "replicate":
+      while (peer.next <= state.log.last && peer.windowOpen(state.limits) && peer.load === undefined) {
+        if (!sendEntries(state, leading, peer, out)) return;
+      }
+      return;
+    case "snapshot":
+      return;
+    default:
+      unreachable(peer.mode);
+  }
+}
+
+/** Asks whether the logs agree right before `next`, and brings along the entries from there if they are at hand. */
+function probe(state: RaftState, leading: Leading, peer: Progress, out: Outbox<RaftProtocol>): void {
+  if (state.log.termAt((peer.next - 1) as LogIndex) === undefined) {
+    sendSnapshot(state, peer, out);
+    return;
+  }
+  const packed = peer.next <= state.log.last ? packFrom(state, leading, peer.next) : undefined;
+  if (packed === undefined) {
+    askWhetherMatched(state, peer, out);
+    peer.asked = true;
+    peer.quietSinceBeat = leading.beat;
+  } else {
+    sendPacked(state, leading, peer, packed, out);
+  }
+}
+
+/** False where the entries are not at hand now. */
+function sendEntries(state: RaftState, leading: Leading, peer: Progress, out: Outbox<RaftProtocol>): boolean {
+  const packed = packFrom(state, leading, peer.next);
+  if (packed === undefined) {
+    peer.load = newTicket(state);
+    out.loads.push({ ticket: peer.load, first: peer.next, bytesMax: state.limits.appendBytesMax });
+    return false;
+  }
+  // The bulk connection may be slow: entries on another would overtake those on it and be rejected.
+  if (peer.bulk) return false;
+  sendPacked(state, leading, peer, packed, out);
+  return true;
+}
+
+function sendPacked(
+  state: RaftState,
+  leading: Leading,
+  peer: Progress,
+  packed: PackedAppend,
+  out: Outbox<RaftProtocol>,
+): void {
+  if (peer.window.count === 0) peer.quietSinceBeat = leading.beat;
+  out.sends.push({ to: peer.id, channel: "stream", message: packed.message });
+  peer.sent(packed.last, packed.byteLength);
+  noteCommitTold(state, peer, packed.last);
+}
+
+/** An append without entries: its answer tells whether everything before `next` has arrived. */
+function askWhetherMatched(state: RaftState, peer: Progress, out: Outbox<RaftProtocol>): void {
+  const prevIndex = (peer.next - 1) as LogIndex;
+  const prevTerm = state.log.termAt(prevIndex);
+  assert(prevTerm !== undefined, "the leader's log reaches back to what it probes");
+  out.sends.push({
+    to: peer.id,
+    channel: peer.bulk ? "bulk" : "stream",
+    message: { kind: "append", term: state.term, prevIndex, prevTerm, commit: state.commitIndex, runs: [] },
+  });
+}
+
+/** The message with the entries from `first` on. Peers that are equally far share it. */
+function packFrom(state: RaftState, leading: Leading, first: LogIndex): PackedAppend | undefined {
+  const { log, commitIndex } = state;
+  const before = leading.lastAppend;
+  if (
+    before !== undefined &&
+    before.message.prevIndex === first - 1 &&
+    before.message.commit === commitIndex &&
+    before.logLast === log.last
+  ) {
+    return before;
+  }
+  const runs: Run[] = [];
+  let next = first;
+  let byteLength = 0;
+  while (next <= log.last && runs.length < appendRunsMax) {
+    const held = log.runAt(next);
+    if (held === undefined) break;
+    const room = state.limits.appendBytesMax - byteLength;
+    const run =
+      held.first === next && held.bytes.byteLength <= room ? held : sliceRun(held, next, Math.max(room, 0));
+    if (runs.length > 0 && run.bytes.byteLength > room) break;
+    runs.push(run);
+    byteLength += run.bytes.byteLength;
+    next = (run.last + 1) as LogIndex;
+  }
+  if (runs.length === 0) return undefined;
+  const packed = pack(state, first, runs, byteLength);
+  leading.lastAppend = packed;
+  return packed;
+}
+
+function pack(state: RaftState, first: LogIndex, runs: readonly Run[], byteLength: number): PackedAppend {
+  const prevIndex = (first - 1) as LogIndex;
+  const prevTerm = state.log.termAt(prevIndex);
+  const last = runs.at(-1)?.last;
+  assert(prevTerm !== undefined, "the entry before those that are sent has a term");
+  assert(last !== undefined, "an append with entries has entries");
+  return {
+    message: { kind: "append", term: state.term, prevIndex, prevTerm, commit: state.commitIndex, runs },
+    last,
+    byteLength,
+    logLast: state.log.last,
+  };
+}
+
+function sendSnapshot(state: RaftState, peer: Progress, out: Outbox<RaftProtocol>): void {
+  peer.snapshotNeeded();
+  out.transfers.push({ to: peer.id, index: state.log.baseIndex });
+}
+
+function noteCommitTold(state: RaftState, peer: Progress, reaches: LogIndex): void {
+  const told = reaches < state.commitIndex ? reaches : state.commitIndex;
+  if (peer.commitTold < told) peer.commitTold = told;
+}
+
+/** Tells a peer what is decided, unless an append that has just left does. */
+function tellCommit(state: RaftState, peer: Progress, out: Outbox<RaftProtocol>): void {
+  const commit = peer.matched < state.commitIndex ? peer.matched : state.commitIndex;
+  if (commit <= peer.commitTold) return;
+  peer.commitTold = commit;
+  out.sends.push({ to: peer.id, channel: "urgent", message: { kind: "commit", term: state.term, commit } });
+}
+
+// ── deciding ──
+
+/** True where more is decided than before. Counting decides only entries of the own term (paper, section 5.4.2). */
+export function countMatches(state: RaftState, leading: Leading): boolean {
+  const index = jointCommittedIndex(state.members, leading.matchedOf);
+  if (index <= state.commitIndex || index < leading.firstIndex) return false;
+  assert(state.log.termAt(index) === state.term, "R7: counting decides only entries of the own term");
+  commitThrough(state, index);
+  leading.committedBytes = state.log.bytesThrough(index);
+  return true;
+}
+
+/** More is durable here, or at a peer: decide, and let everybody know. */
+export function decide(state: RaftState, leading: Leading, out: Outbox<RaftProtocol>): void {
+  if (!countMatches(state, leading)) return;
+  for (const peer of leading.peers.values()) {
+    replicateTo(state, leading, peer, out);
+    tellCommit(state, peer, out);
+  }
+}
+
+// ── answers ──
+
+export function receiveMatched(
+  state: RaftState,
+  leading: Leading,
+  peer: Progress,
+  message: AppendMatched,
+  now: Now,
+  out: Outbox<RaftProtocol>,
+): void {
+  peer.heardAt = now.monotonic;
+  peer.quietSinceBeat = leading.beat;
+  if (message.matched > state.log.last || !peer.acknowledged(message.matched)) return;
+  if (peer.matched > state.commitIndex) decide(state, leading, out);
+  replicateTo(state, leading, peer, out);
+  tellCommit(state, peer, out);
+}
+
+export function receiveRejected(
+  state: RaftState,
+  leading: Leading,
+  peer: Progress,
+  message: AppendRejected,
+  now: Now,
+  out: Outbox<RaftProtocol>,
+): void {
+  peer.heardAt = now.monotonic;
+  peer.quietSinceBeat = leading.beat;
+  const agreeing = state.log.lastOfTermAtMost(message.hintTerm, message.hintIndex);
+  if (peer.rejected(message.prevIndex, agreeing)) replicateTo(state, leading, peer, out);
+}
+
+/** The peer is there. If it answers heartbeats but no append, then the append is lost (pitfall 22). */
+export function noteHeartbeatAnswered(
+  state: RaftState,
+  leading: Leading,
+  peer: Progress,
+  out: Outbox<RaftProtocol>,
+): void {
+  if (leading.beat - peer.quietSinceBeat < quietBeatsMax) return;
+  peer.quietSinceBeat = leading.beat;
+  if (peer.mode === "probe") {
+    peer.asked = false;
+    replicateTo(state, leading, peer, out);
+  } else if (peer.mode === "replicate" && peer.matched < peer.next - 1) {
+    askWhetherMatched(state, peer, out);
+  }
+}
+
+// ── links, loads and snapshots ──
+
+/** Down: what is on its way is lost, so wait until the peer is heard from. Up: probe at once. */
+export function peerLinkChanged(
+  state: RaftState,
+  leading: Leading,
+  peer: Progress,
+  up: boolean,
+  out: Outbox<RaftProtocol>,
+): void {
+  if (peer.mode !== "snapshot") peer.probeFrom((peer.matched + 1) as LogIndex);
+  peer.asked = !up;
+  replicateTo(state, leading, peer, out);
+}
+
+/** The journal's answer to a read for a peer; an outdated one is ignored. */
+export function entriesLoaded(
+  state: RaftState,
+  leading: Leading,
+  ticket: Ticket,
+  run: Run | undefined,
+  out: Outbox<RaftProtocol>,
+): void {
+  for (const peer of leading.peers.values()) {
+    if (peer.load !== ticket) continue;
+    peer.load = undefined;
+    if (run === undefined) {
+      assert(peer.next <= state.log.baseIndex, "the journal has every entry above the base");
+      sendSnapshot(state, peer, out);
+      return;
+    }
+    if (peer.next > run.last) {
+      replicateTo(state, leading, peer, out);
+      return;
+    }
+    const piece = state.log.agreeingPart(run, peer.next);
+    assert(piece !== undefined, "the journal gives back the leader's own entries");
+    const packed = pack(state, piece.first, [piece], piece.bytes.byteLength);
+    if (peer.window.count === 0) peer.quietSinceBeat = leading.beat;
+    out.sends.push({ to: peer.id, channel: "bulk", message: packed.message });
+    peer.sent(packed.last, packed.byteLength);
+    peer.bulkThrough = packed.last;
+    noteCommitTold(state, peer, packed.last);
+    replicateTo(state, leading, peer, out);
+    return;
+  }
+}
+
+/** A peer has the snapshot up to `index`, or did not get it. */
+export function snapshotDelivered(
+  state: RaftState,
+  leading: Leading,
+  peer: Progress,
+  index: LogIndex,
+  outcome: "stored" | "failed",
+  out: Outbox<RaftProtocol>,
+): void {
+  if (peer.mode !== "snapshot") return;
+  const behind = outcome === "stored" ? Math.max(index, peer.matched) : peer.matched;
+  peer.probeFrom((behind + 1) as LogIndex);
+  peer.asked = outcome === "failed";
+  replicateTo(state, leading, peer, out);
+}

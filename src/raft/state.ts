@@ -1,0 +1,229 @@
+/**
+ * All that one member of a group knows, each field with what holds of it. The duties (election, leadership, replication,
+ * following, committing, proposals, reads) are functions over it, one file each.
+ */
+import {
+  assert,
+  microsFromMs,
+  type AgentId,
+  type LogIndex,
+  type Members,
+  type Micros,
+  type Prng,
+  type RecordNumber,
+  type Role,
+  type Term,
+  type Ticket,
+} from "../core/index.ts";
+import { Log } from "./log.ts";
+import type { Append } from "./messages.ts";
+import { applyRunsMax, raftLimits, type RaftLimits, type RaftOptions } from "./options.ts";
+import { PendingRecords } from "./pending-records.ts";
+import type { Progress } from "./progress.ts";
+import { Window } from "./window.ts";
+
+/** Waits for a leader, or hears one. Learners are never anything else. */
+export interface Following {
+  readonly kind: "following";
+  /** Who leads the current term, once it was heard from. */
+  readonly leader: AgentId | undefined;
+  /** The ticket that the next request to the leader will have; its reads are still gathering. */
+  gathering: Ticket | undefined;
+  /** The request that is on its way to the leader: one at a time. */
+  asked: Ticket | undefined;
+  askedAt: Micros;
+}
+
+/** Asks whether it would win, and has changed nothing yet. */
+export interface Polling {
+  readonly kind: "polling";
+  readonly votes: Map<AgentId, boolean>;
+}
+
+/** A candidate: it has a term of its own and its own vote. */
+export interface Standing {
+  readonly kind: "standing";
+  /** First answers only. Its own vote is among them once it is durable. */
+  readonly votes: Map<AgentId, boolean>;
+  /** Holds the term and the own vote. */
+  readonly voteRecord: RecordNumber;
+}
+
+/** Reads that one heartbeat round confirms. */
+export interface ReadBatch {
+  /** The leader's own reads, if there are any. */
+  ticket: Ticket | undefined;
+  /** Reads of followers: the newest request of each. */
+  readonly requests: Map<AgentId, Ticket>;
+  /** Set when the round leaves: what was decided by then. */
+  index: LogIndex;
+  round: number;
+}
+
+export interface Leading {
+  readonly kind: "leading";
+  /** Its entry without a command: once that is decided, so is everything before it. */
+  readonly firstIndex: LogIndex;
+  /** Everybody else who takes part, voters and learners. */
+  readonly peers: ReadonlyMap<AgentId, Progress>;
+  /** Instant of the next heartbeat; they keep to a grid from the day of election. */
+  heartbeatAt: Micros;
+  /** Heartbeats that were due so far: the leader's sense of time for what its peers owe it. */
+  beat: number;
+  /** The last heartbeat round that left: one per beat, and one for each batch of reads. Only rises. */
+  round: number;
+  /** Reads that wait for a round to leave. */
+  gathering: ReadBatch | undefined;
+  /** Reads whose round has left, in its order. */
+  readonly confirming: ReadBatch[];
+  /** The log's bytes up to `commitIndex`, as `Log.bytesAppended` counts them. */
+  committedBytes: number;
+  /** Logged time of its last entry, in microseconds. Never falls. */
+  lastTime: number;
+  /** The last append with entries, for the next peer that needs the same; see `replication.ts`. */
+  lastAppend: PackedAppend | undefined;
+  /** How far each voter's disk has the log, and which round it answered. Made once: these run for every acknowledgement. */
+  readonly matchedOf: (id: AgentId) => LogIndex | undefined;
+  readonly roundOf: (id: AgentId) => LogIndex | undefined;
+}
+
+export interface PackedAppend {
+  readonly message: Append;
+  /** The last entry in it. */
+  readonly last: LogIndex;
+  readonly byteLength: number;
+  /** The log's end when it was packed. */
+  readonly logLast: LogIndex;
+}
+
+/** A read that is confirmed and waits for this agent's state to reach its index. */
+export interface SettledRead {
+  readonly ticket: Ticket;
+  readonly index: LogIndex;
+}
+
+export class RaftState {
+  readonly self: AgentId;
+  readonly prng: Prng;
+  readonly limits: RaftLimits;
+  readonly electionTimeoutMin: Micros;
+  readonly electionTimeoutMax: Micros;
+  readonly heartbeatInterval: Micros;
+
+  // ── as the records say; changed by `fold` in records.ts and by nothing else ──
+  members: Members;
+  /** Never falls. */
+  term = 0 as Term;
+  /** Never changes within a term once it is somebody. */
+  votedFor: AgentId | undefined;
+  readonly log: Log = new Log();
+  /** 0: not yet pushed. */
+  baseRecord = 0 as RecordNumber;
+
+  // ── volatile ──
+  nextRecord: RecordNumber;
+  pending: PendingRecords;
+  role: Leading | Standing | Polling | Following = following(undefined);
+  /** Known to be decided. Never falls, never above the log's end. */
+  commitIndex = 0 as LogIndex;
+  /** Given to the state machine. Never above `commitIndex` or what is durable here. */
+  handedOut = 0 as LogIndex;
+  /** Never above `handedOut`. */
+  applied = 0 as LogIndex;
+  /** Runs given to the state machine and not yet applied. */
+  readonly applying: Window = new Window(applyRunsMax);
+  /** The read from the journal that the next commit waits for. */
+  commitLoad: Ticket | undefined;
+  readonly settledReads: SettledRead[] = [];
+  /** Tickets of loads and reads. The first is drawn at random, so that one of an earlier life is not taken for a new one. */
+  nextTicket: number;
+
+  // ── time ──
+  woken = false;
+  deadline = 0 as Micros;
+  /** The patience for a leader started anew here: a word from it, a vote granted, a new attempt. */
+  quietSince = 0 as Micros;
+  /** The patience of this attempt. */
+  electionTimeout = 0 as Micros;
+  /** When the current leader was last heard from; it keeps this agent from voting for others. */
+  leaderHeardAt = Number.NEGATIVE_INFINITY as Micros;
+
+  constructor(options: RaftOptions) {
+    const [shortest, longest] = options.electionTimeoutMs;
+    assert(shortest <= longest, "the election time-outs are a range, its lower end first");
+    assert(options.heartbeatMs > 0, "heartbeats have an interval");
+    assert(options.heartbeatMs * 2 <= shortest, "one lost heartbeat does not start an election");
+    assert(
+      options.members.voters.length + options.members.outgoing.length > 0,
+      "a group has at least one voter",
+    );
+    this.self = options.self;
+    this.members = options.members;
+    this.prng = options.prng;
+    this.limits = raftLimits(options.limits);
+    this.electionTimeoutMin = microsFromMs(shortest);
+    this.electionTimeoutMax = microsFromMs(longest);
+    this.heartbeatInterval = microsFromMs(options.heartbeatMs);
+    this.nextRecord = 1 as RecordNumber;
+    this.pending = new PendingRecords(0, 0 as LogIndex);
+    this.nextTicket = options.prng.uint32() * 2 ** 20 + 1;
+  }
+}
+
+export function following(leader: AgentId | undefined): Following {
+  return { kind: "following", leader, gathering: undefined, asked: undefined, askedAt: 0 as Micros };
+}
+
+export function isVoter(state: RaftState, id: AgentId): boolean {
+  return state.members.voters.includes(id) || state.members.outgoing.includes(id);
+}
+
+export function isMember(state: RaftState, id: AgentId): boolean {
+  return isVoter(state, id) || state.members.learners.includes(id);
+}
+
+/** A group of one: nobody to ask, nobody to wait for. */
+export function isSoleVoter(state: RaftState): boolean {
+  const { voters, outgoing } = state.members;
+  return voters.every((id) => id === state.self) && outgoing.every((id) => id === state.self);
+}
+
+/** Who leads the current term, as far as this agent knows. */
+export function leaderOf(state: RaftState): AgentId | undefined {
+  if (state.role.kind === "leading") return state.self;
+  return state.role.kind === "following" ? state.role.leader : undefined;
+}
+
+/** The role as the boundary names it. A poll changes nothing, so whoever polls is still a follower. */
+export function roleName(state: RaftState): Role {
+  if (state.role.kind === "leading") return "leader";
+  if (state.role.kind === "standing") return "candidate";
+  return isVoter(state, state.self) ? "follower" : "learner";
+}
+
+export function newTicket(state: RaftState): Ticket {
+  const ticket = state.nextTicket as Ticket;
+  state.nextTicket += 1;
+  return ticket;
+}
+
+/** A leader is being heard from: no vote for anybody else (thesis, section 4.2.3). */
+export function hearsLeader(state: RaftState, now: Micros): boolean {
+  return state.role.kind === "leading" || state.leaderHeardAt + state.electionTimeoutMin > now;
+}
+
+/** The oldest record waits for the disk longer than an election may take: whoever depends on this disk is better off without. */
+export function diskStalls(state: RaftState, now: Micros): boolean {
+  return state.pending.oldestPushedAt + state.electionTimeoutMax < now;
+}
+
+/** Patience starts anew, for a length drawn at random: two agents that collided once rarely do so again (paper, section 5.2). */
+export function restartPatience(state: RaftState, now: Micros): void {
+  state.quietSince = now;
+  state.electionTimeout = state.prng.between(state.electionTimeoutMin, state.electionTimeoutMax) as Micros;
+  state.deadline = patienceEnds(state);
+}
+
+export function patienceEnds(state: RaftState): Micros {
+  return (state.quietSince + state.electionTimeout) as Micros;
+}

@@ -1,0 +1,41 @@
+/** From one role to the next. */
+import { assert, never, type AgentId, type Micros, type Now, type Outbox, type Term } from "../core/index.ts";
+import type { RaftProtocol } from "./messages.ts";
+import { refuseReads } from "./reads.ts";
+import { persistTerm } from "./records.ts";
+import { following, isVoter, restartPatience, type RaftState } from "./state.ts";
+
+/** A word of a higher term: that term it is now, perhaps with this agent's vote in it. */
+export function enterTerm(
+  state: RaftState,
+  term: Term,
+  votedFor: AgentId | undefined,
+  now: Now,
+  out: Outbox<RaftProtocol>,
+): void {
+  assert(term > state.term, "R2: terms only rise");
+  persistTerm(state, term, votedFor, now, out);
+  state.leaderHeardAt = Number.NEGATIVE_INFINITY as Micros;
+  follow(state, undefined, now, out);
+}
+
+/** Follows whoever leads the current term, or waits to learn who does. */
+export function follow(
+  state: RaftState,
+  leader: AgentId | undefined,
+  now: Now,
+  out: Outbox<RaftProtocol>,
+): void {
+  assert(leader !== state.self, "nobody follows itself");
+  refuseReads(state, leader, out);
+  const wasFollowing = state.role.kind === "following";
+  state.role = following(leader);
+  // A mere follower's patience goes on: a candidate that it refuses must not keep it from standing itself.
+  if (!wasFollowing) waitForLeader(state, now);
+}
+
+/** Patience starts anew; only voters ever lose it. */
+export function waitForLeader(state: RaftState, now: Now): void {
+  restartPatience(state, now.monotonic);
+  if (!isVoter(state, state.self)) state.deadline = never;
+}
