@@ -34,7 +34,7 @@ export {
   type MapReply,
 } from "./map-codec.ts";
 export { mapMachine } from "./map.ts";
-export { ReplicatedState } from "./replicated-state.ts";
+export { ReplicatedState } from "./replicated.ts";
 export {
   decodeLearned,
   decodeProposal,

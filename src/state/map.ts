@@ -34,6 +34,7 @@ import {
   recordValue,
 } from "./map-codec.ts";
 import { FrameReader, inPieces } from "./pieces.ts";
+import { type Slab, Slabs } from "./slabs.ts";
 import { type Keyed, SortedMap } from "./sorted-map.ts";
 
 /** A key with its value; never changed, only replaced. The words are its hash, so that taking it out costs no hashing. */
@@ -41,6 +42,8 @@ interface Entry extends Keyed, Readonly<Hash128> {
   readonly kind: "written";
   readonly version: number;
   readonly record: Uint8Array;
+  /** Where the record lies. */
+  readonly slab: Slab;
 }
 
 interface Tombstone extends Keyed {
@@ -70,6 +73,7 @@ class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuestion, Map
   #sum = new HashSum();
   /** The index of the last command that changed anything. */
   #changedAt = 0;
+  #slabs = new Slabs();
   readonly #history = new ChangeHistory();
   readonly #hash = emptyHash();
 
@@ -130,13 +134,14 @@ class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuestion, Map
     const changedAt = head.uint53();
     const size = head.uint53();
     const entries = new SortedMap<Entry>();
+    const slabs = new Slabs();
     const sum = new HashSum();
     let before: string | undefined;
     for (let count = 0; count < size; count++) {
       const entryHead = new ByteReader(reader.take(entryHeadBytes));
       const version = entryHead.uint53();
-      const record = reader.take(entryHead.uint32()).slice();
-      const entry = this.#entryOf(recordKey(record), record, version);
+      const record = reader.take(entryHead.uint32());
+      const entry = this.#entryOf(slabs, recordKey(record), record, version);
       if (before !== undefined && before >= entry.key) throw new MalformedError("a map's keys do not rise");
       if (version < 1 || version > changedAt)
         throw new MalformedError("a map's version is not one of its own");
@@ -146,6 +151,7 @@ class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuestion, Map
     }
     reader.end();
     this.#entries = entries;
+    this.#slabs = slabs;
     this.#sum = sum;
     this.#changedAt = changedAt;
     this.#history.reset(changedAt + 1);
@@ -156,10 +162,9 @@ class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuestion, Map
   }
 
   #write(key: string, record: Uint8Array, index: number): void {
-    // A copy: a view would keep the whole run of entries that it came in.
-    const entry = this.#entryOf(key, record.slice(), index);
+    const entry = this.#entryOf(this.#slabs, key, record, index);
     const before = this.#entries.set(entry);
-    if (before !== undefined) this.#sum.subtract(before);
+    if (before !== undefined) this.#release(before);
     this.#sum.add(entry);
     this.#changedAt = index;
     this.#history.push(entry);
@@ -168,17 +173,32 @@ class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuestion, Map
   #delete(key: string, index: number): MapAnswer {
     const before = this.#entries.delete(key);
     if (before === undefined) return { kind: "absent" };
-    this.#sum.subtract(before);
+    this.#release(before);
     this.#changedAt = index;
     const record = before.record.slice(0, before.record.byteLength - recordValue(before.record).byteLength);
     this.#history.push({ kind: "deleted", key, version: index, record });
     return { kind: "deleted" };
   }
 
-  #entryOf(key: string, record: Uint8Array, version: number): Entry {
+  /** This entry is no longer in the map. */
+  #release(entry: Entry): void {
+    this.#sum.subtract(entry);
+    const { slab } = entry;
+    if (!slab.release(entry.record.byteLength) || this.#slabs.isCurrent(slab)) return;
+    for (const key of slab.keys) {
+      const left = this.#entries.get(key);
+      if (left?.slab !== slab) continue;
+      const room = this.#slabs.roomFor(left.record.byteLength);
+      this.#entries.set({ ...left, record: room.add(key, left.record), slab: room });
+    }
+  }
+
+  /** With a copy of the record: a view would keep the whole run of entries that it came in. */
+  #entryOf(slabs: Slabs, key: string, record: Uint8Array, version: number): Entry {
     hashRange(record, 0, record.byteLength, this.#hash, version | 0, Math.floor(version / 0x1_0000_0000));
     const { a, b, c, d } = this.#hash;
-    return { kind: "written", key, version, record, a, b, c, d };
+    const slab = slabs.roomFor(record.byteLength);
+    return { kind: "written", key, version, record: slab.add(key, record), slab, a, b, c, d };
   }
 
   #range(range: KeyRange, after: string | undefined, limit: number): MapReply {
