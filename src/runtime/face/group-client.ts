@@ -37,6 +37,8 @@ export class GroupClient implements GatewayListener {
   readonly #listeners = new Set<StatusListener>();
   readonly #stopListening: () => void;
   readonly #onClose: () => void;
+  readonly #requestPrefix: string;
+  #requestCount = 0;
   #closed: QuorateError | undefined;
 
   constructor(options: GroupClientOptions) {
@@ -46,6 +48,7 @@ export class GroupClient implements GatewayListener {
     const { gateway, clock, waiters } = this;
     this.session = new SessionClient({ gateway, clock, waiters, proposer: options.proposer });
     this.questions = new Questions({ gateway, clock, waiters });
+    this.#requestPrefix = clock.unique();
     this.#onClose = options.onClose ?? (() => {});
     this.#stopListening = gateway.listen(this);
     const status = gateway.status();
@@ -55,6 +58,12 @@ export class GroupClient implements GatewayListener {
   /** Why it is closed, or undefined while it is open. */
   get closedBecause(): QuorateError | undefined {
     return this.#closed;
+  }
+
+  /** An id for one call that nobody has used. */
+  newRequestId(): string {
+    this.#requestCount += 1;
+    return `${this.#requestPrefix}.${this.#requestCount.toString(36)}`;
   }
 
   /** Returns how to stop. Not called for what is already so. */

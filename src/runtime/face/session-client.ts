@@ -76,7 +76,6 @@ export class SessionClient implements CommandOwner {
   #openRefusal: Refusal | undefined;
   #leaderKnown = true;
   #flushIsDue = false;
-  #heardSince = false;
   #heardMs = 0;
   #closed: QuorateError | undefined;
 
@@ -276,7 +275,7 @@ export class SessionClient implements CommandOwner {
     this.#window.settle(pending.sequence);
     if (!pending.settled) this.#deliver(pending, answer);
     for (const other of pending.attached ?? []) if (!other.settled) this.#deliver(other, answer);
-    this.#heardSince = true;
+    this.#heardMs = this.#clock.nowMs();
     if (this.#repeats.heard() || this.#line.count > 0) this.#flushSoon();
   }
 
@@ -322,10 +321,6 @@ export class SessionClient implements CommandOwner {
 
   /** No answer for so long that the group may have closed the session meanwhile. */
   #isQuiet(nowMs: number): boolean {
-    if (this.#heardSince) {
-      this.#heardSince = false;
-      this.#heardMs = nowMs;
-    }
     return this.#session !== 0 && nowMs - this.#heardMs > quietMs;
   }
 
@@ -436,7 +431,7 @@ export class SessionClient implements CommandOwner {
     this.#nonce = 0;
     this.#openRefusal = undefined;
     this.#window = new SessionWindow(this.#unsettledMax);
-    this.#heardSince = true;
+    this.#heardMs = this.#clock.nowMs();
     this.#repeats.endRewind();
     this.#repeats.heard();
     this.#flushSoon();

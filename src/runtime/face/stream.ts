@@ -4,7 +4,7 @@
  * It ends when its signal aborts or its reader leaves the loop, and rejects when it can't go on: `COMPACTED` where the
  * history is gone, `CLOSED` where the handle was closed.
  */
-import { QuorateError } from "../../core/errors.ts";
+import type { QuorateError } from "../../core/errors.ts";
 import type { Cancel } from "../gateway.ts";
 import { restated } from "./call.ts";
 import type { FaceTimer } from "./face-clock.ts";

@@ -1,0 +1,308 @@
+/** A replicated map as its users see it: values are JSON, versions are the log index of the last write. */
+import { MalformedError, QuorateError } from "../../core/errors.ts";
+import { limits } from "../../core/limits.ts";
+import type { Changes } from "../../core/machine.ts";
+import {
+  decodeJson,
+  decodeMapChange,
+  encodeJson,
+  encodeMapFilter,
+  encodeQuestion,
+  mapAnswerCodec,
+  mapCommands,
+  mapQuestions,
+  mapReplyCodec,
+  type Json,
+  type KeyRange,
+  type MapAnswer,
+} from "../../state/index.ts";
+import { badOption, rejection, type Call } from "./call.ts";
+import type { GroupClient } from "./group-client.ts";
+import type { Command } from "./pending-command.ts";
+import type { Question, ReadAt } from "./questions.ts";
+import { Stream, type Pull } from "./stream.ts";
+
+/** Options of a question. */
+export interface ReadCall extends Omit<Call, "requestId"> {
+  /**
+   * `linearizable` (the default): sees every write acknowledged anywhere before the call.
+   * `local`: what the asked agent has at this moment, without asking the others; may be old.
+   */
+  readonly at?: ReadAt | undefined;
+}
+
+export interface MapEntry<V> {
+  readonly key: string;
+  readonly value: V;
+  /** The log index of the write. */
+  readonly version: number;
+}
+
+/** Which keys, in the order in which JavaScript compares strings; all of them where nothing is given. */
+export interface RangeOptions {
+  /** Keys that begin like this; not together with `from` and `to`. */
+  readonly prefix?: string | undefined;
+  /** The first key. */
+  readonly from?: string | undefined;
+  /** The key before which the range ends. */
+  readonly to?: string | undefined;
+  /** Only keys behind this one: the last one of the page before. */
+  readonly after?: string | undefined;
+  /** Entries in one answer; at most `limits.mapRangeEntriesMax`, which is the default. */
+  readonly limit?: number | undefined;
+}
+
+export interface MapPage<V> {
+  readonly entries: readonly MapEntry<V>[];
+  /** There are further keys behind the last one: ask again with `after`. */
+  readonly more: boolean;
+}
+
+export interface MapChange<V> {
+  readonly index: number;
+  readonly key: string;
+  /** Absent where the key was deleted. */
+  readonly value?: V;
+}
+
+export type CasAnswer<V> =
+  | { readonly kind: "swapped"; readonly version: number }
+  /** What is there instead; version 0 and no value where the key is absent. */
+  | { readonly kind: "conflict"; readonly version: number; readonly value?: V };
+
+export interface MapFace<V> {
+  get(key: string, call?: ReadCall): Promise<{ readonly value: V; readonly version: number } | undefined>;
+  /** Gives the new version. */
+  put(key: string, value: V, call?: Call): Promise<number>;
+  /** Whether there was something to delete. */
+  delete(key: string, call?: Call): Promise<boolean>;
+  /** Compare and set: writes only where the key has this version (0: is absent). */
+  cas(key: string, expectedVersion: number, value: V, call?: Call): Promise<CasAnswer<V>>;
+  range(options?: RangeOptions & ReadCall): Promise<MapPage<V>>;
+  /** How many keys there are. */
+  size(call?: ReadCall): Promise<number>;
+  /**
+   * Every change of keys with this prefix, in order, from log index `from` on (default: from now on). To go on after an
+   * interruption, give the last change's index plus one. Rejects with `COMPACTED` where the history there is gone.
+   */
+  watch(prefix: string, options?: WatchOptions): AsyncIterable<MapChange<V>>;
+}
+
+export interface WatchOptions {
+  readonly from?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export class MapHandle<V extends Json> implements MapFace<V> {
+  readonly #client: GroupClient;
+  readonly #machine: string;
+
+  constructor(client: GroupClient, machine: string) {
+    this.#client = client;
+    this.#machine = machine;
+  }
+
+  get(key: string, call?: ReadCall): Promise<{ readonly value: V; readonly version: number } | undefined> {
+    return this.#ask(() => mapQuestions.get(key), decodeFound<V>, call);
+  }
+
+  put(key: string, value: V, call?: Call): Promise<number> {
+    return this.#run(() => mapCommands.put(key, encodeJson(value)), decodePut, call);
+  }
+
+  delete(key: string, call?: Call): Promise<boolean> {
+    return this.#run(() => mapCommands.delete(key), decodeDeleted, call);
+  }
+
+  cas(key: string, expectedVersion: number, value: V, call?: Call): Promise<CasAnswer<V>> {
+    return this.#run(
+      () => {
+        if (!Number.isSafeInteger(expectedVersion) || expectedVersion < 0) {
+          throw badOption(
+            `The expected version is ${String(expectedVersion)}.`,
+            "Give the version that get or put answered, or 0 where the key must be absent.",
+          );
+        }
+        return mapCommands.cas(key, expectedVersion, encodeJson(value));
+      },
+      decodeCas<V>,
+      call,
+    );
+  }
+
+  range(options: RangeOptions & ReadCall = {}): Promise<MapPage<V>> {
+    return this.#ask(
+      () => {
+        const { limit, after } = options;
+        const bounds = { ...(limit !== undefined && { limit }), ...(after !== undefined && { after }) };
+        return mapQuestions.range(keyRange(options), bounds);
+      },
+      decodePage<V>,
+      options,
+    );
+  }
+
+  size(call?: ReadCall): Promise<number> {
+    return this.#ask(() => mapQuestions.size(), decodeSize, call);
+  }
+
+  watch(prefix: string, options: WatchOptions = {}): AsyncIterable<MapChange<V>> {
+    const filter = encodeQuestion(this.#machine, encodeMapFilter(prefix));
+    const from = options.from ?? startIndex(this.#client);
+    checkFrom(options.from);
+    return new Stream(this.#client, () => watchFrom<V>(this.#client, filter, from), options.signal);
+  }
+
+  #run<T>(encode: () => Uint8Array, decode: (answer: Uint8Array) => T, call: Call | undefined): Promise<T> {
+    let command: Command<T>;
+    try {
+      command = { machine: this.#machine, bytes: encode(), decode };
+    } catch (error) {
+      return rejection(error);
+    }
+    return this.#client.session.run(command, call);
+  }
+
+  #ask<T>(encode: () => Uint8Array, decode: (reply: Uint8Array) => T, call: ReadCall | undefined): Promise<T> {
+    let question: Question<T>;
+    try {
+      question = { machine: this.#machine, bytes: encode(), decode };
+    } catch (error) {
+      return rejection(error);
+    }
+    return this.#client.questions.ask(question, call?.at ?? "linearizable", call);
+  }
+}
+
+// ── what comes back ──
+
+function decodePut(bytes: Uint8Array): number {
+  const answer = mapAnswerCodec.decode(bytes);
+  if (answer.kind === "put") return answer.version;
+  throw otherAnswer(answer);
+}
+
+function decodeDeleted(bytes: Uint8Array): boolean {
+  const answer = mapAnswerCodec.decode(bytes);
+  if (answer.kind === "deleted") return true;
+  if (answer.kind === "absent") return false;
+  throw otherAnswer(answer);
+}
+
+function decodeCas<V>(bytes: Uint8Array): CasAnswer<V> {
+  const answer = mapAnswerCodec.decode(bytes);
+  if (answer.kind === "swapped") return { kind: "swapped", version: answer.version };
+  if (answer.kind !== "conflict") throw otherAnswer(answer);
+  const { version, value } = answer;
+  return { kind: "conflict", version, ...(value !== undefined && { value: decodeValue<V>(value) }) };
+}
+
+function decodeFound<V>(bytes: Uint8Array): { readonly value: V; readonly version: number } | undefined {
+  const reply = mapReplyCodec.decode(bytes);
+  if (reply.kind === "absent") return undefined;
+  if (reply.kind !== "found") throw new MalformedError("a get is answered by a value or its absence");
+  return { value: decodeValue<V>(reply.value), version: reply.version };
+}
+
+function decodePage<V>(bytes: Uint8Array): MapPage<V> {
+  const reply = mapReplyCodec.decode(bytes);
+  if (reply.kind !== "entries") throw new MalformedError("a range is answered by entries");
+  const entries = reply.entries.map(({ key, value, version }) => {
+    return { key, value: decodeValue<V>(value), version };
+  });
+  return { entries, more: reply.more };
+}
+
+function decodeSize(bytes: Uint8Array): number {
+  const reply = mapReplyCodec.decode(bytes);
+  if (reply.kind === "size") return reply.size;
+  throw new MalformedError("a size is answered by a number");
+}
+
+/** What was put in as a `V` comes out as one: the type is the user's own promise about the map. */
+function decodeValue<V>(bytes: Uint8Array): V {
+  return decodeJson(bytes) as V;
+}
+
+function otherAnswer(answer: MapAnswer): MalformedError {
+  return new MalformedError(
+    answer.kind === "conflict" ? "a conflict answers only compare and set" : "an answer to another command",
+  );
+}
+
+// ── ranges and watches ──
+
+function keyRange(options: RangeOptions): KeyRange {
+  const { prefix, from, to, limit } = options;
+  if (limit !== undefined && !(Number.isInteger(limit) && limit >= 1 && limit <= limits.mapRangeEntriesMax)) {
+    throw badOption(
+      `limit is ${String(limit)}.`,
+      `Give a whole number from 1 to ${limits.mapRangeEntriesMax}.`,
+    );
+  }
+  if (from === undefined && to === undefined) return { kind: "prefix", prefix: prefix ?? "" };
+  if (prefix !== undefined) {
+    throw badOption("A range has a prefix as well as a first or last key.", "Give one or the other.");
+  }
+  return { kind: "between", from: from ?? "", ...(to !== undefined && { to }) };
+}
+
+/** "From now on": behind what the nearest agent is known to have applied. Undefined: not yet known. */
+export function startIndex(client: GroupClient): number | undefined {
+  const status = client.gateway.status();
+  return status === undefined ? undefined : status.applied + 1;
+}
+
+/** Throws `BAD_OPTION` unless it is an index to start from. */
+export function checkFrom(from: number | undefined): void {
+  if (from === undefined || (Number.isSafeInteger(from) && from >= 0)) return;
+  throw badOption(`from is ${String(from)}.`, "Give the log index to start from: a whole number from 0.");
+}
+
+export function compactedError(from: number, earliest: number): QuorateError {
+  return new QuorateError("COMPACTED", `The history at index ${from} is gone; it begins at ${earliest}.`, {
+    outcome: "notDone",
+    hint: `Read the present state, then go on from an index of at least ${earliest}.`,
+  });
+}
+
+function watchFrom<V>(client: GroupClient, filter: Uint8Array, from: number | undefined): Pull<MapChange<V>> {
+  let next = from;
+  const read = (changes: Changes): MapChange<V>[] => {
+    if (changes.kind === "compacted") throw compactedError(next ?? 0, changes.earliest);
+    next = changes.through + 1;
+    return changes.changes.map(({ index, bytes }) => {
+      const { key, value } = decodeMapChange(bytes);
+      return { index, key, ...(value !== undefined && { value: decodeValue<V>(value) }) };
+    });
+  };
+  return (done) => {
+    if (next === undefined) {
+      return client.gateway.refreshStatus((result) => {
+        if (result.kind === "status") next = result.status.applied + 1;
+        done(result.kind === "lost" ? { kind: "lost" } : { kind: "items", items: [] });
+      });
+    }
+    return client.gateway.changes(filter, next, (result) => {
+      if (result.kind === "lost") {
+        done({ kind: "lost" });
+        return;
+      }
+      try {
+        done({ kind: "items", items: read(result) });
+      } catch (error) {
+        done({ kind: "failed", error: readError(error) });
+      }
+    });
+  };
+}
+
+/** What reading a stream threw, as an error for its reader. */
+export function readError(error: unknown): QuorateError {
+  if (error instanceof QuorateError) return error;
+  return new QuorateError("PROTOCOL", "An item of the stream could not be read.", {
+    outcome: "notDone",
+    hint: "Give `state` the same kinds on every member and client, and run versions that fit together.",
+    cause: error,
+  });
+}

@@ -1,0 +1,65 @@
+/** The types of handles: what users hold in their hands. */
+import type { Json } from "../../state/index.ts";
+import type { GroupStatus } from "../gateway.ts";
+import type { Call } from "./call.ts";
+import type { DecidedEntry } from "./decided-entries.ts";
+import type { Decision } from "./decision.ts";
+import type { Faces, StateKinds } from "./state-kinds.ts";
+
+/** The built-in mechanisms, and what a handle of each can do. */
+export interface Mechanisms<S extends StateKinds = StateKinds> {
+  raft: Log<S>;
+}
+
+export type Mechanism = keyof Mechanisms;
+
+/** A group as one agent sees it. */
+export interface Status extends Omit<GroupStatus, "mechanism"> {
+  readonly mechanism: Mechanism;
+}
+
+export interface WatchStatusOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What every handle of a group can do, whatever its mechanism. Handles are made at once and do no I/O by themselves. */
+export interface Group extends AsyncDisposable {
+  readonly name: string;
+  /** Resolves once the group can decide. Rejects with `NO_QUORUM` or `TIMEOUT`. */
+  ready(call?: Call): Promise<void>;
+  /** What is known without asking. */
+  status(): Status;
+  /** The status now, and again whenever role, term or leader changed; a slow reader sees the newest one only. */
+  watch(options?: WatchStatusOptions): AsyncIterable<Status>;
+  /** The handle of another member; in-process groups only. Throws `BAD_OPTION` for one that is none. */
+  peer(id: string): this;
+  /** Closes the handle; in an in-process group this stops its member. Idempotent; later calls reject with `CLOSED`. */
+  close(): Promise<void>;
+}
+
+export interface EntriesOptions {
+  /** The first index wanted; 1 by default. */
+  readonly from?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A group that keeps an ordered log (Raft). */
+export interface Log<S extends StateKinds = StateKinds> extends Group {
+  /** The replicated state machines, by the names they were given. */
+  readonly state: Faces<S>;
+  /** Has the value decided, and gives it back. Rejects with `REJECTED` where the request id was used for another value. */
+  propose<V extends Json>(value: V, call?: Call): Promise<V>;
+  /** The same, watched on its way. */
+  submit<V extends Json>(value: V, call?: Call): Decision<V>;
+  /** Every decided value in order of the log; goes on with new ones. Rejects with `COMPACTED` where the history is gone. */
+  entries(options?: EntriesOptions): AsyncIterable<DecidedEntry>;
+  /** Campaigns now; true if this agent leads when that is over. Rejects with `NO_QUORUM` where nobody can win. */
+  startElection(call?: Call): Promise<boolean>;
+  /**
+   * Appends all or none. True: all are decided. False: this agent does not lead, and nothing was appended. Rejects
+   * where neither could be found out; asking again with the error's request id appends nothing twice.
+   */
+  appendEntries(entries: readonly Json[], call?: Call): Promise<boolean>;
+  /** The value decided under that request id (a list, where there were several); undefined if there is none. */
+  learnDecision(id: string, call?: Call): Promise<Json | undefined>;
+}
