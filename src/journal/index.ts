@@ -1,5 +1,9 @@
-/** The agent's write-ahead log. The journal is one for all groups of an agent; SPEC.md beside this file has its rules. */
+/** The agent's write-ahead log, one for all its groups. SPEC.md beside this file has format and rules. */
 export { DiskError, isDiskFull } from "./disk.ts";
 export type { Disk, DiskFile } from "./disk.ts";
+export { inspectJournal } from "./inspect.ts";
+export type { GroupReport, JournalReport, SegmentReport } from "./inspect.ts";
 export { Journal } from "./journal.ts";
 export type { JournalOptions, JournalStatus, RecoveredRecords } from "./journal.ts";
+export { MemoryDisk } from "./memory-disk.ts";
+export type { NumberedRecord } from "./reading.ts";

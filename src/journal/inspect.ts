@@ -1,0 +1,94 @@
+/** Looks a journal over and changes nothing: what `quorate journal check` shows. */
+import type { Checksum } from "../core/checksum.ts";
+import type { GroupName } from "../core/ids.ts";
+import type { Disk } from "./disk.ts";
+import { loadJournal, type Loaded } from "./load.ts";
+import { listSegments, type SegmentScan } from "./scan.ts";
+
+export interface SegmentReport {
+  readonly name: string;
+  readonly number: number;
+  readonly bytes: number;
+  readonly blocks: number;
+  readonly records: number;
+  /** Numbers of its first and last valid block; 0 if it has none. */
+  readonly firstBlock: number;
+  readonly lastBlock: number;
+  /** Offsets of writes that were cut off, and of blocks that have gone bad since they were synced. */
+  readonly tornAt: readonly number[];
+  readonly corruptAt: readonly number[];
+}
+
+export interface GroupReport {
+  readonly name: GroupName;
+  /** Number of the first record that recovery needs, and of the last one. */
+  readonly first: number;
+  readonly last: number;
+  /** Records from the first needed one on that can be read. */
+  readonly records: number;
+  readonly damaged: boolean;
+}
+
+export interface JournalReport {
+  readonly segments: readonly SegmentReport[];
+  readonly groups: readonly GroupReport[];
+  /** Groups that the journal once had, and of which not even the name is left. */
+  readonly groupsLost: number;
+  /** No block is corrupt and no group damaged. */
+  readonly sound: boolean;
+}
+
+/** Throws `DATA_FOREIGN` or `DATA_VERSION` if the segments are of several journals or of an unknown format. */
+export function inspectJournal(disk: Disk, checksum: Checksum): JournalReport {
+  const labels = listSegments(disk, checksum).map((file) => file.label);
+  const label = labels.find((one) => one.kind === "label");
+  // Without any label the blocks can't be checked; an id of zeros makes them all invalid, which is what they are.
+  const id = label?.kind === "label" ? label.id : new Uint8Array(16);
+  const loaded = loadJournal(disk, id, checksum);
+  const segments = loaded.scans.map((scan) => reportSegment(scan, loaded));
+  const groups = reportGroups(loaded);
+  const { groupsLost } = loaded.folded;
+  for (const { segment } of loaded.scans) segment.file.close();
+  const rotten = segments.some((segment) => segment.corruptAt.length > 0);
+  return {
+    segments,
+    groups,
+    groupsLost,
+    sound: !rotten && groupsLost === 0 && !groups.some((g) => g.damaged),
+  };
+}
+
+function reportSegment(scan: SegmentScan, loaded: Loaded): SegmentReport {
+  const { segment, entries } = scan;
+  const blocks = entries.filter((entry) => entry.kind === "block");
+  const at = (decision: "torn" | "corrupt"): number[] =>
+    loaded.survey.findings
+      .filter((finding) => finding.segment === segment && finding.decision === decision)
+      .map((finding) => finding.offset);
+  let records = 0;
+  for (const block of blocks) for (const run of block.body.runs) records += run.count;
+  return {
+    name: segment.name,
+    number: segment.number,
+    bytes: segment.byteLength,
+    blocks: blocks.length,
+    records,
+    firstBlock: blocks[0]?.header.number ?? 0,
+    lastBlock: blocks.at(-1)?.header.number ?? 0,
+    tornAt: at("torn"),
+    corruptAt: at("corrupt"),
+  };
+}
+
+function reportGroups(loaded: Loaded): GroupReport[] {
+  const reports: GroupReport[] = [];
+  for (const group of loaded.folded.groups.values()) {
+    let records = 0;
+    for (const run of group.index.from(group.needed)) {
+      records += run.last - Math.max(run.first, group.needed) + 1;
+    }
+    const { name, needed, last, damaged } = group;
+    reports.push({ name, first: needed, last, records, damaged });
+  }
+  return reports.sort((a, b) => (a.name < b.name ? -1 : 1));
+}

@@ -1,0 +1,175 @@
+/** A stage for stories about the journal: a simulated disk, a clock that only tests move, and what a group was promised. */
+import { crc32 } from "../../src/core/checksum.ts";
+import { groupName, type GroupName, type RecordNumber } from "../../src/core/ids.ts";
+import { Prng } from "../../src/core/prng.ts";
+import { encodeText, decodeText } from "../../src/core/text.ts";
+import { Journal, type JournalOptions } from "../../src/journal/journal.ts";
+import { SimulatedDisk, type SimulatedDiskOptions } from "../../src/simulator/disk.ts";
+
+/** Time that passes only when it is told to. */
+export class TestClock {
+  #tasks: { at: number; order: number; task: () => void }[] = [];
+  #order = 0;
+  now = 0;
+
+  readonly after = (delayMicros: number, task: () => void): void => {
+    this.#order += 1;
+    this.#tasks.push({ at: this.now + delayMicros, order: this.#order, task });
+  };
+
+  /** Runs the next task; false if none waits. */
+  step(): boolean {
+    if (this.#tasks.length === 0) return false;
+    let next = 0;
+    for (const [position, { at, order }] of this.#tasks.entries()) {
+      const best = this.#tasks[next]!;
+      if (at < best.at || (at === best.at && order < best.order)) next = position;
+    }
+    const [{ at, task }] = this.#tasks.splice(next, 1) as [{ at: number; task: () => void }];
+    this.now = at;
+    task();
+    return true;
+  }
+
+  /** Runs tasks until none waits. */
+  run(): void {
+    while (this.step());
+  }
+}
+
+export const segmentBytes: number = 64 * 1024;
+export const blockBytesMax: number = 8 * 1024;
+export const journalId: Uint8Array = Uint8Array.from({ length: 16 }, (_, at) => at * 7 + 1);
+
+export type StageOptions = Partial<
+  Pick<JournalOptions, "segmentBytes" | "blockBytesMax" | "segmentsKeptMax" | "id"> & {
+    seed: number;
+    disk: Partial<Omit<SimulatedDiskOptions, "prng" | "after">>;
+  }
+>;
+
+export class JournalStage {
+  readonly clock: TestClock = new TestClock();
+  readonly disk: SimulatedDisk;
+  readonly failures: Error[] = [];
+  /** Each call of `onDurable`, as `group:through`. */
+  readonly reports: string[] = [];
+  /** The highest record number reported durable, over all lives. */
+  readonly durable: Map<string, number> = new Map();
+  /** By group and record number: the text appended last under that number. */
+  readonly appended: Map<string, Map<number, string>> = new Map();
+  readonly #o: StageOptions;
+  #journal: Journal | undefined;
+  #life = 0;
+
+  constructor(options: StageOptions = {}) {
+    this.#o = options;
+    const prng = new Prng(options.seed ?? 1);
+    this.disk = new SimulatedDisk({ prng, after: this.clock.after, ...options.disk });
+  }
+
+  get journal(): Journal {
+    if (this.#journal === undefined) throw new Error("the journal is not open");
+    return this.#journal;
+  }
+
+  open(): this {
+    this.#life += 1;
+    const life = this.#life;
+    this.#journal = Journal.open({
+      segmentBytes,
+      blockBytesMax,
+      id: journalId,
+      ...this.#o,
+      disk: this.disk,
+      checksum: crc32,
+      schedule: (task) => this.clock.after(0, () => life === this.#life && task()),
+      onDurable: (group, through) => {
+        this.reports.push(`${group}:${through}`);
+        this.durable.set(group, through);
+      },
+      onFailure: (error) => this.failures.push(error),
+    });
+    return this;
+  }
+
+  /** Appends texts to a group; returns the number of the last one. */
+  append(group: string, ...texts: string[]): number {
+    let number = 0;
+    for (const text of texts) {
+      number = this.journal.append(groupName(group), { head: encodeText(text), tail: [] });
+      let known = this.appended.get(group);
+      if (known === undefined) this.appended.set(group, (known = new Map()));
+      known.set(number, text);
+      for (const later of known.keys()) if (later > number) known.delete(later);
+    }
+    return number;
+  }
+
+  flush(): this {
+    this.journal.flush();
+    return this;
+  }
+
+  /** Appends, flushes, and waits until all is durable. */
+  store(group: string, ...texts: string[]): number {
+    const number = this.append(group, ...texts);
+    this.flush();
+    this.clock.run();
+    return number;
+  }
+
+  release(group: string, neededFrom: number): void {
+    this.journal.release(groupName(group), neededFrom as RecordNumber);
+  }
+
+  /** The power fails, and the agent starts again. */
+  crash(): this {
+    this.disk.crash();
+    return this.open();
+  }
+
+  /** The process ends, the machine runs on, and the agent starts again. */
+  kill(): this {
+    this.disk.kill();
+    return this.open();
+  }
+
+  /** What the journal has of a group, as texts. */
+  recovered(group: string): string[] {
+    return [...this.journal.recover(groupName(group)).records].map((bytes) => decodeText(bytes));
+  }
+
+  isDamaged(group: string): boolean {
+    return this.journal.recover(groupName(group)).damaged;
+  }
+
+  next(group: string): number {
+    return this.journal.recover(groupName(group)).next;
+  }
+
+  /** What `read` gives, as `number:text`. */
+  read(group: string, from: number): string[] {
+    const found: string[] = [];
+    for (const { number, bytes } of this.journal.read(groupName(group), from as RecordNumber)) {
+      found.push(`${number}:${decodeText(bytes)}`);
+    }
+    return found;
+  }
+
+  segments(): string[] {
+    return this.disk
+      .list()
+      .filter((name) => name.endsWith(".segment"))
+      .toSorted();
+  }
+}
+
+/** A text of about so many bytes that is different for each label. */
+export function filler(label: string, byteLength: number): string {
+  return `${label}${".".repeat(Math.max(0, byteLength - label.length))}`;
+}
+
+export function names(...all: string[]): GroupName[] {
+  return all.map((name) => groupName(name));
+}
