@@ -1,0 +1,413 @@
+/**
+ * One agent of a simulated cluster: the same driver, journal, core and state as in production, over a simulated clock,
+ * disk and network. It crashes and restarts from its disk, and it can be paused as by SIGSTOP: its clock goes on, and
+ * what arrives meanwhile waits.
+ */
+import { AssertionError, present } from "../core/assert.ts";
+import { crc32 } from "../core/checksum.ts";
+import type { Channel } from "../core/boundary.ts";
+import { entryIndex, entryKind, entrySequence, entrySession } from "../core/entry.ts";
+import type { AgentId, GroupName, Micros } from "../core/ids.ts";
+import type { Prng } from "../core/prng.ts";
+import { Driver } from "../driver/driver.ts";
+import type { AppliedState, GroupObserver, HostedGroup, QueryAnswer } from "../driver/hosted.ts";
+import type { DriverJournal, JournalCallbacks } from "../driver/world.ts";
+import { raftCodec } from "../raft/codec.ts";
+import type { RaftMessage, RaftPromise, RaftProtocol } from "../raft/messages.ts";
+import { mapMachine } from "../state/map.ts";
+import { AgentClock } from "./agent-clock.ts";
+import type { SimulatedCore } from "./parts.ts";
+import type { Stage } from "./stage.ts";
+import { SimulatedDisk } from "./disk.ts";
+import { hashMessage } from "./message-facts.ts";
+import type { Scheduled } from "./event-queue.ts";
+import { Violation } from "./violation.ts";
+import { watchMachine, WatchedCore, WatchedJournal, WatchedState, type InputKind } from "./watched.ts";
+
+const segmentBytes = 64 * 1024;
+const blockBytesMax = 16 * 1024;
+/** Digests are compared at every so many entries. */
+const digestEvery = 8;
+const channelNumbers: Readonly<Record<Channel, number>> = { urgent: 0, stream: 1, bulk: 2, datagram: 3 };
+const promiseKinds: ReadonlySet<string> = new Set([
+  "voteRequest",
+  "voteAnswer",
+  "appendMatched",
+  "appendRejected",
+]);
+const inputNumbers: Readonly<Record<InputKind, number>> = {
+  wake: 1,
+  receive: 2,
+  durable: 3,
+  checked: 4,
+  link: 5,
+  propose: 6,
+  campaign: 7,
+  read: 8,
+  changeMembers: 9,
+  transferLeadership: 10,
+  applied: 11,
+  loaded: 12,
+  snapshot: 13,
+};
+
+/** Whoever proposed through this agent, and hears what became of it. */
+export interface ClientLink {
+  answered(agent: number, session: number, sequence: number, answer: Uint8Array): void;
+  refused(agent: number, session: number, sequence: number, leader: AgentId | undefined): void;
+}
+
+type Condition = "running" | "paused" | "down";
+
+export class SimulatedAgent {
+  readonly index: number;
+  readonly name: AgentId;
+  readonly clock: AgentClock;
+  readonly disk: SimulatedDisk;
+  crashes = 0;
+  readonly #stage: Stage;
+  readonly #prng: Prng;
+  readonly #died: (agent: SimulatedAgent) => void;
+  readonly #links = new Map<number, ClientLink>();
+  #condition: Condition = "down";
+  /** Counts the lives of the process: what an earlier one asked for never happens to a later one. */
+  #life = 0;
+  /** What reached it while it was paused. */
+  #held: (() => void)[] = [];
+  /** The same of its disk, which knows by itself what a crash makes void. */
+  #heldDisk: (() => void)[] = [];
+  #driver: Driver | undefined;
+  #journal: WatchedJournal | undefined;
+  #group: HostedGroup | undefined;
+  #core: SimulatedCore | undefined;
+
+  /** `died`: called where the agent ends by itself, because its disk failed. */
+  constructor(stage: Stage, index: number, died: (agent: SimulatedAgent) => void) {
+    this.#stage = stage;
+    this.index = index;
+    this.name = present(stage.names[index], "every agent has a name");
+    this.#prng = stage.prng.fork();
+    this.#died = died;
+    const drift = stage.options.clockDriftMillionths / 1_000_000;
+    this.clock = new AgentClock(stage.events, {
+      rate: 1 + (this.#prng.unit() * 2 - 1) * drift,
+      origin: this.#prng.between(0, 1_000_000_000),
+      wallOffset: this.#prng.between(-1_000_000, 1_000_000),
+    });
+    this.disk = this.#makeDisk();
+  }
+
+  get condition(): Condition {
+    return this.#condition;
+  }
+
+  get core(): SimulatedCore | undefined {
+    return this.#core;
+  }
+
+  get applied(): number {
+    return this.#group?.applied ?? 0;
+  }
+
+  digest(): Uint8Array | undefined {
+    return this.#group?.digest();
+  }
+
+  leads(): boolean {
+    return this.#core?.role === "leader";
+  }
+
+  /** For a report: how it is, in a line. */
+  describe(): string {
+    const core = this.#core;
+    const mirror = present(this.#stage.checker.mirrors[this.index], "every agent has a mirror");
+    if (core === undefined)
+      return `${this.name}: ${this.#condition}, on disk: term ${mirror.durable.term}, log up to ${mirror.durable.last}`;
+    const vote = core.votedFor === undefined ? "no vote" : `vote for ${core.votedFor}`;
+    return (
+      `${this.name}: ${this.#condition}, ${core.role} in term ${core.term}, ${vote}, log up to ${core.lastIndex} ` +
+      `(on disk: ${mirror.durable.last}), committed ${core.commitIndex}, applied ${this.applied}`
+    );
+  }
+
+  // ── life and death ──
+
+  start(): void {
+    this.#condition = "running";
+    this.#stage.history.restarted(this.index);
+    try {
+      this.#driver = new Driver({
+        self: this.name,
+        clock: this.clock,
+        scheduler: {
+          soon: (task) => this.#later(this.#turnDelay(), task),
+          at: (instant, task) => this.#at(instant, task),
+        },
+        network: {
+          send: (to, _group, channel, message) =>
+            this.#send(to as AgentId, channel, message as RaftMessage | RaftPromise),
+          flush: () => {},
+        },
+        journal: (callbacks) => this.#openJournal(callbacks),
+        onFailure: (error) => this.#failed(error),
+      });
+      this.#group = this.#host(this.#driver);
+    } catch (error) {
+      this.#failed(error instanceof Error ? error : new Error("not an error", { cause: error }));
+    }
+  }
+
+  /**
+   * The process is gone, at whatever it was doing. `kill`: what it wrote stays, synced or not. `powerFailure`: of what was
+   * not synced, a random part stays.
+   */
+  crash(how: "kill" | "powerFailure"): void {
+    this.crashes += 1;
+    this.#condition = "down";
+    this.#life += 1;
+    this.#held = [];
+    this.#driver = undefined;
+    this.#journal = undefined;
+    this.#group = undefined;
+    this.#core = undefined;
+    this.#links.clear();
+    if (how === "kill") this.disk.kill();
+    else this.disk.crash();
+    this.#releaseDisk();
+  }
+
+  pause(): void {
+    this.#condition = "paused";
+  }
+
+  resume(): void {
+    this.#condition = "running";
+    const held = this.#held;
+    this.#held = [];
+    for (const task of held) this.#stage.events.after(0, task);
+    this.#releaseDisk();
+  }
+
+  #releaseDisk(): void {
+    const held = this.#heldDisk;
+    this.#heldDisk = [];
+    for (const task of held) this.#stage.events.after(0, task);
+  }
+
+  #failed(error: Error): void {
+    if (error instanceof Violation || error instanceof AssertionError || error.name !== "DiskError") {
+      this.#stage.fail(error);
+      return;
+    }
+    this.crash(this.#prng.chance(0.5) ? "kill" : "powerFailure");
+    this.#died(this);
+  }
+
+  // ── what reaches it ──
+
+  receive(from: AgentId, message: object): void {
+    this.#run(() => this.#driver?.receive(from, this.#stage.group, message));
+  }
+
+  linkChanged(peer: AgentId, up: boolean): void {
+    this.#run(() => this.#driver?.linkChanged(peer, up));
+  }
+
+  propose(link: ClientLink, commands: readonly Uint8Array[], onlyAsLeader: boolean): void {
+    this.#run(() => {
+      for (const command of commands) this.#links.set(entrySession(command, 0), link);
+      this.#group?.propose(commands, { onlyAsLeader });
+    });
+  }
+
+  campaign(): void {
+    this.#run(() => this.#group?.campaign());
+  }
+
+  query(question: Uint8Array, done: (answer: QueryAnswer) => void): void {
+    this.#run(() => this.#group?.query(question, "linearizable", done));
+  }
+
+  #run(task: () => void): void {
+    if (this.#condition === "down") return;
+    if (this.#condition === "paused") this.#held.push(this.#mine(task));
+    else task();
+  }
+
+  // ── its world ──
+
+  #turnDelay(): number {
+    const { turnDelayMicros } = this.#stage.options;
+    return turnDelayMicros === 0 ? 0 : this.#prng.exponential(turnDelayMicros);
+  }
+
+  /** `task`, unless this life has ended by then; while the agent is paused it waits. */
+  #mine(task: () => void): () => void {
+    const life = this.#life;
+    return () => {
+      if (life !== this.#life) return;
+      if (this.#condition === "paused") this.#held.push(this.#mine(task));
+      else task();
+    };
+  }
+
+  #later(delayMicros: number, task: () => void): Scheduled {
+    return this.#stage.events.after(delayMicros, this.#mine(task));
+  }
+
+  #at(instant: Micros, task: () => void): () => void {
+    let cancelled = false;
+    const event = this.#later(this.clock.delayUntil(instant), () => {
+      if (!cancelled) task();
+    });
+    return () => {
+      cancelled = true;
+      this.#stage.events.cancel(event);
+    };
+  }
+
+  #send(to: AgentId, channel: Channel, message: RaftMessage | RaftPromise): void {
+    const stage = this.#stage;
+    if (promiseKinds.has(message.kind)) stage.checker.promiseSent(this.index, to, message as RaftPromise);
+    const core = present(this.#core, "only an agent with a core sends");
+    stage.trace?.sent(this.name, to, message, core);
+    stage.network.send(this.index, stage.names.indexOf(to), channelNumbers[channel], message);
+  }
+
+  #makeDisk(): SimulatedDisk {
+    const { syncMeanMicros, crashSectorBytes } = this.#stage.options.disk;
+    return new SimulatedDisk({
+      prng: this.#prng.fork(),
+      after: (delayMicros, task) => {
+        this.#stage.events.after(delayMicros, () => {
+          if (this.#condition === "paused") this.#heldDisk.push(task);
+          else task();
+        });
+      },
+      syncMicrosMin: Math.ceil(syncMeanMicros / 2),
+      syncMicrosMean: syncMeanMicros / 2,
+      crashSectorBytes,
+    });
+  }
+
+  #openJournal(callbacks: JournalCallbacks): DriverJournal {
+    const { checker, parts } = this.#stage;
+    const id = new Uint8Array(16).fill(this.index + 1);
+    const life = this.#life;
+    const journal = parts.openJournal({
+      disk: this.disk,
+      id,
+      checksum: crc32,
+      schedule: (task) => this.#later(1, task),
+      segmentBytes,
+      blockBytesMax,
+      onDurable: (group: GroupName, through) => {
+        if (life !== this.#life) return;
+        checker.reportedDurable(this.index, through);
+        callbacks.onDurable(group, through);
+      },
+      onFailure: (error) => {
+        if (life === this.#life) callbacks.onFailure(error);
+      },
+    });
+    this.#journal = new WatchedJournal(journal, raftCodec, {
+      pushed: (record, number, checksum) => checker.recordPushed(this.index, record, number, checksum),
+      recovered: (records, checksums, next) => checker.recovered(this.index, records, checksums, next),
+    });
+    return this.#journal;
+  }
+
+  // ── its group ──
+
+  #host(driver: Driver): HostedGroup {
+    const { options, parts, names, group } = this.#stage;
+    const journal = present(this.#journal, "the driver opens its journal before it hosts");
+    return driver.host<RaftProtocol>({
+      name: group,
+      mechanism: "raft",
+      codec: journal.watchCodec(parts.codec),
+      create: (recovered) => {
+        const core = parts.createCore(
+          {
+            self: this.name,
+            members: { voters: names, outgoing: [], learners: [] },
+            prng: this.#prng.fork(),
+            ...options.raft,
+          },
+          recovered,
+        );
+        this.#core = core;
+        this.#stage.checker.restarted(this.index, core);
+        this.#stage.trace?.started(this.name, core);
+        return new WatchedCore(core, this.#beforeInput, () => this.#afterInput(core));
+      },
+      state: this.#state(),
+      observer: this.#observer(),
+    });
+  }
+
+  readonly #beforeInput = (
+    kind: InputKind,
+    from: AgentId | undefined,
+    message: RaftMessage | RaftPromise | undefined,
+  ): void => {
+    const { hash, events, names, trace } = this.#stage;
+    hash.add(events.now);
+    hash.add(this.index * 16 + inputNumbers[kind]);
+    if (from !== undefined) hash.add(names.indexOf(from));
+    if (message === undefined) return;
+    hashMessage(hash, message);
+    if (trace !== undefined && from !== undefined && this.#core !== undefined)
+      trace.received(from, this.name, message, this.#core);
+  };
+
+  #afterInput(core: SimulatedCore): void {
+    if (this.#stage.checker.stepped(this.index, core)) {
+      const { hash } = this.#stage;
+      hash.add(core.term);
+      hash.add(core.commitIndex);
+      hash.add(core.role.length);
+    }
+    this.#stage.trace?.stepped(this.name, core);
+  }
+
+  #state(): AppliedState {
+    const { checker, history, hash, trace, parts } = this.#stage;
+    let applying = { index: 0, entry: checker.decided(0) };
+    let ran: { readonly command: Uint8Array; readonly answer: Uint8Array } | undefined;
+    const map = watchMachine(mapMachine(), (command, answer) => {
+      ran = { command, answer };
+    });
+    return new WatchedState(
+      parts.createState({ map }),
+      (bytes, offset) => {
+        const entry = checker.applying(this.index, bytes, offset);
+        applying = { index: entryIndex(bytes, offset), entry };
+        ran = undefined;
+        hash.add(entry.checksum);
+        trace?.applied(this.name, applying.index, entry.term, entry.session, entry.sequence);
+      },
+      (answer, digest) => {
+        const { index, entry } = applying;
+        history.applied(this.index, index, present(entry, "an entry is being applied"), answer, ran);
+        if (index % digestEvery === 0) history.digest(this.index, index, digest());
+      },
+    );
+  }
+
+  #observer(): GroupObserver {
+    return {
+      applied: (bytes, offset, answer) => {
+        const kind = entryKind(bytes, offset);
+        if (kind !== "command" && kind !== "openSession") return;
+        const session = entrySession(bytes, offset);
+        this.#links.get(session)?.answered(this.index, session, entrySequence(bytes, offset), answer);
+      },
+      refused: (session, sequence, refusal) => {
+        const leader = refusal.kind === "notLeader" ? refusal.leader : undefined;
+        this.#links.get(session)?.refused(this.index, session, sequence, leader);
+      },
+      statusChanged: () => {},
+    };
+  }
+}

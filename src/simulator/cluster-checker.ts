@@ -1,0 +1,306 @@
+/**
+ * What must hold across the agents of one Raft group, checked after every input of every core (Ongaro and Ousterhout,
+ * "In Search of an Understandable Consensus Algorithm", 2014, figure 3). Every check is of constant cost: a log is
+ * compared where it grows, a leader where it is elected, a commit where it rises.
+ */
+import type { Role } from "../core/boundary.ts";
+import { readUint32 } from "../core/bytes.ts";
+import {
+  entryIndex,
+  entryKind,
+  entryLength,
+  entrySequence,
+  entrySession,
+  entryTerm,
+  type EntryKind,
+} from "../core/entry.ts";
+import type { AgentId, LogIndex, Term } from "../core/ids.ts";
+import { majority } from "../core/quorum.ts";
+import type { RaftPromise, RaftRecord } from "../raft/messages.ts";
+import { Mirror } from "./mirror.ts";
+import { Violation } from "./violation.ts";
+
+/** What the checks read of a core: cheap, and after every input. */
+export interface CoreView {
+  readonly role: Role;
+  readonly term: Term;
+  readonly votedFor: AgentId | undefined;
+  readonly lastIndex: LogIndex;
+  readonly commitIndex: LogIndex;
+  readonly appliedIndex: LogIndex;
+  termAt(index: LogIndex): Term | undefined;
+  checkInvariants(): void;
+}
+
+/** One entry that some agent has had at an index. */
+interface SeenEntry {
+  readonly term: number;
+  readonly checksum: number;
+  readonly previousTerm: number;
+}
+
+/** An entry as decided: the same on every agent. */
+export interface DecidedEntry {
+  readonly term: number;
+  readonly checksum: number;
+  readonly kind: EntryKind;
+  readonly session: number;
+  readonly sequence: number;
+}
+
+/** Per agent: what the last look saw. */
+interface Seen {
+  role: Role;
+  term: number;
+  commit: number;
+  applied: number;
+}
+
+export class ClusterChecker {
+  readonly mirrors: readonly Mirror[];
+  readonly #names: readonly AgentId[];
+  readonly #seen: Seen[];
+  readonly #leaders = new Map<number, number>();
+  readonly #votes: Map<number, string>[];
+  readonly #entries: SeenEntry[][] = [];
+  /** Term of each committed entry, by index. */
+  readonly #committed: number[] = [0];
+  /** How far the log was committed when a leader of each term said so; both rise. */
+  readonly #commits: { readonly term: number; readonly index: number }[] = [];
+  readonly #decided: (DecidedEntry | undefined)[] = [undefined];
+  elections = 0;
+
+  constructor(names: readonly AgentId[]) {
+    this.#names = names;
+    this.mirrors = names.map(() => new Mirror());
+    this.#votes = names.map(() => new Map<number, string>());
+    this.#seen = names.map(() => ({ role: "follower", term: 0, commit: 0, applied: 0 }));
+  }
+
+  get committed(): number {
+    return this.#committed.length - 1;
+  }
+
+  /** The entry decided at `index`, once some agent has applied it. */
+  decided(index: number): DecidedEntry | undefined {
+    return this.#decided[index];
+  }
+
+  // ── records ──
+
+  recordPushed(agent: number, record: RaftRecord, number: number, checksum: number): void {
+    const mirror = this.#mirror(agent);
+    if (record.kind === "entries")
+      this.#checkNotUndone(agent, record.run.first, entryTerm(record.run.bytes, 0));
+    mirror.push(record, number, checksum);
+    if (record.kind === "entries")
+      this.#checkEntries(agent, record.run.bytes, mirror.pushed.terms[record.run.first - 1] ?? 0);
+  }
+
+  reportedDurable(agent: number, through: number): void {
+    this.#mirror(agent).reportedDurable(through, (record) => this.#noteVote(agent, record));
+  }
+
+  /** What a restart finds in the journal, before any core sees it. */
+  recovered(agent: number, records: readonly RaftRecord[], checksums: readonly number[], next: number): void {
+    this.#mirror(agent).recover(this.#name(agent), records, checksums, next);
+    for (const record of records) this.#noteVote(agent, record);
+  }
+
+  /** Entries of one index and term are the same, and follow an entry of the same term: by induction, so is all before. */
+  #checkEntries(agent: number, bytes: Uint8Array, termBefore: number): void {
+    let previousTerm = termBefore;
+    for (let offset = 0; offset < bytes.byteLength; offset += entryLength(bytes, offset)) {
+      const index = entryIndex(bytes, offset);
+      const term = entryTerm(bytes, offset);
+      const checksum = readUint32(bytes, offset + 4);
+      const at = (this.#entries[index] ??= []);
+      const same = at.find((entry) => entry.term === term);
+      if (same === undefined) at.push({ term, checksum, previousTerm });
+      else if (same.checksum !== checksum || same.previousTerm !== previousTerm) {
+        throw new Violation(
+          "logMatching",
+          `${this.#name(agent)} has another entry ${index} of term ${term}, or another before it`,
+        );
+      }
+      previousTerm = term;
+    }
+  }
+
+  #checkNotUndone(agent: number, first: number, term: number): void {
+    const committedTerm = this.#committed[first];
+    if (committedTerm === undefined || committedTerm === term) return;
+    if (this.#mirror(agent).pushed.terms[first] !== committedTerm) return;
+    throw new Violation(
+      "commitDurability",
+      `${this.#name(agent)} replaces the committed entry ${first} of term ${committedTerm}`,
+    );
+  }
+
+  /** Only a vote on disk counts: one that a crash took was never told to anybody. */
+  #noteVote(agent: number, record: RaftRecord): void {
+    if (record.kind !== "hardState" || record.votedFor === undefined) return;
+    const { term, votedFor } = record;
+    const votes = this.#votes[agent] as Map<number, string>;
+    const before = votes.get(term);
+    votes.set(term, votedFor);
+    if (before === undefined || before === votedFor) return;
+    throw new Violation(
+      "oneVote",
+      `${this.#name(agent)} voted for ${before} and for ${votedFor} in term ${term}`,
+    );
+  }
+
+  // ── words ──
+
+  /** A promise leaves its agent: what it says must be on disk by what the journal reported. */
+  promiseSent(agent: number, to: string, promise: RaftPromise): void {
+    const { durable } = this.#mirror(agent);
+    const broken = (what: string): never => {
+      throw new Violation(
+        "promiseDurability",
+        `${this.#name(agent)} sends ${promise.kind} of term ${promise.term} to ${to}, but ${what} on its disk`,
+      );
+    };
+    if (promise.term > durable.term) broken(`only term ${durable.term} is`);
+    if (promise.term < durable.term) return;
+    if (promise.kind === "voteRequest" && durable.vote !== this.#name(agent))
+      broken("its vote for itself is not");
+    if (promise.kind === "voteAnswer" && promise.granted && durable.vote !== to) broken("the vote is not");
+    if (promise.kind === "appendMatched" && promise.matched > durable.last)
+      broken(`its log ends at ${durable.last}`);
+  }
+
+  // ── cores ──
+
+  /** After a restart: the core must say what its records say. */
+  restarted(agent: number, core: CoreView): void {
+    const { pushed } = this.#mirror(agent);
+    const name = this.#name(agent);
+    if (core.term !== pushed.term)
+      throw new Violation("recovery", `${name} restarts in term ${core.term}, not ${pushed.term}`);
+    if (core.votedFor !== pushed.vote) {
+      throw new Violation(
+        "recovery",
+        `${name} restarts with its vote at ${core.votedFor ?? "nobody"}, not ${pushed.vote ?? "nobody"}`,
+      );
+    }
+    if (core.lastIndex !== pushed.last)
+      throw new Violation(
+        "recovery",
+        `${name} restarts with a log up to ${core.lastIndex}, not ${pushed.last}`,
+      );
+    if (core.termAt(core.lastIndex) !== pushed.terms[pushed.last])
+      throw new Violation("recovery", `${name} restarts with another last entry`);
+    this.#seen[agent] = { role: core.role, term: core.term, commit: 0, applied: 0 };
+  }
+
+  /** After every input of a core. True: role, term or commit changed. */
+  stepped(agent: number, core: CoreView): boolean {
+    core.checkInvariants();
+    const seen = this.#seen[agent] as Seen;
+    const changed = core.role !== seen.role || core.term !== seen.term;
+    if (changed) {
+      if (core.term < seen.term)
+        throw new Violation(
+          "recovery",
+          `${this.#name(agent)} went from term ${seen.term} back to ${core.term}`,
+        );
+      seen.role = core.role;
+      seen.term = core.term;
+      if (core.role === "leader") this.#elected(agent, core);
+    }
+    if (core.commitIndex === seen.commit) return changed;
+    this.#committedUpTo(agent, core, seen.commit);
+    seen.commit = core.commitIndex;
+    return true;
+  }
+
+  #elected(agent: number, core: CoreView): void {
+    const before = this.#leaders.get(core.term);
+    if (before !== undefined && before !== agent) {
+      throw new Violation(
+        "electionSafety",
+        `${this.#name(before)} and ${this.#name(agent)} both lead in term ${core.term}`,
+      );
+    }
+    if (before === undefined) this.elections += 1;
+    this.#leaders.set(core.term, agent);
+    for (let at = this.#commits.length - 1; at >= 0; at--) {
+      const commit = this.#commits[at] as { term: number; index: number };
+      if (commit.term >= core.term) continue;
+      const expected = this.#committed[commit.index];
+      if (core.termAt(commit.index as LogIndex) === expected) return;
+      throw new Violation(
+        "leaderCompleteness",
+        `${this.#name(agent)} leads in term ${core.term} without entry ${commit.index} of term ${expected}, committed in term ${commit.term}`,
+      );
+    }
+  }
+
+  #committedUpTo(agent: number, core: CoreView, before: number): void {
+    const index = core.commitIndex;
+    if (index < before)
+      throw new Violation(
+        "commitDurability",
+        `${this.#name(agent)} takes back its commit of ${before}, to ${index}`,
+      );
+    const term = core.termAt(index);
+    if (index <= this.committed) {
+      if (term === this.#committed[index]) return;
+      throw new Violation(
+        "stateMachineSafety",
+        `${this.#name(agent)} commits entry ${index} of term ${term}, others of term ${this.#committed[index]}`,
+      );
+    }
+    const holders = this.mirrors.filter((mirror) => mirror.durable.terms[index] === term).length;
+    if (holders < majority(this.mirrors.length)) {
+      throw new Violation(
+        "commitDurability",
+        `${this.#name(agent)} commits entry ${index} of term ${term}, which ${holders} of ${this.mirrors.length} disks hold`,
+      );
+    }
+    for (let at = this.committed + 1; at <= index; at++)
+      this.#committed.push(core.termAt(at as LogIndex) ?? -1);
+    const last = this.#commits.at(-1);
+    if (last?.term === core.term) this.#commits.pop();
+    this.#commits.push({ term: Math.max(core.term, last?.term ?? 0), index });
+  }
+
+  // ── states ──
+
+  /** Before an agent applies an entry. */
+  applying(agent: number, bytes: Uint8Array, offset: number): DecidedEntry {
+    const seen = this.#seen[agent] as Seen;
+    const index = entryIndex(bytes, offset);
+    const entry: DecidedEntry = {
+      term: entryTerm(bytes, offset),
+      checksum: readUint32(bytes, offset + 4),
+      kind: entryKind(bytes, offset),
+      session: entrySession(bytes, offset),
+      sequence: entrySequence(bytes, offset),
+    };
+    const name = this.#name(agent);
+    if (index !== seen.applied + 1)
+      throw new Violation("stateMachineSafety", `${name} applies entry ${index} after ${seen.applied}`);
+    if (index > this.committed)
+      throw new Violation("stateMachineSafety", `${name} applies entry ${index}, which is not committed`);
+    if (entry.term !== this.#committed[index])
+      throw new Violation("stateMachineSafety", `${name} applies another entry ${index} than was committed`);
+    const before = this.#decided[index];
+    if (before !== undefined && before.checksum !== entry.checksum) {
+      throw new Violation("stateMachineSafety", `${name} applies another entry ${index} than others did`);
+    }
+    if (before === undefined) this.#decided[index] = entry;
+    seen.applied = index;
+    return before ?? entry;
+  }
+
+  #mirror(agent: number): Mirror {
+    return this.mirrors[agent] as Mirror;
+  }
+
+  #name(agent: number): AgentId {
+    return this.#names[agent] as AgentId;
+  }
+}

@@ -1,0 +1,220 @@
+/**
+ * What goes wrong in a run, and when: agents crash and pause, links break, disks hang and fail, clocks are set. In the
+ * end a quorum gets well for good; the others stay as they are, or fare worse.
+ */
+import { present } from "../core/assert.ts";
+import { majority } from "../core/quorum.ts";
+import type { Prng } from "../core/prng.ts";
+import type { SimulatedAgent } from "./agent.ts";
+import type { Recurring } from "./options.ts";
+import type { Stage } from "./stage.ts";
+
+export interface FaultCounts {
+  crashes: number;
+  pauses: number;
+  partitions: number;
+  diskHangs: number;
+  diskFailures: number;
+}
+
+/** How long a link's ends take to notice that it broke or came back. Mean. */
+const noticeMicros = 20_000;
+/** A fault befalls one of the next operations of a disk. */
+const operationsAhead = 20;
+const wallJumpMicros = 60_000_000;
+
+export class Faults {
+  readonly counts: FaultCounts = { crashes: 0, pauses: 0, partitions: 0, diskHangs: 0, diskFailures: 0 };
+  readonly #stage: Stage;
+  readonly #prng: Prng;
+  readonly #agents: readonly SimulatedAgent[];
+  #over = false;
+  /** Those that come back when they end. */
+  #recovering: readonly SimulatedAgent[];
+  /** Counts partitions: the end of an earlier one does not heal a later one. */
+  #partition = 0;
+
+  constructor(stage: Stage, agents: readonly SimulatedAgent[]) {
+    this.#stage = stage;
+    this.#agents = agents;
+    this.#recovering = agents;
+    this.#prng = stage.prng.fork();
+  }
+
+  start(): void {
+    const { crashes, pauses, partitions, campaigns, disk, wallJumps } = this.#stage.options;
+    this.#recur(crashes, () => this.#crashOne());
+    this.#recur(pauses, () => this.#pauseOne());
+    this.#recur(partitions, () => this.#partitionAll());
+    this.#recur(campaigns, () => this.#one("running")?.campaign());
+    this.#recur(disk.hangs, () => this.#hangOne());
+    this.#recur(disk.failures, () => this.#failDisk());
+    this.#recur(wallJumps, () =>
+      this.#prng.pick(this.#agents).clock.jumpWall(this.#prng.between(-wallJumpMicros, wallJumpMicros)),
+    );
+  }
+
+  /** An agent ended by itself, because its disk failed: it restarts like after a crash. */
+  died(agent: SimulatedAgent): void {
+    this.counts.diskFailures += 1;
+    this.#stage.trace?.fault("diskFailure", agent.name);
+    this.#restartLater(agent, this.#stage.options.disk.failures.lastsSeconds);
+  }
+
+  /** Ends the faults. Returns the agents that are well from now on: all, or a quorum. */
+  end(): readonly SimulatedAgent[] {
+    this.#over = true;
+    const { healing } = this.#stage.options;
+    const well =
+      healing === "everybody"
+        ? this.#agents
+        : this.#prng.shuffled(this.#agents).slice(0, majority(this.#agents.length));
+    this.#recovering = well;
+    for (const agent of this.#agents) if (!well.includes(agent)) this.#worsen(agent);
+    for (const from of well) for (const to of well) this.#cut(from, to, false);
+    this.#stage.network.calm();
+    for (const agent of well) {
+      if (agent.condition === "paused") this.#resume(agent);
+      if (agent.condition === "down") this.#restart(agent);
+    }
+    return well;
+  }
+
+  /** For good: it is down, or cut off in one or both directions, or just left as it is. */
+  #worsen(agent: SimulatedAgent): void {
+    const fate = this.#prng.pick(["down", "deaf", "mute", "cutOff", "asItIs"] as const);
+    if (fate === "down" && agent.condition !== "down") agent.crash("powerFailure");
+    for (const other of this.#agents) {
+      if (fate === "deaf" || fate === "cutOff") this.#cut(other, agent, true);
+      if (fate === "mute" || fate === "cutOff") this.#cut(agent, other, true);
+    }
+  }
+
+  #recur({ everySeconds, lastsSeconds }: Recurring, happen: (lastsSeconds: number) => void): void {
+    if (everySeconds === Number.POSITIVE_INFINITY) return;
+    this.#stage.events.after(this.#prng.exponential(everySeconds * 1_000_000), () => {
+      if (this.#over) return;
+      happen(lastsSeconds);
+      this.#recur({ everySeconds, lastsSeconds }, happen);
+    });
+  }
+
+  #one(condition: SimulatedAgent["condition"]): SimulatedAgent | undefined {
+    const agents = this.#agents.filter((agent) => agent.condition === condition);
+    return agents.length === 0 ? undefined : this.#prng.pick(agents);
+  }
+
+  // ── processes ──
+
+  #crashOne(): void {
+    const agent = this.#one("running") ?? this.#one("paused");
+    if (agent === undefined) return;
+    this.counts.crashes += 1;
+    const how = this.#prng.chance(0.5) ? "kill" : "powerFailure";
+    this.#stage.trace?.fault("crash", agent.name, { how });
+    agent.crash(how);
+    this.#noticed(agent, false);
+    this.#restartLater(agent, this.#stage.options.crashes.lastsSeconds);
+  }
+
+  #restartLater(agent: SimulatedAgent, meanSeconds: number): void {
+    this.#stage.events.after(this.#prng.exponential(meanSeconds * 1_000_000), () => {
+      if (agent.condition === "down" && this.#recovering.includes(agent)) this.#restart(agent);
+    });
+  }
+
+  #restart(agent: SimulatedAgent): void {
+    agent.start();
+    this.#noticed(agent, true);
+  }
+
+  #pauseOne(): void {
+    const agent = this.#one("running");
+    if (agent === undefined) return;
+    this.counts.pauses += 1;
+    this.#stage.trace?.fault("pause", agent.name);
+    agent.pause();
+    const { crashes } = agent;
+    this.#stage.events.after(
+      this.#prng.exponential(this.#stage.options.pauses.lastsSeconds * 1_000_000),
+      () => {
+        if (!this.#over && agent.condition === "paused" && agent.crashes === crashes) this.#resume(agent);
+      },
+    );
+  }
+
+  #resume(agent: SimulatedAgent): void {
+    this.#stage.trace?.fault("resume", agent.name);
+    agent.resume();
+  }
+
+  // ── links ──
+
+  #partitionAll(): void {
+    const { oneWayShare, lastsSeconds } = this.#stage.options.partitions;
+    if (this.#agents.length < 2) return;
+    this.counts.partitions += 1;
+    this.#partition += 1;
+    const partition = this.#partition;
+    const oneWay = this.#prng.chance(oneWayShare);
+    const side = this.#sides();
+    this.#stage.trace?.fault("partition", undefined, { sides: side, oneWay });
+    for (const from of this.#agents) {
+      for (const to of this.#agents) {
+        const apart = side[from.index] !== side[to.index];
+        const cut = apart && (!oneWay || present(side[from.index], "every agent has a side") > 0);
+        this.#cut(from, to, cut);
+      }
+    }
+    this.#stage.events.after(this.#prng.exponential(lastsSeconds * 1_000_000), () => {
+      if (this.#over || partition !== this.#partition) return;
+      this.#stage.trace?.fault("heal", undefined);
+      for (const from of this.#agents) for (const to of this.#agents) this.#cut(from, to, false);
+    });
+  }
+
+  /** Which side each agent is on: one alone, the leader alone, or any split. */
+  #sides(): number[] {
+    const alone = this.#prng.pick(this.#agents).index;
+    const leader = this.#agents.find((agent) => agent.leads())?.index ?? alone;
+    switch (this.#prng.pick(["one", "leader", "any"] as const)) {
+      case "one":
+        return this.#agents.map((agent) => (agent.index === alone ? 1 : 0));
+      case "leader":
+        return this.#agents.map((agent) => (agent.index === leader ? 1 : 0));
+      case "any":
+        return this.#agents.map(() => this.#prng.between(0, 1));
+    }
+  }
+
+  #cut(from: SimulatedAgent, to: SimulatedAgent, cut: boolean): void {
+    if (from === to || this.#stage.network.isCut(from.index, to.index) === cut) return;
+    this.#stage.network.setCut(from.index, to.index, cut);
+    if (this.#prng.chance(0.7)) this.#tell(from, to, !cut);
+  }
+
+  #noticed(agent: SimulatedAgent, up: boolean): void {
+    for (const other of this.#agents)
+      if (other !== agent && this.#prng.chance(0.7)) this.#tell(other, agent, up);
+  }
+
+  #tell(agent: SimulatedAgent, peer: SimulatedAgent, up: boolean): void {
+    this.#stage.events.after(this.#prng.exponential(noticeMicros), () => agent.linkChanged(peer.name, up));
+  }
+
+  // ── disks ──
+
+  #hangOne(): void {
+    const agent = this.#prng.pick(this.#agents);
+    this.counts.diskHangs += 1;
+    this.#stage.trace?.fault("diskHang", agent.name);
+    agent.disk.hang(
+      Math.ceil(this.#prng.exponential(this.#stage.options.disk.hangs.lastsSeconds * 1_000_000)),
+    );
+  }
+
+  #failDisk(): void {
+    const { disk } = this.#prng.pick(this.#agents);
+    disk.failOperation(disk.operations + this.#prng.between(1, operationsAhead), "error");
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * The links between the agents of a simulated cluster: messages are delayed, lost, repeated and reordered, and whole
+ * directions are cut. They pass as the immutable objects that they are; now and then one goes through the codec and back,
+ * as every message does in production.
+ */
+import { concatBytes } from "../core/bytes.ts";
+import type { Protocol, ProtocolCodec } from "../core/boundary.ts";
+import type { Prng } from "../core/prng.ts";
+import type { EventQueue } from "./event-queue.ts";
+import type { NetworkOptions } from "./options.ts";
+
+/** One message in so many is encoded and decoded on its way. */
+const codecShare = 0.01;
+
+export interface NetworkCounts {
+  sent: number;
+  delivered: number;
+  lost: number;
+  repeated: number;
+}
+
+export class FaultyNetwork {
+  readonly counts: NetworkCounts = { sent: 0, delivered: 0, lost: 0, repeated: 0 };
+  readonly #events: EventQueue;
+  readonly #prng: Prng;
+  readonly #options: NetworkOptions;
+  readonly #codec: ProtocolCodec<Protocol>;
+  readonly #deliver: (from: number, to: number, message: object) => void;
+  readonly #agents: number;
+  /** Whether messages from one agent to the other are cut off, by `from * agents + to`. */
+  readonly #cut: boolean[];
+  /** When the last message of each direction and channel arrives, where order is kept. */
+  readonly #lastArrival = new Map<number, number>();
+  #faults = true;
+
+  constructor(options: {
+    readonly events: EventQueue;
+    readonly prng: Prng;
+    readonly network: NetworkOptions;
+    readonly agents: number;
+    readonly codec: ProtocolCodec<Protocol>;
+    readonly deliver: (from: number, to: number, message: object) => void;
+  }) {
+    this.#events = options.events;
+    this.#prng = options.prng;
+    this.#options = options.network;
+    this.#agents = options.agents;
+    this.#codec = options.codec;
+    this.#deliver = options.deliver;
+    this.#cut = new Array<boolean>(options.agents ** 2).fill(false);
+  }
+
+  isCut(from: number, to: number): boolean {
+    return this.#cut[from * this.#agents + to] ?? false;
+  }
+
+  setCut(from: number, to: number, cut: boolean): void {
+    this.#cut[from * this.#agents + to] = cut;
+  }
+
+  /** No loss, repetition or delay beyond the ordinary from now on; what is cut stays cut. */
+  calm(): void {
+    this.#faults = false;
+  }
+
+  send(from: number, to: number, channel: number, message: object): void {
+    this.counts.sent += 1;
+    if (this.isCut(from, to)) {
+      this.counts.lost += 1;
+      return;
+    }
+    const { lossRate, repeatRate } = this.#options;
+    if (this.#faults && lossRate > 0 && this.#prng.chance(lossRate)) {
+      this.counts.lost += 1;
+      return;
+    }
+    const passed = this.#prng.chance(codecShare) ? this.#throughCodec(message) : message;
+    this.#schedule(from, to, channel, passed);
+    if (this.#faults && repeatRate > 0 && this.#prng.chance(repeatRate)) {
+      this.counts.repeated += 1;
+      this.#schedule(from, to, channel, passed);
+    }
+  }
+
+  #schedule(from: number, to: number, channel: number, message: object): void {
+    const { delayMinMicros, delayMeanMicros, spikeRate, spikeMicros, ordered } = this.#options;
+    let delay = Math.ceil(delayMinMicros + this.#prng.exponential(delayMeanMicros));
+    if (this.#faults && spikeRate > 0 && this.#prng.chance(spikeRate)) delay += spikeMicros;
+    if (ordered) {
+      const link = (from * this.#agents + to) * 4 + channel;
+      const arrival = Math.max(this.#events.now + delay, this.#lastArrival.get(link) ?? 0);
+      this.#lastArrival.set(link, arrival);
+      delay = arrival - this.#events.now;
+    }
+    this.#events.after(delay, () => {
+      if (this.isCut(from, to)) {
+        this.counts.lost += 1;
+        return;
+      }
+      this.counts.delivered += 1;
+      this.#deliver(from, to, message);
+    });
+  }
+
+  #throughCodec(message: object): object {
+    const { head, tail } = this.#codec.encodeMessage(message);
+    return this.#codec.decodeMessage(head.slice(), concatBytes(tail));
+  }
+}

@@ -1,0 +1,158 @@
+/** What the running hash and the trace say of a message. */
+import { readUint32 } from "../core/bytes.ts";
+import { entryIndex, entryLength, entryTerm } from "../core/entry.ts";
+import { unreachable } from "../core/assert.ts";
+import type { Run } from "../core/entry.ts";
+import type { RaftMessage, RaftPromise } from "../raft/messages.ts";
+import type { RunningHash } from "./running-hash.ts";
+
+const kindNumbers: Readonly<Record<(RaftMessage | RaftPromise)["kind"], number>> = {
+  preVoteRequest: 1,
+  preVoteAnswer: 2,
+  append: 3,
+  heartbeat: 4,
+  heartbeatAnswer: 5,
+  commit: 6,
+  forward: 7,
+  forwardRefused: 8,
+  readRequest: 9,
+  readAnswer: 10,
+  voteRequest: 11,
+  voteAnswer: 12,
+  appendMatched: 13,
+  appendRejected: 14,
+};
+
+/** Everything that a message says; entries by their checksums. */
+export function hashMessage(hash: RunningHash, message: RaftMessage | RaftPromise): void {
+  hash.add(kindNumbers[message.kind]);
+  switch (message.kind) {
+    case "preVoteRequest":
+    case "voteRequest":
+      hash.add(message.term);
+      hash.add(message.lastIndex);
+      hash.add(message.lastTerm);
+      return;
+    case "preVoteAnswer":
+    case "voteAnswer":
+      hash.add(message.term);
+      hash.add(message.granted ? 1 : 0);
+      return;
+    case "append":
+      hash.add(message.term);
+      hash.add(message.prevIndex);
+      hash.add(message.prevTerm);
+      hash.add(message.commit);
+      for (const run of message.runs) hashRun(hash, run);
+      return;
+    case "heartbeat":
+      hash.add(message.term);
+      hash.add(message.commit);
+      hash.add(message.round);
+      return;
+    case "heartbeatAnswer":
+      hash.add(message.term);
+      hash.add(message.round);
+      return;
+    case "commit":
+      hash.add(message.term);
+      hash.add(message.commit);
+      return;
+    case "forward":
+      hash.add(message.term);
+      hash.add(message.commands.length);
+      return;
+    case "forwardRefused":
+      for (const { session, sequence } of message.commands) hash.add(session + sequence);
+      return;
+    case "readRequest":
+      hash.add(message.ticket);
+      return;
+    case "readAnswer":
+      hash.add(message.ticket);
+      hash.add(message.outcome.kind === "index" ? message.outcome.index : -1);
+      return;
+    case "appendMatched":
+      hash.add(message.term);
+      hash.add(message.matched);
+      return;
+    case "appendRejected":
+      hash.add(message.term);
+      hash.add(message.prevIndex);
+      hash.add(message.hintIndex);
+      hash.add(message.hintTerm);
+      return;
+    default:
+      unreachable(message);
+  }
+}
+
+function hashRun(hash: RunningHash, run: Run): void {
+  for (let offset = 0; offset < run.bytes.byteLength; offset += entryLength(run.bytes, offset)) {
+    hash.add(readUint32(run.bytes, offset + 4));
+  }
+}
+
+/** One entry in a trace. */
+export interface EntryFacts {
+  readonly index: number;
+  readonly term: number;
+}
+
+/** A message's fields in a trace; the names are those of docs/trace.md. */
+export function messageFacts(message: RaftMessage | RaftPromise): Readonly<Record<string, unknown>> {
+  switch (message.kind) {
+    case "preVoteRequest":
+    case "voteRequest":
+      return { kind: message.kind, term: message.term, logTerm: message.lastTerm, index: message.lastIndex };
+    case "preVoteAnswer":
+    case "voteAnswer":
+      return { kind: message.kind, term: message.term, refused: !message.granted };
+    case "append":
+      return {
+        kind: message.kind,
+        term: message.term,
+        logTerm: message.prevTerm,
+        index: message.prevIndex,
+        commit: message.commit,
+        entries: message.runs.flatMap(entriesOf),
+      };
+    case "heartbeat":
+      return { kind: message.kind, term: message.term, commit: message.commit, round: message.round };
+    case "heartbeatAnswer":
+      return { kind: message.kind, term: message.term, round: message.round };
+    case "commit":
+      return { kind: message.kind, term: message.term, commit: message.commit };
+    case "appendMatched":
+      return { kind: message.kind, term: message.term, index: message.matched, refused: false };
+    case "appendRejected":
+      return {
+        kind: message.kind,
+        term: message.term,
+        index: message.prevIndex,
+        refused: true,
+        hintIndex: message.hintIndex,
+        hintTerm: message.hintTerm,
+      };
+    case "forward":
+      return { kind: message.kind, term: message.term, commands: message.commands.length };
+    case "forwardRefused":
+      return { kind: message.kind, commands: message.commands.length, refusal: message.refusal.kind };
+    case "readRequest":
+      return { kind: message.kind, ticket: message.ticket };
+    case "readAnswer":
+      return message.outcome.kind === "index"
+        ? { kind: message.kind, ticket: message.ticket, index: message.outcome.index, refused: false }
+        : { kind: message.kind, ticket: message.ticket, refused: true };
+    default:
+      return unreachable(message);
+  }
+}
+
+function entriesOf(run: Run): EntryFacts[] {
+  const entries: EntryFacts[] = [];
+  for (let offset = 0; offset < run.bytes.byteLength; offset += entryLength(run.bytes, offset)) {
+    entries.push({ index: entryIndex(run.bytes, offset), term: entryTerm(run.bytes, offset) });
+  }
+  return entries;
+}

@@ -1,0 +1,185 @@
+/**
+ * What one run is like. Everything is drawn from the seed, and no two seeds are alike: some have hardly a fault, some
+ * have one kind only and plenty of it, some have all (Groce and others, "Swarm Testing", 2012). A bug that needs quiet to
+ * grow is found in the quiet ones.
+ */
+import { Prng } from "../core/prng.ts";
+import { raftLimits, raftTimings, type RaftLimits } from "../raft/options.ts";
+
+export interface NetworkOptions {
+  readonly delayMinMicros: number;
+  /** Mean of what comes on top, exponentially distributed. */
+  readonly delayMeanMicros: number;
+  /** A message in so many is late by `spikeMicros` more. 0 to 1. */
+  readonly spikeRate: number;
+  readonly spikeMicros: number;
+  readonly lossRate: number;
+  readonly repeatRate: number;
+  /** Like TCP: messages of one channel between two agents stay in order. */
+  readonly ordered: boolean;
+}
+
+/** Something bad that comes and goes; both times are means. `everySeconds` Infinity: never. */
+export interface Recurring {
+  readonly everySeconds: number;
+  readonly lastsSeconds: number;
+}
+
+export interface DiskOptions {
+  readonly syncMeanMicros: number;
+  /** What the disk writes whole or not at all. */
+  readonly crashSectorBytes: 512 | 4096;
+  /** An operation fails, which ends the agent; it restarts after `lastsSeconds`. */
+  readonly failures: Recurring;
+  readonly hangs: Recurring;
+}
+
+export interface ClientOptions {
+  readonly count: number;
+  /** Mean time between two commands of one client. */
+  readonly intervalMillis: number;
+  readonly inFlightMax: number;
+  readonly keys: number;
+  /** How many of its calls are linearizable reads. 0 to 1. */
+  readonly readShare: number;
+  readonly patienceMillis: number;
+}
+
+export interface RaftParameters {
+  readonly electionTimeoutMs: readonly [number, number];
+  readonly heartbeatMs: number;
+  /** Small ones, so that windows fill and tails are cut within a short run. */
+  readonly limits: RaftLimits;
+}
+
+export interface SimulationOptions {
+  readonly seed: number;
+  readonly agents: number;
+  /** How long the phase with faults lasts. */
+  readonly faultSeconds: number;
+  /** By when everything must have converged after the faults end. */
+  readonly convergeSeconds: number;
+  /** Whether everybody recovers in the end, or only a quorum. */
+  readonly healing: "everybody" | "quorum";
+  /** Between an input and the turn that takes it: the busier an agent, the more inputs share a turn. Mean; 0: none. */
+  readonly turnDelayMicros: number;
+  /** How far clocks run apart at most, in millionths. */
+  readonly clockDriftMillionths: number;
+  /** Jumps of the wall clock by up to a minute, either way. */
+  readonly wallJumps: Recurring;
+  readonly network: NetworkOptions;
+  readonly partitions: Recurring & { readonly oneWayShare: number };
+  readonly crashes: Recurring;
+  readonly pauses: Recurring;
+  /** Somebody makes an agent campaign, by hand. */
+  readonly campaigns: Recurring;
+  readonly disk: DiskOptions;
+  readonly clients: ClientOptions;
+  readonly raft: RaftParameters;
+}
+
+/** What a caller may fix; the rest is drawn. */
+export interface SimulationChoices {
+  readonly agents?: number | undefined;
+  readonly seconds?: number | undefined;
+  /** `light`: no faults, a heartbeat every 50 ms and ten commands a second; for measuring. */
+  readonly profile?: "swarm" | "light" | undefined;
+}
+
+const never: Recurring = { everySeconds: Number.POSITIVE_INFINITY, lastsSeconds: 0 };
+
+/** The options of one seed. The same seed and choices always give the same ones. */
+export function drawOptions(seed: number, choices: SimulationChoices = {}): SimulationOptions {
+  if (choices.profile === "light") return lightOptions(seed, choices);
+  const prng = new Prng(seed);
+  const agents = choices.agents ?? prng.pick([1, 2, 3, 3, 3, 4, 5, 5, 5]);
+  const delayMinMicros = prng.pick([20, 100, 500, 5_000]);
+  const delayMeanMicros = prng.pick([50, 300, 2_000, 10_000]);
+  const recurring = (likelihood: number, every: readonly number[], lasts: readonly number[]): Recurring =>
+    prng.chance(likelihood) ? { everySeconds: prng.pick(every), lastsSeconds: prng.pick(lasts) } : never;
+  return {
+    seed,
+    agents,
+    faultSeconds: choices.seconds ?? prng.between(5, 20),
+    convergeSeconds: 60,
+    healing: prng.chance(0.5) ? "everybody" : "quorum",
+    turnDelayMicros: prng.pick([0, 10, 100, 1000]),
+    clockDriftMillionths: prng.pick([0, 100, 20_000]),
+    wallJumps: recurring(0.3, [1, 5], [0]),
+    network: {
+      delayMinMicros,
+      delayMeanMicros,
+      spikeRate: prng.chance(0.5) ? prng.pick([0.001, 0.01, 0.05]) : 0,
+      spikeMicros: prng.pick([20_000, 200_000, 1_000_000]),
+      lossRate: prng.chance(0.6) ? prng.pick([0.001, 0.01, 0.1, 0.3]) : 0,
+      repeatRate: prng.chance(0.6) ? prng.pick([0.001, 0.05, 0.3]) : 0,
+      ordered: prng.chance(0.3),
+    },
+    partitions: { ...recurring(0.6, [0.5, 2, 5], [0.2, 1, 4]), oneWayShare: prng.pick([0, 0.3, 1]) },
+    crashes: recurring(0.7, [0.3, 1, 4], [0.05, 0.5, 3]),
+    pauses: recurring(0.5, [0.5, 2, 5], [0.1, 0.4, 2]),
+    campaigns: recurring(0.2, [0.5, 3], [0]),
+    disk: {
+      syncMeanMicros: prng.pick([50, 150, 1000, 10_000]),
+      crashSectorBytes: prng.pick([512, 4096]),
+      failures: recurring(0.2, [1, 5], [0.1, 1]),
+      hangs: recurring(0.3, [1, 4], [0.1, 0.6, 3]),
+    },
+    clients: {
+      count: prng.between(1, 5),
+      intervalMillis: prng.pick([5, 30, 100]),
+      inFlightMax: prng.pick([1, 4, 16]),
+      keys: prng.pick([1, 3, 20]),
+      readShare: prng.pick([0, 0.2, 0.5]),
+      patienceMillis: prng.pick([200, 600, 2000]),
+    },
+    raft: drawRaft(prng, delayMinMicros + delayMeanMicros),
+  };
+}
+
+/** Time-outs that fit the network, as an operator would choose them, now and then too tight. */
+function drawRaft(prng: Prng, delayMicros: number): RaftParameters {
+  const heartbeatMs = Math.max(prng.pick([10, 20, 50]), Math.ceil((delayMicros * 2) / 1000));
+  const electionMs = heartbeatMs * prng.pick([3, 5, 10]);
+  return {
+    electionTimeoutMs: [electionMs, electionMs * 2],
+    heartbeatMs,
+    limits: {
+      appendBytesMax: prng.pick([256, 2048, 16_384]),
+      inFlightAppendsMax: prng.pick([1, 2, 8, 64]),
+      inFlightBytesMax: prng.pick([1024, 16_384]),
+      uncommittedBytesMax: prng.pick([8192, 65_536]),
+      applyBytesMax: prng.pick([256, 4096, 65_536]),
+      logTailBytesMax: prng.pick([512, 4096, 65_536]),
+    },
+  };
+}
+
+function lightOptions(seed: number, choices: SimulationChoices): SimulationOptions {
+  return {
+    seed,
+    agents: choices.agents ?? 5,
+    faultSeconds: choices.seconds ?? 60,
+    convergeSeconds: 60,
+    healing: "everybody",
+    turnDelayMicros: 0,
+    clockDriftMillionths: 0,
+    wallJumps: never,
+    network: {
+      delayMinMicros: 100,
+      delayMeanMicros: 100,
+      spikeRate: 0,
+      spikeMicros: 0,
+      lossRate: 0,
+      repeatRate: 0,
+      ordered: true,
+    },
+    partitions: { ...never, oneWayShare: 0 },
+    crashes: never,
+    pauses: never,
+    campaigns: never,
+    disk: { syncMeanMicros: 150, crashSectorBytes: 4096, failures: never, hangs: never },
+    clients: { count: 1, intervalMillis: 100, inFlightMax: 4, keys: 20, readShare: 0, patienceMillis: 1000 },
+    raft: { ...raftTimings, limits: raftLimits() },
+  };
+}

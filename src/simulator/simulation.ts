@@ -1,0 +1,248 @@
+/**
+ * One run: a whole cluster, its clients and its misfortunes, from one seed. First a phase with faults, in which nothing
+ * may ever be wrong; then the faults end for a quorum, and everything that was asked for must be decided in bounded time
+ * (the two phases of TigerBeetle's simulator).
+ */
+import { agentId, groupName } from "../core/ids.ts";
+import { equalBytes } from "../core/bytes.ts";
+import { Prng } from "../core/prng.ts";
+import { present } from "../core/assert.ts";
+import type { Protocol, ProtocolCodec } from "../core/boundary.ts";
+import { SimulatedAgent } from "./agent.ts";
+import { SimulatedClient } from "./client.ts";
+import { ClusterChecker } from "./cluster-checker.ts";
+import { EventQueue } from "./event-queue.ts";
+import { Faults, type FaultCounts } from "./faults.ts";
+import { FaultyNetwork, type NetworkCounts } from "./faulty-network.ts";
+import { History } from "./history.ts";
+import type { SimulationOptions } from "./options.ts";
+import { productionParts, type Parts } from "./parts.ts";
+import { RunningHash } from "./running-hash.ts";
+import type { Stage } from "./stage.ts";
+import { Trace, type TraceSink } from "./trace.ts";
+import { Violation, type Invariant } from "./violation.ts";
+
+/** How often the second phase looks whether everything has converged. */
+const lookMicros = 100_000;
+
+export interface RunCounts extends NetworkCounts, FaultCounts {
+  readonly elections: number;
+  /** Entries decided. */
+  readonly committed: number;
+  /** Commands that clients were answered. */
+  readonly commands: number;
+  readonly reads: number;
+  readonly sessionsLost: number;
+  /** Things that happened: deliveries, timers, turns. */
+  readonly steps: number;
+  readonly simulatedSeconds: number;
+}
+
+export interface Failure {
+  readonly invariant: Invariant;
+  readonly detail: string;
+  readonly error: Error;
+  /** How the agents were when it happened, a line each. */
+  readonly agents: readonly string[];
+}
+
+export interface RunResult {
+  readonly seed: number;
+  readonly options: SimulationOptions;
+  readonly failure: Failure | undefined;
+  readonly counts: RunCounts;
+  /** Of every input and output, in order. */
+  readonly hash: string;
+}
+
+export interface SimulationExtras {
+  readonly parts?: Parts;
+  readonly trace?: TraceSink | undefined;
+  /** Ends the run early, without a verdict on convergence. */
+  readonly stepsMax?: number | undefined;
+}
+
+type Phase = "faults" | "converging" | "over";
+
+export class Simulation {
+  readonly #stage: Stage;
+  readonly #agents: readonly SimulatedAgent[];
+  readonly #clients: readonly SimulatedClient[];
+  readonly #faults: Faults;
+  readonly #hash = new RunningHash();
+  readonly #stepsMax: number;
+  #phase: Phase = "faults";
+  #well: readonly SimulatedAgent[] = [];
+  #failure: Failure | undefined;
+
+  constructor(options: SimulationOptions, extras: SimulationExtras = {}) {
+    const prng = new Prng(options.seed).fork();
+    const events = new EventQueue();
+    const names = Array.from({ length: options.agents }, (_, at) => agentId(`agent-${at + 1}`));
+    const checker = new ClusterChecker(names);
+    const parts = extras.parts ?? productionParts;
+    this.#stepsMax = extras.stepsMax ?? Number.POSITIVE_INFINITY;
+    const network = new FaultyNetwork({
+      events,
+      prng: prng.fork(),
+      network: options.network,
+      agents: options.agents,
+      // The network passes on objects and never looks into them.
+      codec: parts.codec as unknown as ProtocolCodec<Protocol>,
+      deliver: (from, to, message) => this.#agent(to).receive(this.#agent(from).name, message),
+    });
+    this.#stage = {
+      options,
+      parts,
+      names,
+      group: groupName("simulated"),
+      events,
+      prng,
+      network,
+      checker,
+      history: new History(checker, options.agents),
+      hash: this.#hash,
+      trace: extras.trace === undefined ? undefined : new Trace(events, extras.trace, names),
+      fail: (error) => this.#fail(error),
+    };
+    this.#agents = names.map(
+      (_, at) => new SimulatedAgent(this.#stage, at, (agent) => this.#faults.died(agent)),
+    );
+    this.#clients = Array.from(
+      { length: options.clients.count },
+      (_, at) => new SimulatedClient(this.#stage, at, this.#agents),
+    );
+    this.#faults = new Faults(this.#stage, this.#agents);
+    this.#begin();
+  }
+
+  get over(): boolean {
+    return this.#phase === "over";
+  }
+
+  get simulatedSeconds(): number {
+    return this.#stage.events.now / 1_000_000;
+  }
+
+  /** Lets up to so many things happen. False: the run is over. */
+  advance(steps: number): boolean {
+    const { events } = this.#stage;
+    for (let count = 0; count < steps && !this.over; count++) {
+      try {
+        events.step();
+      } catch (error) {
+        this.#fail(
+          error instanceof Error ? error : new Error("what was thrown is no error", { cause: error }),
+        );
+      }
+      if (events.happened >= this.#stepsMax) this.#end();
+    }
+    return !this.over;
+  }
+
+  /** Runs to the end. */
+  run(): RunResult {
+    while (this.advance(1_000_000));
+    return this.result();
+  }
+
+  result(): RunResult {
+    const { options, network, checker, events } = this.#stage;
+    const sum = (of: (client: SimulatedClient) => number): number =>
+      this.#clients.reduce((total, client) => total + of(client), 0);
+    return {
+      seed: options.seed,
+      options,
+      failure: this.#failure,
+      hash: this.#hash.digest(),
+      counts: {
+        ...network.counts,
+        ...this.#faults.counts,
+        elections: checker.elections,
+        committed: checker.committed,
+        commands: sum((client) => client.settled),
+        reads: sum((client) => client.readsAnswered),
+        sessionsLost: sum((client) => client.sessionsLost),
+        steps: events.happened,
+        simulatedSeconds: this.simulatedSeconds,
+      },
+    };
+  }
+
+  // ── the phases ──
+
+  #begin(): void {
+    const { options, events, trace } = this.#stage;
+    trace?.begin(options.seed);
+    for (const agent of this.#agents) agent.start();
+    for (const client of this.#clients) client.start();
+    this.#faults.start();
+    events.after(options.faultSeconds * 1_000_000, () => this.#converge());
+  }
+
+  #converge(): void {
+    const { options, events, trace } = this.#stage;
+    this.#phase = "converging";
+    this.#well = this.#faults.end();
+    trace?.fault("faultsEnd", undefined, { well: this.#well.map((agent) => agent.name) });
+    for (const client of this.#clients) client.stopAsking();
+    const latest = events.now + options.convergeSeconds * 1_000_000;
+    const look = (): void => {
+      const missing = this.#missing();
+      if (missing === undefined) this.#end();
+      else if (events.now >= latest) {
+        this.#fail(
+          new Violation("convergence", `${options.convergeSeconds} s after the faults ended, ${missing}`),
+        );
+      } else events.after(lookMicros, look);
+    };
+    events.after(lookMicros, look);
+  }
+
+  /** What still keeps the agents that are well from having converged. */
+  #missing(): string | undefined {
+    const waiting = this.#clients.filter((client) => !client.content);
+    if (waiting.length > 0) return `${waiting.length} of ${this.#clients.length} clients wait for answers`;
+    const leader = this.#well.find((agent) => agent.leads());
+    if (leader === undefined) return "nobody leads";
+    const last = leader.core?.lastIndex ?? 0;
+    const behind = this.#well.filter((agent) => agent.applied !== last);
+    if (behind.length > 0)
+      return `${behind.map((agent) => agent.name).join(", ")} have not applied entry ${last}`;
+    const digest = present(leader.digest(), "an agent that leads has a state");
+    const other = this.#well.find(
+      (agent) => !equalBytes(present(agent.digest(), "it has applied entries"), digest),
+    );
+    if (other === undefined) return undefined;
+    this.#fail(
+      new Violation("equalDigests", `${other.name} and ${leader.name} are in other states at index ${last}`),
+    );
+    return undefined;
+  }
+
+  #end(): void {
+    if (this.#phase === "over") return;
+    this.#phase = "over";
+    const { trace } = this.#stage;
+    trace?.end({
+      hash: this.#hash.digest(),
+      ...(this.#failure !== undefined && { violated: this.#failure.invariant }),
+    });
+  }
+
+  #fail(error: Error): void {
+    if (this.#failure !== undefined) return;
+    const invariant = error instanceof Violation ? error.invariant : "noCrash";
+    this.#failure = {
+      invariant,
+      detail: error.message,
+      error,
+      agents: this.#agents.map((agent) => agent.describe()),
+    };
+    this.#end();
+  }
+
+  #agent(index: number): SimulatedAgent {
+    return present(this.#agents[index], "the network knows the agents");
+  }
+}
