@@ -1,0 +1,116 @@
+import { existsSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { failure, temporaryFolder } from "../../test/support/runtime.ts";
+import { DiskError, isDiskFull, type DiskFile } from "../journal/disk.ts";
+import { NodeDisk } from "./node-disk.ts";
+
+const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
+
+async function synced(file: DiskFile): Promise<Error | undefined> {
+  return new Promise((resolve) => {
+    file.sync((error) => resolve(error));
+  });
+}
+
+describe("the disk over node:fs", () => {
+  test("keeps what was written, also across its own end", async () => {
+    const path = temporaryFolder();
+    const disk = new NodeDisk(join(path, "journal"));
+    const file = disk.open("a", "create");
+    file.write(0, bytes(1, 2, 3));
+    file.write(5, bytes(6));
+    expect(file.byteLength()).toBe(6);
+    expect(await synced(file)).toBeUndefined();
+    disk.close();
+    const again = new NodeDisk(join(path, "journal"));
+    const into = new Uint8Array(10);
+    const found = again.open("a", "existing");
+    expect(found.read(0, into)).toBe(6);
+    expect([...into.subarray(0, 6)]).toEqual([1, 2, 3, 0, 0, 6]);
+    expect(found.read(4, into)).toBe(2);
+    expect(found.read(6, into)).toBe(0);
+    expect(again.list()).toEqual(["a"]);
+    again.close();
+  });
+
+  test("names the system's code where it refuses", async () => {
+    const disk = new NodeDisk(temporaryFolder());
+    disk.open("a", "create");
+    for (const [action, code] of [
+      [() => disk.open("a", "create"), "EEXIST"],
+      [() => disk.open("b", "existing"), "ENOENT"],
+      [() => disk.remove("b"), "ENOENT"],
+      [() => disk.rename("b", "c"), "ENOENT"],
+    ] as const) {
+      const error = await failure(action);
+      expect(error).toBeInstanceOf(DiskError);
+      expect(error.code).toBe(code);
+    }
+    disk.close();
+  });
+
+  test("says that a disk is full, and that this is not the end", async () => {
+    const path = temporaryFolder();
+    // Linux has a device that is always full.
+    if (!existsSync("/dev/full")) return;
+    symlinkSync("/dev/full", join(path, "full"));
+    const disk = new NodeDisk(path);
+    const error = await failure(() => disk.open("full", "existing").write(0, bytes(1)));
+    expect(error.code).toBe("ENOSPC");
+    expect(isDiskFull(error)).toBe(true);
+    disk.close();
+  });
+
+  test("a sync never answers inside the call, and fails with the code where the file is no file", async () => {
+    const path = temporaryFolder();
+    const disk = new NodeDisk(path);
+    const file = disk.open("a", "create");
+    let answered = false;
+    const done = synced(file).then((error) => {
+      answered = true;
+      return error;
+    });
+    expect(answered).toBe(false);
+    expect(await done).toBeUndefined();
+    if (!existsSync("/dev/null")) return;
+    symlinkSync("/dev/null", join(path, "null"));
+    const failed = await synced(disk.open("null", "existing"));
+    expect(failed).toBeInstanceOf(DiskError);
+    expect((failed as DiskError).code).toBe("EINVAL");
+    disk.close();
+  });
+
+  test("syncs its folder, renames and removes", async () => {
+    const path = temporaryFolder();
+    const disk = new NodeDisk(path);
+    disk.open("a", "create").write(0, bytes(9));
+    disk.rename("a", "b");
+    await new Promise<void>((resolve, reject) => {
+      disk.syncDirectory((error) => (error === undefined ? resolve() : reject(error)));
+    });
+    disk.syncDirectoryNow();
+    expect([...readFileSync(join(path, "b"))]).toEqual([9]);
+    disk.remove("b");
+    expect(disk.list()).toEqual([]);
+    disk.close();
+  });
+
+  test("closing in the middle of a sync waits for it, and closing twice does nothing", async () => {
+    const disk = new NodeDisk(temporaryFolder());
+    const file = disk.open("a", "create");
+    file.write(0, bytes(1));
+    const done = synced(file);
+    disk.close();
+    disk.close();
+    file.close();
+    expect(await done).toBeUndefined();
+  });
+
+  test("a folder that can't be made is refused with its code", async () => {
+    const path = temporaryFolder();
+    writeFileSync(join(path, "file"), "");
+    const error = await failure(() => new NodeDisk(join(path, "file", "journal")));
+    expect(error.code).toBe("ENOTDIR");
+  });
+});

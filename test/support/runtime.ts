@@ -1,0 +1,67 @@
+/** Small helpers for tests with real files and sockets. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { onTestFinished } from "vitest";
+
+/** A folder of the test's own, removed at its end. */
+export function temporaryFolder(): string {
+  const path = mkdtempSync(join(tmpdir(), "q-test-"));
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/** Resolves once `condition` holds; rejects with `what` after ten seconds. */
+export async function until(condition: () => boolean, what: string, timeoutMs = 10_000): Promise<void> {
+  const endMs = performance.now() + timeoutMs;
+  while (!condition()) {
+    if (performance.now() > endMs) throw new Error(`it did not happen in time: ${what}`);
+    await pause(5);
+  }
+}
+
+export async function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}
+
+/** A logger that remembers. */
+export class Notes {
+  readonly lines: string[] = [];
+  info(message: string): void {
+    this.lines.push(`info ${message}`);
+  }
+  warn(message: string): void {
+    this.lines.push(`warn ${message}`);
+  }
+  error(message: string): void {
+    this.lines.push(`error ${message}`);
+  }
+  count(part: string): number {
+    return this.lines.filter((line) => line.includes(part)).length;
+  }
+}
+
+/** The rejection of a promise, or what a call throws. */
+export async function failure(action: () => unknown): Promise<Error & { code?: string; hint?: string }> {
+  try {
+    await action();
+  } catch (error) {
+    return error as Error & { code?: string };
+  }
+  throw new Error("it did not fail");
+}
