@@ -442,7 +442,10 @@ describe("time-outs, aborts and asking again", () => {
     await first;
     const other = new GroupClient({ gateway: it.gateway, proposer: "bob", clock: it.clock });
     const bytes = new TextEncoder().encode("x");
-    const again = other.session.run({ machine: "m", bytes, decode: () => "got it" }, { requestId: "refund-1" });
+    const again = other.session.run(
+      { machine: "m", bytes, decode: () => "got it" },
+      { requestId: "refund-1" },
+    );
     it.clock.tick();
     it.gateway.deliverAll();
     it.clock.tick();

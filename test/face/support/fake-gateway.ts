@@ -1,6 +1,12 @@
 import type { Refusal } from "../../../src/core/boundary.ts";
 import { writeUint53 } from "../../../src/core/bytes.ts";
-import { entryKind, entryPayload, entrySequence, entrySession, entryUnsettled } from "../../../src/core/entry.ts";
+import {
+  entryKind,
+  entryPayload,
+  entrySequence,
+  entrySession,
+  entryUnsettled,
+} from "../../../src/core/entry.ts";
 import type { QuorateError } from "../../../src/core/errors.ts";
 import { groupName, type GroupName } from "../../../src/core/ids.ts";
 import type {
@@ -59,6 +65,8 @@ export class FakeGateway implements Gateway {
   /** While true, answers are lost on their way back. */
   losesAnswers = false;
   proposals = 0;
+  /** What was repeated on its way: one copy's refusal would say nothing about the other. */
+  readonly repeated = new Set<Uint8Array>();
   closed = false;
   #index = 0;
   readonly #listeners = new Set<GatewayListener>();
@@ -151,7 +159,9 @@ export class FakeGateway implements Gateway {
 
   repeat(place = 0): void {
     const batch = this.inFlight[place];
-    if (batch !== undefined) this.inFlight.push(batch);
+    if (batch === undefined) return;
+    this.inFlight.push(batch);
+    for (const command of batch.commands) this.repeated.add(command);
   }
 
   /** The later part of the batch arrives first. */
@@ -256,7 +266,6 @@ export function fakeStatus(): GroupStatus {
     peers: [],
   };
 }
-
 
 function remove<T>(items: T[], item: T): void {
   const place = items.indexOf(item);
