@@ -5,13 +5,12 @@
  * Requests carry a number that the client chooses, 1 to 2^32 − 1, not in use in this connection at that moment; the
  * answer brings it back. `propose` has none: its answers name session and sequence.
  */
-import { unreachable } from "../core/assert.ts";
 import type { Refusal } from "../core/boundary.ts";
-import { ByteReader } from "../core/bytes.ts";
+import { ByteReader, ByteWriter } from "../core/bytes.ts";
 import { MalformedError } from "../core/errors.ts";
-import { agentId } from "../core/ids.ts";
 import type { Changes, MachineChange } from "../core/machine.ts";
 import { decodeText, encodeText } from "../core/text.ts";
+import { readRefusal, writeRefusal as encodeRefusal } from "../raft/fields.ts";
 import type { AgentAddress } from "./cluster-file.ts";
 import type { FrameWriter } from "./frame.ts";
 import type { CampaignResult, EntriesResult, GroupStatus, QueryResult } from "./gateway.ts";
@@ -86,49 +85,11 @@ function flag(reader: ByteReader): boolean {
 
 // ── agent to client ──
 
-const refusalKinds = { notLeader: 0, overloaded: 1, busy: 2, diskFull: 3, closed: 4 } as const;
-const busyWith = ["memberChange", "transfer"] as const;
-
+/** The form that Raft's own messages have: one form of a refusal on the whole wire. */
 export function writeRefusal(writer: FrameWriter, refusal: Refusal): void {
-  writer.uint8(refusalKinds[refusal.kind]);
-  switch (refusal.kind) {
-    case "notLeader":
-      writer.text(refusal.leader ?? "");
-      break;
-    case "overloaded":
-      writer.uint53(refusal.inFlight).uint53(refusal.inFlightMax);
-      break;
-    case "busy":
-      writer.uint8(busyWith.indexOf(refusal.because));
-      break;
-    case "diskFull":
-    case "closed":
-      break;
-    default:
-      unreachable(refusal);
-  }
-}
-
-export function readRefusal(reader: ByteReader): Refusal {
-  switch (reader.uint8()) {
-    case refusalKinds.notLeader: {
-      const leader = reader.text();
-      return leader === "" ? { kind: "notLeader" } : { kind: "notLeader", leader: agentId(leader) };
-    }
-    case refusalKinds.overloaded:
-      return { kind: "overloaded", inFlight: reader.uint53(), inFlightMax: reader.uint53() };
-    case refusalKinds.busy: {
-      const because = busyWith[reader.uint8()];
-      if (because === undefined) throw new MalformedError("busy with something unknown");
-      return { kind: "busy", because };
-    }
-    case refusalKinds.diskFull:
-      return { kind: "diskFull" };
-    case refusalKinds.closed:
-      return { kind: "closed" };
-    default:
-      throw new MalformedError("a refusal of an unknown kind");
-  }
+  const bytes = new ByteWriter(32);
+  encodeRefusal(bytes, refusal);
+  writer.raw(bytes.finish());
 }
 
 /** Calls `each` for every (session, sequence, answer envelope) of an `answers` frame. */

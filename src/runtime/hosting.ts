@@ -13,7 +13,7 @@ import { Journal } from "../journal/journal.ts";
 import { raftCodec } from "../raft/codec.ts";
 import type { RaftProtocol } from "../raft/messages.ts";
 import { RaftCore } from "../raft/raft.ts";
-import { ReplicatedState } from "../state/replicated-state.ts";
+import { ReplicatedState } from "../state/replicated.ts";
 import { checksum } from "./checksum.ts";
 import { checkGroup, type CheckedGroup, type GroupOptions } from "./group-options.ts";
 import { GroupHub } from "./group-hub.ts";

@@ -90,7 +90,7 @@ describe("the scheduler", () => {
   test("what is cancelled, or waits when it closes, does not run", async () => {
     const scheduler = new LoopScheduler();
     let ran = 0;
-    const soon = systemClock.monotonic() as Micros;
+    const soon = systemClock.monotonic();
     scheduler.at(soon, () => (ran += 1))();
     scheduler.at(soon, () => (ran += 1));
     scheduler.soon(() => (ran += 1));
