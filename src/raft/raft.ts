@@ -65,11 +65,14 @@ export class RaftCore implements LogCore<RaftProtocol> {
   readonly #state: RaftState;
   /** What the last `role` event said. */
   #told: { readonly role: Role; readonly term: Term; readonly leader: AgentId | undefined };
+  /** The role when that was last compared: it is replaced, not changed, with every transition. */
+  #seen: RaftState["role"];
 
   constructor(options: RaftOptions, recovered: Recovered<RaftProtocol>) {
     this.#state = new RaftState(options);
     recover(this.#state, recovered);
     this.#told = { role: this.role, term: this.term, leader: undefined };
+    this.#seen = this.#state.role;
   }
 
   // ── what can be asked at any time, cheaply ──
@@ -259,7 +262,9 @@ export class RaftCore implements LogCore<RaftProtocol> {
     state.pending.durable(through);
     trimTail(state);
     ownVoteMayCount(state, now, out);
-    if (state.role.kind === "leading") decide(state, state.role, out);
+    if (state.role.kind === "leading" && state.pending.durableIndex > state.commitIndex) {
+      decide(state, state.role, out);
+    }
     this.#finish(out);
   }
 
@@ -347,7 +352,10 @@ export class RaftCore implements LogCore<RaftProtocol> {
 
   /** Ends every input: hands out what it decided, and tells of a change of role, term or leader. */
   #finish(out: Outbox<RaftProtocol>): void {
-    handOut(this.#state, out);
+    const state = this.#state;
+    handOut(state, out);
+    if (state.role === this.#seen && state.term === this.#told.term) return;
+    this.#seen = state.role;
     const { role, term, leader } = this;
     if (role === this.#told.role && term === this.#told.term && leader === this.#told.leader) return;
     assert(term >= this.#told.term, "R2: terms only rise");

@@ -1,0 +1,301 @@
+/**
+ * Random runs against what Raft promises. Each seed drives a group through losses, repeats, reordering, partitions, power
+ * cuts with any part of the unsynced records surviving, hanging disks and sleeping processes. After each step the agents'
+ * own invariants are checked, and across agents those that none of them can see alone. In the end the faults stop, and
+ * the group must decide again and have everything that was ever acknowledged.
+ */
+import { describe, expect, test } from "vitest";
+import { Prng, type AgentId, type LogIndex, type Ticket } from "../core/index.ts";
+import {
+  TestCluster,
+  texts,
+  type ClusterOptions,
+  type Entry,
+  type Envelope,
+  type TestAgent,
+} from "./test-cluster.ts";
+
+/** What no agent can see alone. */
+class Oracle {
+  readonly cluster: TestCluster;
+  readonly leaders = new Map<number, AgentId>();
+  readonly votes = new Map<string, AgentId>();
+  readonly terms = new Map<AgentId, number>();
+  /** Decided anywhere, from index 1 on. */
+  readonly decided: Entry[] = [];
+  readonly reads = new Map<string, number>();
+  readsAnswered = 0;
+  electionsSeen = 0;
+
+  constructor(cluster: TestCluster) {
+    this.cluster = cluster;
+    cluster.onSent = (sent) => this.#sent(sent);
+  }
+
+  #sent({ from, to, message }: Envelope): void {
+    const sender = this.cluster.find(from);
+    if (message.kind === "voteRequest") this.#voted(from, message.term, from);
+    if (message.kind === "voteAnswer" && message.granted) this.#voted(from, message.term, to);
+    if (message.kind === "voteRequest" || message.kind === "voteAnswer") {
+      const { term, votedFor } = sender.hardStateAfter(sender.durable);
+      if (term === message.term && message.kind === "voteRequest") expect(votedFor, "R3").toBe(from);
+      expect(term, "R3: the term is on disk first").toBeGreaterThanOrEqual(message.term);
+    }
+    if (message.kind === "appendMatched") {
+      const onDisk = sender.logAfter(sender.durable);
+      expect(onDisk.length, "R5: what is acknowledged is on disk").toBeGreaterThanOrEqual(message.matched);
+    }
+  }
+
+  #voted(voter: AgentId, term: number, candidate: AgentId): void {
+    const key = `${voter} in ${term}`;
+    expect(this.votes.get(key) ?? candidate, "R3: one vote a term").toBe(candidate);
+    this.votes.set(key, candidate);
+  }
+
+  check(agent: TestAgent): void {
+    if (agent.down) return;
+    const { core, id } = agent;
+    expect(core.term, "R2: terms never fall").toBeGreaterThanOrEqual(this.terms.get(id) ?? 0);
+    this.terms.set(id, agent.hardStateAfter(agent.durable).term);
+    if (core.role === "leader") this.#leads(agent);
+    this.#decides(agent);
+  }
+
+  #leads(agent: TestAgent): void {
+    const { term } = agent.core;
+    const known = this.leaders.get(term);
+    expect(known ?? agent.id, "R1: one leader a term").toBe(agent.id);
+    if (known !== undefined) return;
+    this.leaders.set(term, agent.id);
+    this.electionsSeen += 1;
+    expect(agent.log.slice(0, this.decided.length), "R18: a leader has all that is decided").toEqual(
+      this.decided,
+    );
+  }
+
+  #decides(agent: TestAgent): void {
+    const { commitIndex } = agent.core;
+    if (commitIndex <= this.decided.length) return;
+    const log = agent.log.slice(0, commitIndex);
+    expect(log.slice(0, this.decided.length), "R19: nothing decided changes").toEqual(this.decided);
+    this.decided.push(...log.slice(this.decided.length));
+  }
+
+  /** Costly, so at intervals. */
+  checkAll(): void {
+    const { agents } = this.cluster;
+    for (const agent of agents) {
+      if (agent.down) continue;
+      const log = agent.log;
+      expect(agent.core.lastIndex, "R20: the core has the log that it wrote").toBe(log.length);
+      expect(log.map((_, at) => agent.core.termAt((at + 1) as LogIndex))).toEqual(
+        log.map(({ term }) => term),
+      );
+      expect(agent.committed, "R19: applied as decided").toEqual(
+        this.decided.slice(0, agent.committed.length),
+      );
+      for (const other of agents) {
+        const theirs = other.log;
+        const shared = log.findLastIndex((entry, at) => theirs[at]?.term === entry.term);
+        expect(theirs.slice(0, shared + 1), "R17: log matching").toEqual(log.slice(0, shared + 1));
+      }
+    }
+  }
+
+  asked(agent: TestAgent, ticket: Ticket): void {
+    const key = `${agent.id} ${ticket}`;
+    // A ticket stands for several reads: the latest asks for most.
+    this.reads.set(key, this.decided.length);
+  }
+
+  answered(agent: TestAgent): void {
+    for (const event of agent.events) {
+      if (event.kind !== "readable") continue;
+      const needed = this.reads.get(`${agent.id} ${event.ticket}`) ?? Number.POSITIVE_INFINITY;
+      expect(agent.applied, "R14: a read sees all that was decided before it").toBeGreaterThanOrEqual(needed);
+      this.readsAnswered += 1;
+    }
+    agent.events = [];
+  }
+}
+
+class Chaos {
+  readonly prng: Prng;
+  readonly cluster: TestCluster;
+  readonly oracle: Oracle;
+  readonly loss: number;
+  readonly repeat: number;
+  readonly crashes: number;
+  proposals = 0;
+
+  constructor(seed: number, options: ClusterOptions) {
+    this.prng = new Prng(seed);
+    this.cluster = new TestCluster({ ...options, seed });
+    this.oracle = new Oracle(this.cluster);
+    this.loss = this.prng.pick([0, 0.02, 0.2]);
+    this.repeat = this.prng.pick([0, 0.05, 0.2]);
+    this.crashes = this.prng.pick([0, 0.002, 0.01]);
+    for (const agent of this.cluster.agents) this.cluster.wake(agent);
+  }
+
+  step(): void {
+    const { prng, cluster } = this;
+    const agent = prng.pick(cluster.agents);
+    const dice = prng.unit();
+    if (dice < this.crashes) this.#power(agent);
+    else if (dice < 0.02) this.#disturb(agent);
+    else if (dice < 0.12) this.#propose(agent);
+    else if (dice < 0.16) this.#read(agent);
+    else if (dice < 0.3) this.#sync(agent);
+    else if (dice < 0.4) this.#applyOrLoad(agent);
+    else if (dice < 0.5) this.#tick();
+    else this.#deliver();
+    for (const one of cluster.agents) {
+      this.oracle.check(one);
+      this.oracle.answered(one);
+    }
+  }
+
+  #power(agent: TestAgent): void {
+    if (agent.down) this.cluster.restart(agent);
+    else this.cluster.crash(agent, this.prng.between(0, agent.records.length - agent.durable));
+  }
+
+  #disturb(agent: TestAgent): void {
+    const { prng, cluster } = this;
+    const dice = prng.between(0, 5);
+    if (dice === 0) cluster.isolate(agent);
+    else if (dice === 1) cluster.cut.add(`${agent.id}>${prng.pick(cluster.agents).id}`);
+    else if (dice === 2) cluster.heal();
+    else if (dice === 3) agent.asleep = !agent.asleep;
+    else if (dice === 4) agent.diskHangs = !agent.diskHangs;
+    else if (agent.running) {
+      const peer = prng.pick(cluster.agents).id;
+      cluster.step(agent, (core, out) => core.linkChanged(peer, prng.chance(0.5), cluster.now, out));
+    }
+  }
+
+  #propose(agent: TestAgent): void {
+    if (!agent.running) return;
+    const count = this.prng.between(1, 3);
+    const batch = Array.from({ length: count }, () => `c${(this.proposals += 1)}`);
+    this.cluster.propose(agent, ...batch);
+  }
+
+  #read(agent: TestAgent): void {
+    if (!agent.running) return;
+    const result = this.cluster.step(agent, (core, out) => {
+      const answer = core.read(this.cluster.now, out);
+      if (answer.kind === "ticket") this.oracle.asked(agent, answer.ticket);
+      return answer;
+    });
+    expect(["ticket", "notLeader", "overloaded"]).toContain(result.kind);
+  }
+
+  #sync(agent: TestAgent): void {
+    if (!agent.running || agent.diskHangs || agent.durable === agent.records.length) return;
+    this.cluster.sync(agent, this.prng.between(agent.durable + 1, agent.records.length));
+  }
+
+  #applyOrLoad(agent: TestAgent): void {
+    if (this.prng.chance(0.3)) this.cluster.load(agent);
+    else this.cluster.apply(agent);
+  }
+
+  #tick(): void {
+    const { cluster, prng } = this;
+    cluster.pass(prng.chance(0.02) ? 400 : prng.between(1, 12));
+    for (const agent of prng.shuffled(cluster.agents)) {
+      if (agent.running && agent.core.deadline <= cluster.now.monotonic) cluster.wake(agent);
+    }
+  }
+
+  #deliver(): void {
+    const { cluster, prng } = this;
+    if (cluster.wire.length === 0) return;
+    // Mostly in order, so that pipelines work; at times any.
+    const position = prng.chance(0.7) ? 0 : prng.between(0, cluster.wire.length - 1);
+    const [sent] = cluster.wire.splice(position, 1);
+    if (sent === undefined || prng.chance(this.loss)) return;
+    if (prng.chance(this.repeat)) cluster.wire.push(sent);
+    cluster.deliver(sent);
+    if (cluster.wire.length > 400) cluster.wire.splice(prng.between(0, 300), 50);
+  }
+
+  /** Faults end: the group must come back to work. */
+  recover(): void {
+    const { cluster } = this;
+    cluster.heal();
+    for (const agent of cluster.agents) {
+      agent.diskHangs = false;
+      agent.asleep = false;
+      if (agent.down) cluster.restart(agent);
+    }
+    const before = this.oracle.decided.length;
+    cluster.run(3000);
+    const leader = cluster.leader;
+    expect(leader, "a healed group has a leader").toBeDefined();
+    cluster.propose(leader!, "last");
+    cluster.run(200);
+    for (const agent of cluster.agents) {
+      this.oracle.check(agent);
+      expect(texts(agent.committed).at(-1), "every agent applies what is decided now").toBe("last");
+    }
+    this.oracle.checkAll();
+    expect(this.oracle.decided.length).toBeGreaterThan(before);
+  }
+}
+
+function play(seed: number, steps: number, options: ClusterOptions): Chaos {
+  const chaos = new Chaos(seed, options);
+  for (let step = 0; step < steps; step++) {
+    chaos.step();
+    if (step % 100 === 99) chaos.oracle.checkAll();
+  }
+  chaos.recover();
+  return chaos;
+}
+
+const small = {
+  appendBytesMax: 200,
+  inFlightAppendsMax: 3,
+  inFlightBytesMax: 500,
+  uncommittedBytesMax: 4000,
+  applyBytesMax: 300,
+  logTailBytesMax: 600,
+};
+
+const groups: readonly { readonly name: string; readonly options: ClusterOptions }[] = [
+  { name: "three voters", options: { voters: 3 } },
+  { name: "three voters with tiny windows and tails", options: { voters: 3, limits: small } },
+  { name: "five voters", options: { voters: 5, limits: small } },
+  { name: "four voters and a learner", options: { voters: 4, learners: 1 } },
+  { name: "one voter", options: { voters: 1, limits: small } },
+  { name: "two voters", options: { voters: 2 } },
+];
+
+describe("whatever happens to a group", () => {
+  const seen = { elections: 0, reads: 0, decided: 0 };
+  for (const [position, { name, options }] of groups.entries()) {
+    test(`${name}: R1 R2 R3 R5 R14 R17 R18 R19 R20 hold in every run, and it recovers`, () => {
+      for (let run = 0; run < 25; run++) {
+        const seed = position * 1000 + run;
+        try {
+          const { oracle } = play(seed, 1500, options);
+          seen.elections += oracle.electionsSeen;
+          seen.reads += oracle.readsAnswered;
+          seen.decided += oracle.decided.length;
+        } catch (cause) {
+          throw new Error(`seed ${seed} of ${name}`, { cause });
+        }
+      }
+    });
+  }
+
+  test("the runs did something: they elected, decided and read", () => {
+    expect(seen.elections).toBeGreaterThan(200);
+    expect(seen.decided).toBeGreaterThan(2000);
+    expect(seen.reads).toBeGreaterThan(200);
+  });
+});

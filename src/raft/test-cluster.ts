@@ -1,0 +1,411 @@
+/**
+ * A group in memory, for this folder's tests: several cores stepped by hand. A test decides which messages arrive, what
+ * becomes durable, who sleeps, and who loses power. It keeps a log of its own from the records that go by, so that what a
+ * core says of itself can be checked against what it wrote.
+ */
+import {
+  agentId,
+  assert,
+  clearOutbox,
+  createOutbox,
+  encodeCommand,
+  encodeText,
+  entryLength,
+  entryPayload,
+  entryTerm,
+  present,
+  Prng,
+  decodeText,
+  type AgentId,
+  type LogIndex,
+  type Members,
+  type Micros,
+  type Outbox,
+  type RecordNumber,
+  type Run,
+  type Send,
+  type Ticket,
+} from "../core/index.ts";
+import type { RaftEvent, RaftMessage, RaftPromise, RaftProtocol, RaftRecord } from "./messages.ts";
+import type { RaftLimits } from "./options.ts";
+import { RaftCore } from "./raft.ts";
+
+export type Word = RaftMessage | RaftPromise;
+
+export interface Envelope {
+  readonly from: AgentId;
+  readonly to: AgentId;
+  readonly channel: Send<Word>["channel"];
+  readonly message: Word;
+}
+
+/** One entry as the tests see it. */
+export interface Entry {
+  readonly term: number;
+  readonly text: string;
+}
+
+export interface ClusterOptions {
+  readonly voters?: number;
+  readonly learners?: number;
+  readonly seed?: number;
+  readonly limits?: Partial<RaftLimits>;
+}
+
+const electionTimeoutMs = [150, 300] as const;
+const heartbeatMs = 50;
+
+/** One agent: its core, its disk, and the promises that wait for it. */
+export class TestAgent {
+  readonly id: AgentId;
+  core: RaftCore;
+  /** All records pushed in this life and those it began with; the first `durable` of them survive a crash. */
+  records: RaftRecord[] = [];
+  durable = 0;
+  promises: { readonly after: number; readonly envelope: Envelope }[] = [];
+  /** What was handed out in this life, and how much of it is applied. */
+  committed: Entry[] = [];
+  commits: Run[] = [];
+  applied = 0 as LogIndex;
+  events: RaftEvent[] = [];
+  loads: { readonly ticket: Ticket; readonly first: LogIndex; readonly bytesMax: number }[] = [];
+  transfers: { readonly to: AgentId; readonly index: LogIndex }[] = [];
+  /** Powered off. */
+  down = false;
+  /** Its process is stopped: it is not woken and gets no messages, and goes on as if nothing had happened. */
+  asleep = false;
+  /** Its disk finishes nothing. */
+  diskHangs = false;
+
+  constructor(id: AgentId, core: RaftCore) {
+    this.id = id;
+    this.core = core;
+  }
+
+  get running(): boolean {
+    return !this.down && !this.asleep;
+  }
+
+  /** The log according to the first `count` records, from index 1 on. */
+  logAfter(count: number = this.records.length): Entry[] {
+    const log: Entry[] = [];
+    for (const record of this.records.slice(0, count)) {
+      if (record.kind !== "entries") continue;
+      log.length = record.run.first - 1;
+      log.push(...entriesOf(record.run));
+    }
+    return log;
+  }
+
+  get log(): Entry[] {
+    return this.logAfter();
+  }
+
+  hardStateAfter(count: number): { term: number; votedFor: AgentId | undefined } {
+    const last = this.records.slice(0, count).findLast((record) => record.kind === "hardState");
+    return { term: last?.term ?? 0, votedFor: last?.votedFor };
+  }
+
+  eventsOf<K extends RaftEvent["kind"]>(kind: K): Extract<RaftEvent, { kind: K }>[] {
+    return this.events.filter((event): event is Extract<RaftEvent, { kind: K }> => event.kind === kind);
+  }
+}
+
+export function entriesOf(run: Run): Entry[] {
+  const entries: Entry[] = [];
+  for (let offset = 0; offset < run.bytes.byteLength; offset += entryLength(run.bytes, offset)) {
+    entries.push({
+      term: entryTerm(run.bytes, offset),
+      text: decodeText(entryPayload(run.bytes, offset)),
+    });
+  }
+  return entries;
+}
+
+export function command(text: string, sequence = 1): Uint8Array {
+  return encodeCommand({ kind: "command", session: 7, sequence, unsettled: 0 }, encodeText(text));
+}
+
+export class TestCluster {
+  readonly members: Members;
+  readonly agents: TestAgent[] = [];
+  readonly now: { monotonic: Micros; wall: Micros } = {
+    monotonic: 1_000_000 as Micros,
+    wall: 5_000_000 as Micros,
+  };
+  readonly prng: Prng;
+  readonly limits: Partial<RaftLimits> | undefined;
+  /** Messages on their way. */
+  wire: Envelope[] = [];
+  /** Pairs `from>to` between which nothing arrives. */
+  readonly cut: Set<string> = new Set();
+  /** Called with every message that leaves. */
+  onSent: (envelope: Envelope) => void = () => {};
+  readonly #out: Outbox<RaftProtocol> = createOutbox();
+
+  constructor(options: ClusterOptions = {}) {
+    const { voters = 3, learners = 0, seed = 1, limits } = options;
+    const names = Array.from({ length: voters + learners }, (_, position) => agentId(`a${position + 1}`));
+    this.members = { voters: names.slice(0, voters), outgoing: [], learners: names.slice(voters) };
+    this.prng = new Prng(seed);
+    this.limits = limits;
+    for (const id of names) this.agents.push(new TestAgent(id, this.#core(id, [])));
+  }
+
+  #core(self: AgentId, records: readonly RaftRecord[]): RaftCore {
+    return new RaftCore(
+      {
+        self,
+        members: this.members,
+        prng: this.prng.fork(),
+        electionTimeoutMs,
+        heartbeatMs,
+        ...(this.limits === undefined ? {} : { limits: this.limits }),
+      },
+      { records, next: (records.length + 1) as RecordNumber },
+    );
+  }
+
+  /** By number, from 1: agent 1 is "a1". */
+  agent(number: number): TestAgent {
+    return present(this.agents[number - 1], "a cluster has that agent");
+  }
+
+  find(id: AgentId): TestAgent {
+    return present(
+      this.agents.find((agent) => agent.id === id),
+      "a cluster has that agent",
+    );
+  }
+
+  get leader(): TestAgent | undefined {
+    return this.agents.findLast((agent) => agent.running && agent.core.role === "leader");
+  }
+
+  // ── single steps ──
+
+  /** One input to one core, and what comes of it. */
+  step<T>(agent: TestAgent, input: (core: RaftCore, out: Outbox<RaftProtocol>) => T): T {
+    assert(!agent.down, "an agent without power takes no input");
+    const result = input(agent.core, this.#out);
+    this.#drain(agent);
+    agent.core.checkInvariants();
+    return result;
+  }
+
+  #drain(agent: TestAgent): void {
+    const out = this.#out;
+    for (const send of out.sends.toArray()) this.#send(agent.id, send);
+    agent.records.push(...out.records.toArray());
+    for (const send of out.sendsOnceDurable.toArray()) {
+      agent.promises.push({ after: agent.records.length, envelope: envelope(agent.id, send) });
+    }
+    for (const { run } of out.commits.toArray()) agent.commits.push(run);
+    agent.loads.push(...out.loads.toArray());
+    agent.transfers.push(...out.transfers.toArray());
+    agent.events.push(...out.events.toArray());
+    clearOutbox(out);
+    this.#release(agent);
+  }
+
+  #send(from: AgentId, send: Send<Word>): void {
+    const sent = envelope(from, send);
+    this.onSent(sent);
+    this.wire.push(sent);
+  }
+
+  #release(agent: TestAgent): void {
+    while (agent.promises[0] !== undefined && agent.promises[0].after <= agent.durable) {
+      const { envelope: sent } = agent.promises.shift()!;
+      this.onSent(sent);
+      this.wire.push(sent);
+    }
+  }
+
+  wake(agent: TestAgent): void {
+    this.step(agent, (core, out) => core.wake(this.now, out));
+  }
+
+  /** The disk finishes the records up to number `through`. */
+  sync(agent: TestAgent, through: number = agent.records.length): void {
+    if (agent.down || through <= agent.durable) return;
+    agent.durable = through;
+    this.#release(agent);
+    this.step(agent, (core, out) => core.durable(through as RecordNumber, this.now, out));
+  }
+
+  /** Gives a message to its receiver, unless the way is cut. */
+  deliver({ from, to, message }: Envelope): void {
+    const receiver = this.find(to);
+    if (!receiver.running || this.cut.has(`${from}>${to}`)) return;
+    this.step(receiver, (core, out) => core.receive(from, message, this.now, out));
+  }
+
+  /** What somebody says who may not even be a member. */
+  tell(to: TestAgent, from: string, message: Word): void {
+    this.step(to, (core, out) => core.receive(agentId(from), message, this.now, out));
+  }
+
+  apply(agent: TestAgent): void {
+    const run = agent.running ? agent.commits.shift() : undefined;
+    if (run === undefined) return;
+    assert(run.first === agent.applied + 1, "R10: runs come in order");
+    agent.committed.push(...entriesOf(run));
+    agent.applied = run.last;
+    this.step(agent, (core, out) => core.applied(run.last, undefined, this.now, out));
+  }
+
+  /** Answers the oldest read from the journal, by folding records as a driver does. */
+  load(agent: TestAgent): void {
+    const asked = agent.running ? agent.loads.shift() : undefined;
+    if (asked === undefined) return;
+    const run = this.readJournal(agent, asked.first, asked.bytesMax);
+    this.step(agent, (core, out) => core.loaded(asked.ticket, run, this.now, out));
+  }
+
+  readJournal(agent: TestAgent, first: LogIndex, bytesMax: number): Run | undefined {
+    const from = agent.core.recordOf(first);
+    if (from === undefined) return undefined;
+    const held: Uint8Array[] = [];
+    for (const record of agent.records.slice(from - 1)) {
+      if (record.kind !== "entries") continue;
+      const { run } = record;
+      held.length = Math.min(held.length, Math.max(0, run.first - first));
+      let index: number = run.first;
+      for (let offset = 0; offset < run.bytes.byteLength; index++) {
+        const end = offset + entryLength(run.bytes, offset);
+        if (index === first + held.length) held.push(run.bytes.subarray(offset, end));
+        offset = end;
+      }
+    }
+    let byteLength = 0;
+    const chosen = held.filter((bytes, position) => {
+      byteLength += bytes.byteLength;
+      return position === 0 || byteLength <= bytesMax;
+    });
+    if (chosen.length === 0) return undefined;
+    const bytes = new Uint8Array(chosen.reduce((sum, entry) => sum + entry.byteLength, 0));
+    let offset = 0;
+    for (const entry of chosen) {
+      bytes.set(entry, offset);
+      offset += entry.byteLength;
+    }
+    return { first, last: (first + chosen.length - 1) as LogIndex, bytes };
+  }
+
+  // ── faults ──
+
+  /** Power off: of the records that were not durable, the first `surviving` happen to be on the disk all the same. */
+  crash(agent: TestAgent, surviving = 0): void {
+    agent.down = true;
+    agent.records.length = Math.min(agent.records.length, agent.durable + surviving);
+    agent.durable = agent.records.length;
+    agent.promises = [];
+    agent.commits = [];
+    agent.loads = [];
+    agent.events = [];
+    agent.committed = [];
+    agent.applied = 0 as LogIndex;
+  }
+
+  restart(agent: TestAgent): void {
+    agent.core = this.#core(agent.id, agent.records);
+    agent.down = false;
+    agent.asleep = false;
+    this.wake(agent);
+  }
+
+  /** Nothing passes between this agent and the others. */
+  isolate(agent: TestAgent): void {
+    for (const other of this.agents) {
+      if (other === agent) continue;
+      this.cut.add(`${agent.id}>${other.id}`);
+      this.cut.add(`${other.id}>${agent.id}`);
+    }
+  }
+
+  heal(): void {
+    this.cut.clear();
+  }
+
+  // ── in larger steps ──
+
+  /** Delivers, syncs, applies and loads until nothing is left to do; time stands still. */
+  settle(): void {
+    for (let rounds = 0; rounds < 10_000; rounds++) {
+      let busy = false;
+      const arriving = this.wire;
+      this.wire = [];
+      for (const sent of arriving) {
+        busy = true;
+        this.deliver(sent);
+      }
+      for (const agent of this.agents) {
+        if (!agent.running) continue;
+        if (!agent.diskHangs && agent.durable < agent.records.length) {
+          busy = true;
+          this.sync(agent);
+        }
+        for (; agent.commits.length > 0; busy = true) this.apply(agent);
+        for (; agent.loads.length > 0; busy = true) this.load(agent);
+      }
+      if (!busy) return;
+    }
+    assert(false, "a cluster comes to rest");
+  }
+
+  /** Lets time pass in steps of a millisecond; everything else happens at once. */
+  run(milliseconds: number): void {
+    for (let passed = 0; passed < milliseconds; passed++) {
+      this.pass(1);
+      for (const agent of this.agents) {
+        if (agent.running && agent.core.deadline <= this.now.monotonic) this.wake(agent);
+      }
+      this.settle();
+    }
+  }
+
+  /** The clocks move on and nobody notices. */
+  pass(milliseconds: number): void {
+    this.now.monotonic = (this.now.monotonic + milliseconds * 1000) as Micros;
+    this.now.wall = (this.now.wall + milliseconds * 1000) as Micros;
+  }
+
+  /** First wakes, and an election that agent 1 wins. */
+  start(): this {
+    for (const agent of this.agents) this.wake(agent);
+    this.settle();
+    this.elect(this.agent(1));
+    return this;
+  }
+
+  elect(agent: TestAgent): void {
+    this.step(agent, (core, out) => core.campaign(this.now, out));
+    this.settle();
+  }
+
+  propose(agent: TestAgent, ...texts: string[]): ReturnType<RaftCore["propose"]> {
+    const commands = texts.map((text, position) => command(text, position + 1));
+    return this.step(agent, (core, out) => core.propose(commands, this.now, out));
+  }
+
+  read(agent: TestAgent): ReturnType<RaftCore["read"]> {
+    return this.step(agent, (core, out) => core.read(this.now, out));
+  }
+
+  /** Takes the messages off the wire that fit, and leaves the others. */
+  take(fits: (sent: Envelope) => boolean): Envelope[] {
+    const taken = this.wire.filter((sent) => fits(sent));
+    this.wire = this.wire.filter((sent) => !fits(sent));
+    return taken;
+  }
+}
+
+function envelope(from: AgentId, send: Send<Word>): Envelope {
+  return { from, to: send.to as AgentId, channel: send.channel, message: send.message };
+}
+
+/** The commands in a log, without the leaders' own entries. */
+export function texts(log: readonly Entry[]): string[] {
+  return log.map(({ text }) => text).filter((text) => text !== "");
+}
