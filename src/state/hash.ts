@@ -22,6 +22,11 @@ export function emptyHash(): Hash128 {
   return { a: 0, b: 0, c: 0, d: 0 };
 }
 
+/** A short input is copied here, since a view of its own would cost more than its hash. */
+const short = new Uint8Array(64);
+const shortView = new DataView(short.buffer);
+const block = new DataView(new ArrayBuffer(16));
+
 /**
  * Hashes `bytes[from … to)` into `into`; two different pairs of seeds (32 bits each) give unrelated hashes. With equal
  * seeds it is the published function.
@@ -34,27 +39,47 @@ export function hashRange(
   seed: number,
   otherSeed: number = seed,
 ): void {
+  const length = to - from;
+  if (length > short.byteLength) {
+    hashView(new DataView(bytes.buffer, bytes.byteOffset + from, length), 0, length, into, seed, otherSeed);
+    return;
+  }
+  for (let at = 0; at < length; at++) short[at] = bytes[from + at]!;
+  hashView(shortView, 0, length, into, seed, otherSeed);
+}
+
+/** The same for bytes of which there is a view already: its reads of whole words make it more than twice as fast. */
+export function hashView(
+  view: DataView,
+  from: number,
+  to: number,
+  into: Hash128,
+  seed: number,
+  otherSeed: number = seed,
+): void {
   let a = seed | 0;
   let b = otherSeed | 0;
   let c = a;
   let d = b;
   let at = from;
   for (; at + 16 <= to; at += 16) {
-    a = rotate(a ^ scramble(word(bytes, at), c1, 15, c2), 19) + b;
+    a = rotate(a ^ scramble(view.getInt32(at, true), c1, 15, c2), 19) + b;
     a = (Math.imul(a, 5) + 0x561c_cd1b) | 0;
-    b = rotate(b ^ scramble(word(bytes, at + 4), c2, 16, c3), 17) + c;
+    b = rotate(b ^ scramble(view.getInt32(at + 4, true), c2, 16, c3), 17) + c;
     b = (Math.imul(b, 5) + 0x0bca_a747) | 0;
-    c = rotate(c ^ scramble(word(bytes, at + 8), c3, 17, c4), 15) + d;
+    c = rotate(c ^ scramble(view.getInt32(at + 8, true), c3, 17, c4), 15) + d;
     c = (Math.imul(c, 5) + 0x96cd_1c35) | 0;
-    d = rotate(d ^ scramble(word(bytes, at + 12), c4, 18, c1), 13) + a;
+    d = rotate(d ^ scramble(view.getInt32(at + 12, true), c4, 18, c1), 13) + a;
     d = (Math.imul(d, 5) + 0x32ac_3b17) | 0;
   }
   if (at < to) {
-    // Up to 15 bytes are left. A word that is not there counts as zero, which changes nothing.
-    a ^= scramble(partialWord(bytes, at, to), c1, 15, c2);
-    b ^= scramble(partialWord(bytes, at + 4, to), c2, 16, c3);
-    c ^= scramble(partialWord(bytes, at + 8, to), c3, 17, c4);
-    d ^= scramble(partialWord(bytes, at + 12, to), c4, 18, c1);
+    // Up to 15 bytes are left, to which zeros are added: a word that is not there changes nothing.
+    for (let word = 0; word < 16; word += 4) block.setInt32(word, 0);
+    for (let byte = 0; at + byte < to; byte++) block.setUint8(byte, view.getUint8(at + byte));
+    a ^= scramble(block.getInt32(0, true), c1, 15, c2);
+    b ^= scramble(block.getInt32(4, true), c2, 16, c3);
+    c ^= scramble(block.getInt32(8, true), c3, 17, c4);
+    d ^= scramble(block.getInt32(12, true), c4, 18, c1);
   }
   finish(into, a, b, c, d, to - from);
 }
@@ -77,16 +102,6 @@ function finish(into: Hash128, a0: number, b0: number, c0: number, d0: number, l
   into.b = (b + a) | 0;
   into.c = (c + a) | 0;
   into.d = (d + a) | 0;
-}
-
-function word(bytes: Uint8Array, at: number): number {
-  return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
-}
-
-function partialWord(bytes: Uint8Array, at: number, to: number): number {
-  let value = 0;
-  for (let byte = 0; byte < 4 && at + byte < to; byte++) value |= bytes[at + byte]! << (byte * 8);
-  return value;
 }
 
 function rotate(value: number, bits: number): number {

@@ -222,7 +222,7 @@ function withVersion(code: number, version: number, rest: Uint8Array): Uint8Arra
   const bytes = new Uint8Array(9 + rest.byteLength);
   bytes[0] = code;
   writeUint53(bytes, 1, version);
-  bytes.set(rest, 9);
+  if (rest.byteLength > 0) bytes.set(rest, 9);
   return bytes;
 }
 

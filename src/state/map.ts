@@ -17,7 +17,7 @@ import {
   writeUint53,
 } from "../core/index.ts";
 import { Fifo } from "./fifo.ts";
-import { emptyHash, type Hash128, hashRange, HashSum } from "./hash.ts";
+import { emptyHash, type Hash128, HashSum, hashView } from "./hash.ts";
 import {
   encodeMapChange,
   type KeyRange,
@@ -35,15 +35,17 @@ import {
 } from "./map-codec.ts";
 import { FrameReader, inPieces } from "./pieces.ts";
 import { type Slab, Slabs } from "./slabs.ts";
-import { type Keyed, SortedMap } from "./sorted-map.ts";
+import type { Keyed } from "./sorted-map.ts";
+import { VersionedMap } from "./versioned-map.ts";
 
 /** A key with its value; never changed, only replaced. The words are its hash, so that taking it out costs no hashing. */
 interface Entry extends Keyed, Readonly<Hash128> {
   readonly kind: "written";
   readonly version: number;
-  readonly record: Uint8Array;
-  /** Where the record lies. */
+  /** The record is `slab.bytes[from … to)`: numbers, since a view takes more memory than most records. */
   readonly slab: Slab;
+  readonly from: number;
+  readonly to: number;
 }
 
 interface Tombstone extends Keyed {
@@ -69,7 +71,7 @@ class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuestion, Map
   readonly questions = mapQuestionCodec;
   readonly replies = mapReplyCodec;
 
-  #entries = new SortedMap<Entry>();
+  #entries = new VersionedMap<Entry>();
   #sum = new HashSum();
   /** The index of the last command that changed anything. */
   #changedAt = 0;
@@ -88,7 +90,7 @@ class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuestion, Map
         if ((before?.version ?? 0) !== command.expectedVersion) {
           return before === undefined
             ? { kind: "conflict", version: 0 }
-            : { kind: "conflict", version: before.version, value: recordValue(before.record) };
+            : { kind: "conflict", version: before.version, value: recordValue(recordOf(before)) };
         }
         this.#write(command.key, command.record, context.index);
         return { kind: "swapped", version: context.index };
@@ -105,7 +107,7 @@ class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuestion, Map
       case "get": {
         const entry = this.#entries.get(question.key);
         if (entry === undefined) return { kind: "absent" };
-        return { kind: "found", version: entry.version, value: recordValue(entry.record) };
+        return { kind: "found", version: entry.version, value: recordValue(recordOf(entry)) };
       }
       case "range":
         return this.#range(question.range, question.after, question.limit);
@@ -133,7 +135,7 @@ class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuestion, Map
     const head = new ByteReader(reader.take(headBytes));
     const changedAt = head.uint53();
     const size = head.uint53();
-    const entries = new SortedMap<Entry>();
+    const entries = new VersionedMap<Entry>();
     const slabs = new Slabs();
     const sum = new HashSum();
     let before: string | undefined;
@@ -175,7 +177,8 @@ class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuestion, Map
     if (before === undefined) return { kind: "absent" };
     this.#release(before);
     this.#changedAt = index;
-    const record = before.record.slice(0, before.record.byteLength - recordValue(before.record).byteLength);
+    const written = recordOf(before);
+    const record = written.slice(0, written.byteLength - recordValue(written).byteLength);
     this.#history.push({ kind: "deleted", key, version: index, record });
     return { kind: "deleted" };
   }
@@ -184,21 +187,24 @@ class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuestion, Map
   #release(entry: Entry): void {
     this.#sum.subtract(entry);
     const { slab } = entry;
-    if (!slab.release(entry.record.byteLength) || this.#slabs.isCurrent(slab)) return;
+    if (!slab.release(entry.to - entry.from) || this.#slabs.isCurrent(slab)) return;
     for (const key of slab.keys) {
       const left = this.#entries.get(key);
       if (left?.slab !== slab) continue;
-      const room = this.#slabs.roomFor(left.record.byteLength);
-      this.#entries.set({ ...left, record: room.add(key, left.record), slab: room });
+      const room = this.#slabs.roomFor(left.to - left.from);
+      const from = room.add(key, recordOf(left));
+      this.#entries.set({ ...left, slab: room, from, to: from + left.to - left.from });
     }
   }
 
   /** With a copy of the record: a view would keep the whole run of entries that it came in. */
   #entryOf(slabs: Slabs, key: string, record: Uint8Array, version: number): Entry {
-    hashRange(record, 0, record.byteLength, this.#hash, version | 0, Math.floor(version / 0x1_0000_0000));
-    const { a, b, c, d } = this.#hash;
     const slab = slabs.roomFor(record.byteLength);
-    return { kind: "written", key, version, record: slab.add(key, record), slab, a, b, c, d };
+    const from = slab.add(key, record);
+    const to = from + record.byteLength;
+    hashView(slab.view, from, to, this.#hash, version | 0, Math.floor(version / 0x1_0000_0000));
+    const { a, b, c, d } = this.#hash;
+    return { kind: "written", key, version, slab, from, to, a, b, c, d };
   }
 
   #range(range: KeyRange, after: string | undefined, limit: number): MapReply {
@@ -206,16 +212,15 @@ class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuestion, Map
     const entriesMax = Math.min(limit, limits.mapRangeEntriesMax);
     const entries: MapEntryView[] = [];
     let byteLength = 0;
-    for (const { key, version, record } of this.#entries.itemsFrom(
-      after === undefined || after < start ? start : after,
-    )) {
+    for (const entry of this.#entries.itemsFrom(after === undefined || after < start ? start : after)) {
+      const { key, version } = entry;
       if (key === after) continue;
       if (range.kind === "prefix" ? !key.startsWith(range.prefix) : range.to !== undefined && key >= range.to)
         break;
-      byteLength += record.byteLength;
+      byteLength += entry.to - entry.from;
       const isFull = entries.length > 0 && byteLength > limits.mapRangeBytesMax;
       if (isFull || entries.length >= entriesMax) return { kind: "entries", entries, more: true };
-      entries.push({ key, version, value: recordValue(record) });
+      entries.push({ key, version, value: recordValue(recordOf(entry)) });
     }
     return { kind: "entries", entries, more: false };
   }
@@ -223,12 +228,12 @@ class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuestion, Map
 
 function* snapshotParts(head: Uint8Array, entries: Iterable<Entry>): Generator<Uint8Array, void, undefined> {
   yield head;
-  for (const { version, record } of entries) {
+  for (const entry of entries) {
     const entryHead = new Uint8Array(entryHeadBytes);
-    writeUint53(entryHead, 0, version);
-    writeUint32(entryHead, 8, record.byteLength);
+    writeUint53(entryHead, 0, entry.version);
+    writeUint32(entryHead, 8, entry.to - entry.from);
     yield entryHead;
-    yield record;
+    yield recordOf(entry);
   }
 }
 
@@ -269,10 +274,11 @@ class ChangeHistory {
     for (let place = this.#placeOf(from); place < this.#changes.count; place++) {
       const change = this.#changes.at(place);
       if (change.key.startsWith(prefix)) {
-        byteLength += change.record.byteLength;
+        const record = recordOf(change);
+        byteLength += record.byteLength;
         const isFull = changes.length > 0 && byteLength > limits.mapRangeBytesMax;
         if (isFull || changes.length >= changesMax) break;
-        changes.push({ index: change.version, bytes: encodeMapChange(change.kind, change.record) });
+        changes.push({ index: change.version, bytes: encodeMapChange(change.kind, record) });
       }
       through = change.version;
     }
@@ -292,6 +298,12 @@ class ChangeHistory {
   }
 }
 
+/** A view. */
+function recordOf(change: Entry | Tombstone): Uint8Array {
+  return change.kind === "written" ? change.slab.bytes.subarray(change.from, change.to) : change.record;
+}
+
 function costOf(change: Entry | Tombstone): number {
-  return change.record.byteLength + changeOverheadBytes;
+  const byteLength = change.kind === "written" ? change.to - change.from : change.record.byteLength;
+  return byteLength + changeOverheadBytes;
 }

@@ -25,7 +25,7 @@ import {
 import { answerStatuses, encodeAnswer, encodeOutOfOrder, encodeRejection } from "./answers.ts";
 import { EntryContext } from "./entry-context.ts";
 import { decodeQuestion, EnvelopeCursor } from "./envelope.ts";
-import { digestOf, emptyHash, fold, hashRange } from "./hash.ts";
+import { digestOf, emptyHash, hashRange, hashView } from "./hash.ts";
 import { Machines, type NamedMachine } from "./machines.ts";
 import { FrameReader, inPieces } from "./pieces.ts";
 import { proposalsMachine } from "./proposals.ts";
@@ -52,6 +52,8 @@ export class ReplicatedState {
   readonly #cursor = new EnvelopeCursor();
   readonly #context = new EntryContext();
   readonly #hash = emptyHash();
+  /** Of the run that is being applied: its entries share it. */
+  #view: DataView = new DataView(new ArrayBuffer(0));
 
   /** Machines by name, as they are before the first entry. The name "" is taken: it stands for plain decided values. */
   constructor(machines: Readonly<Record<string, AnyStateMachine>> = {}) {
@@ -243,7 +245,8 @@ export class ReplicatedState {
   #runOnce(named: NamedMachine, command: Uint8Array, index: number, id: string): Uint8Array {
     hashRange(named.nameBytes, 0, named.nameBytes.byteLength, this.#hash, 0);
     const seed = this.#hash.a;
-    hashRange(command, 0, command.byteLength, this.#hash, seed, fold(command.byteLength));
+    const from = command.byteOffset;
+    hashView(this.#viewOf(command.buffer), from, from + command.byteLength, this.#hash, seed);
     const first = this.#requestIds.find(id);
     if (first !== undefined) {
       const { a, b, c, d } = first.commandHash;
@@ -259,6 +262,11 @@ export class ReplicatedState {
     const keepsValues = named.name === "" && answer[0] === answerStatuses.answered;
     this.#requestIds.remember(keepsValues ? { ...record, command: command.slice() } : record);
     return answer;
+  }
+
+  #viewOf(buffer: ArrayBufferLike): DataView {
+    if (this.#view.buffer !== buffer) this.#view = new DataView(buffer);
+    return this.#view;
   }
 
   #run(named: NamedMachine, command: Uint8Array, index: number): Uint8Array {

@@ -10,29 +10,31 @@ const slabBytes = 16 * 1024;
 const packedBytesMax = slabBytes / 8;
 
 export class Slab {
-  readonly #bytes: Uint8Array;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
   /** Whose byte strings lie here; some may have been replaced since. */
   readonly keys: string[] = [];
   #filled = 0;
   #used = 0;
 
   constructor(byteLength: number) {
-    this.#bytes = new Uint8Array(byteLength);
+    this.bytes = new Uint8Array(byteLength);
+    this.view = new DataView(this.bytes.buffer);
   }
 
   hasRoomFor(byteLength: number): boolean {
-    return this.#filled + byteLength <= this.#bytes.byteLength;
+    return this.#filled + byteLength <= this.bytes.byteLength;
   }
 
-  /** Copies the bytes in; gives the copy. */
-  add(key: string, bytes: Uint8Array): Uint8Array {
+  /** Copies the bytes in; gives the offset at which the copy begins. */
+  add(key: string, bytes: Uint8Array): number {
     assert(this.hasRoomFor(bytes.byteLength), "a slab has room for what is put in");
     const from = this.#filled;
     this.#filled += bytes.byteLength;
     this.#used += bytes.byteLength;
-    this.#bytes.set(bytes, from);
+    this.bytes.set(bytes, from);
     this.keys.push(key);
-    return this.#bytes.subarray(from, this.#filled);
+    return from;
   }
 
   /** So many bytes in here are no longer used. True where it is time to move the rest elsewhere: at most once. */
@@ -40,7 +42,7 @@ export class Slab {
     const before = this.#used;
     this.#used -= byteLength;
     assert(this.#used >= 0, "only what is used is released");
-    const threshold = this.#bytes.byteLength / 4;
+    const threshold = this.bytes.byteLength / 4;
     return before > threshold && this.#used <= threshold && this.#used > 0;
   }
 }
