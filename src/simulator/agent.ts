@@ -25,7 +25,7 @@ import { Violation } from "./violation.ts";
 import { watchMachine, WatchedCore, WatchedJournal, WatchedState, type InputKind } from "./watched.ts";
 
 const segmentBytes = 64 * 1024;
-const blockBytesMax = 16 * 1024;
+const blockBytesMax = 32 * 1024;
 /** Digests are compared at every so many entries. */
 const digestEvery = 8;
 const channelNumbers: Readonly<Record<Channel, number>> = { urgent: 0, stream: 1, bulk: 2, datagram: 3 };
