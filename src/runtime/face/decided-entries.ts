@@ -1,11 +1,6 @@
 /** The plain values that a group has decided, read from its log. */
 import { entryIndex, entryLength, entryPayload } from "../../core/entry.ts";
-import {
-  decodeCommandEnvelope,
-  decodeProposal,
-  type CommandEnvelope,
-  type Json,
-} from "../../state/index.ts";
+import { decodeCommandEnvelope, decodeProposal, type CommandEnvelope, type Json } from "../../state/index.ts";
 import { MalformedError } from "../../core/errors.ts";
 import { EntryFilter } from "./entry-filter.ts";
 import type { GroupClient } from "./group-client.ts";

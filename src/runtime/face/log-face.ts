@@ -13,16 +13,18 @@ import { LogDecision, type Decision } from "./decision.ts";
 import type { GroupClient } from "./group-client.ts";
 import { checkFrom } from "./map-face.ts";
 import type { Attempt } from "./questions.ts";
-import { makeFaces, type Faces, type StateKinds } from "./state-kinds.ts";
+import { makeFaces, type Faces, type KindsOf } from "./state-kinds.ts";
 import { StatusBoard } from "./status-board.ts";
 import { Stream } from "./stream.ts";
 import type { EntriesOptions, Log, Mechanism, Status, WatchStatusOptions } from "./types.ts";
 
-export interface LogHandleOptions<S extends StateKinds> {
+export interface LogHandleOptions<S> {
   readonly client: GroupClient;
   readonly name: string;
   readonly mechanism: Mechanism;
-  readonly kinds: S;
+  readonly kinds: KindsOf<S>;
+  /** It is a member's own handle, not a client's. */
+  readonly isMember: boolean;
   /** The handle of another member. Absent where the members are in other processes. */
   readonly peer?: (id: string) => LogHandle<S>;
   /** Runs once, after the client is closed; `close` waits for it. */
@@ -32,18 +34,20 @@ export interface LogHandleOptions<S extends StateKinds> {
 /** The machine of plain values, which every group has. */
 const ownMachine = "";
 
-export class LogHandle<S extends StateKinds> implements Log<S> {
+export class LogHandle<S> implements Log<S> {
   readonly name: string;
   readonly state: Faces<S>;
   readonly #client: GroupClient;
   readonly #board: StatusBoard;
   readonly #peer: ((id: string) => LogHandle<S>) | undefined;
+  readonly #isMember: boolean;
   readonly #onClose: (() => Promise<void>) | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: LogHandleOptions<S>) {
     this.name = options.name;
     this.#client = options.client;
+    this.#isMember = options.isMember;
     this.#peer = options.peer;
     this.#onClose = options.onClose;
     this.#board = new StatusBoard(options.client, options.name, options.mechanism);
@@ -84,7 +88,7 @@ export class LogHandle<S extends StateKinds> implements Log<S> {
     if (this.#client.closedBecause === undefined) {
       const leads = this.#client.gateway.status()?.role === "leader";
       // A member knows for certain that it does not lead; a client leaves it to the leader to say so.
-      if (entries.length === 0 || (!leads && this.#peer !== undefined)) return leads;
+      if (entries.length === 0 || (!leads && this.#isMember)) return leads;
     }
     const command = {
       machine: ownMachine,

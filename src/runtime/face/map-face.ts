@@ -163,7 +163,11 @@ export class MapHandle<V extends Json> implements MapFace<V> {
     return this.#client.session.run(command, call);
   }
 
-  #ask<T>(encode: () => Uint8Array, decode: (reply: Uint8Array) => T, call: ReadCall | undefined): Promise<T> {
+  #ask<T>(
+    encode: () => Uint8Array,
+    decode: (reply: Uint8Array) => T,
+    call: ReadCall | undefined,
+  ): Promise<T> {
     let question: Question<T>;
     try {
       question = { machine: this.#machine, bytes: encode(), decode };

@@ -4,10 +4,10 @@ import type { GroupStatus } from "../gateway.ts";
 import type { Call } from "./call.ts";
 import type { DecidedEntry } from "./decided-entries.ts";
 import type { Decision } from "./decision.ts";
-import type { Faces, StateKinds } from "./state-kinds.ts";
+import type { Faces, NoState } from "./state-kinds.ts";
 
 /** The built-in mechanisms, and what a handle of each can do. */
-export interface Mechanisms<S extends StateKinds = StateKinds> {
+export interface Mechanisms<S = NoState> {
   raft: Log<S>;
 }
 
@@ -44,7 +44,7 @@ export interface EntriesOptions {
 }
 
 /** A group that keeps an ordered log (Raft). */
-export interface Log<S extends StateKinds = StateKinds> extends Group {
+export interface Log<S = NoState> extends Group {
   /** The replicated state machines, by the names they were given. */
   readonly state: Faces<S>;
   /** Has the value decided, and gives it back. Rejects with `REJECTED` where the request id was used for another value. */

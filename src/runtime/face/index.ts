@@ -1,0 +1,46 @@
+/** What users import: in-process groups, agents and clients, with one face. */
+export { createConsensus, type ConsensusOptions } from "./create-consensus.ts";
+export {
+  Agent,
+  connect,
+  type AgentInit,
+  type AgentOptions,
+  type AgentStarter,
+  type ConnectOptions,
+  type GroupSpec,
+  type Host,
+  type RunningAgent,
+} from "./agent-face.ts";
+export {
+  map,
+  type Face,
+  type Faces,
+  type KindsOf,
+  type MapKind,
+  type NoState,
+  type StateKind,
+  type StateKinds,
+} from "./state-kinds.ts";
+export type {
+  EntriesOptions,
+  Group,
+  Log,
+  Mechanism,
+  Mechanisms,
+  Status,
+  WatchStatusOptions,
+} from "./types.ts";
+export type { Call } from "./call.ts";
+export type { Decision } from "./decision.ts";
+export type { DecidedEntry } from "./decided-entries.ts";
+export type { ReadAt } from "./questions.ts";
+export type {
+  CasAnswer,
+  MapChange,
+  MapEntry,
+  MapFace,
+  MapPage,
+  RangeOptions,
+  ReadCall,
+  WatchOptions,
+} from "./map-face.ts";

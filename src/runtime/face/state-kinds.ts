@@ -1,0 +1,79 @@
+/** What a user may put under `state`: kinds of replicated state machines, each with the face that its users see. */
+import type { AnyStateMachine } from "../../core/machine.ts";
+import { encodeText } from "../../core/text.ts";
+import { mapMachine, type Json } from "../../state/index.ts";
+import { badOption } from "./call.ts";
+import type { GroupClient } from "./group-client.ts";
+import { MapHandle, type MapFace } from "./map-face.ts";
+
+/** A replicated map from texts to values of this type. Made by {@link map}. */
+export interface MapKind<V extends Json = Json> {
+  readonly kind: "map";
+  /** For the compiler only: never there. */
+  readonly value?: V;
+}
+
+export type StateKind = MapKind;
+
+/** State machines by name, as given to `createConsensus` and `group`. */
+export type StateKinds = Readonly<Record<string, StateKind>>;
+
+/** What any record of state machines is, an interface included. */
+export type KindsOf<S> = { readonly [Name in keyof S]: StateKind };
+
+/** No state machines beside the group's own. */
+export type NoState = Readonly<Record<never, never>>;
+
+export type Face<K> = K extends MapKind<infer V> ? MapFace<V> : never;
+
+export type Faces<S> = { readonly [Name in keyof S]: Face<S[Name]> };
+
+/** A replicated map: get, put, delete, compare and set, range, watch. Values are JSON. */
+export function map<V extends Json = Json>(): MapKind<V> {
+  return { kind: "map" };
+}
+
+/** Machines for one member. Throws `BAD_OPTION` where one is none, or its name can't be used. */
+export function makeMachines(kinds: StateKinds): Record<string, AnyStateMachine> {
+  const machines: Record<string, AnyStateMachine> = {};
+  for (const [name, kind] of Object.entries(kinds)) {
+    checkName(name);
+    machines[name] = makeMachine(name, kind);
+  }
+  return machines;
+}
+
+export function makeFaces<S>(client: GroupClient, kinds: KindsOf<S>): Faces<S> {
+  const faces: Record<string, unknown> = {};
+  for (const [name, kind] of Object.entries<StateKind>(kinds)) faces[name] = makeFace(client, name, kind);
+  // One face for each name, of the type that its kind says: what the loop did, the compiler can't follow.
+  return Object.freeze(faces) as Faces<S>;
+}
+
+/** Whether two sets of kinds could run the same group. */
+export function sameKinds(a: StateKinds, b: StateKinds): boolean {
+  const names = Object.keys(a);
+  return (
+    names.length === Object.keys(b).length && names.every((name) => describe(a[name]) === describe(b[name]))
+  );
+}
+
+function describe(kind: StateKind | undefined): string {
+  return kind === undefined ? "" : kind.kind;
+}
+
+function checkName(name: string): void {
+  if (name !== "" && encodeText(name).byteLength <= 255) return;
+  throw badOption(
+    `${JSON.stringify(name)} is no name for a state.`,
+    "Use 1 to 255 bytes of text; the empty name is the group's own.",
+  );
+}
+
+function makeMachine(_name: string, _kind: StateKind): AnyStateMachine {
+  return mapMachine();
+}
+
+function makeFace(client: GroupClient, name: string, _kind: StateKind): MapFace<Json> {
+  return new MapHandle(client, name);
+}
