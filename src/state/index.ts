@@ -33,6 +33,15 @@ export {
   type MapQuestion,
   type MapReply,
 } from "./map-codec.ts";
+export {
+  decodeResult,
+  defineMachine,
+  encodeCall,
+  machineFrom,
+  type Fn,
+  type Machine,
+  type MachineCall,
+} from "./define-machine.ts";
 export { mapMachine } from "./map.ts";
 export { ReplicatedState } from "./replicated.ts";
 export {

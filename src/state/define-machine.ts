@@ -1,0 +1,216 @@
+/**
+ * State machines of one's own over plain data: only the logic is written, everything else is supplied. Good for states up
+ * to a few megabytes: a snapshot and a digest of it take time in proportion. A larger one deserves a `StateMachine`.
+ */
+import {
+  type ApplyContext,
+  assert,
+  ByteReader,
+  ByteWriter,
+  type Codec,
+  emptyBytes,
+  encodeText,
+  limits,
+  MalformedError,
+  Prng,
+  QuorateError,
+  type StateMachine,
+} from "../core/index.ts";
+import { digestOf } from "./hash.ts";
+import { canonicalJson, decodeJson, encodeJson, type Json, plainJson } from "./json.ts";
+import { FrameReader, frameHead, inPieces } from "./pieces.ts";
+import { changeWhole, readOnly } from "./undo.ts";
+import { validateArgument } from "./schemas.ts";
+
+/** One command or query: may change `state` in place (commands only), and gives the answer. */
+// oxlint-disable-next-line typescript/no-explicit-any -- each function has an argument type of its own: only `any` admits them all
+export type Fn<S> = (state: S, argument: any, context: ApplyContext) => unknown;
+
+/** A machine over a state of plain data. Raise `version` whenever a command changes its meaning. */
+export interface Machine<
+  // oxlint-disable-next-line typescript/no-explicit-any -- stands for "a machine over whatever state"
+  S = any,
+  C = Record<string, Fn<S>>,
+  Q = Record<string, Fn<S>>,
+> {
+  version: number;
+  /** The state before the first command: plain data, and the same on every agent. */
+  initial(): S;
+  commands: C;
+  queries: Q;
+  /** Makes today's state of one that an earlier version wrote; without it, an older snapshot is refused. */
+  migrate?(old: unknown, from: number): S;
+  /** By name of command or query: a Standard Schema for its argument, checked where it is proposed, never where it is applied. */
+  schemas?: Record<string, unknown>;
+}
+
+/** Gives back what it is given, with types: `state` and arguments are inferred. Throws `BAD_OPTION` where a name is taken twice. */
+export function defineMachine<S, C extends Record<string, Fn<S>>, Q extends Record<string, Fn<S>>>(
+  machine: Machine<S, C, Q>,
+): Machine<S, C, Q> {
+  for (const name of Object.keys(machine.commands)) {
+    if (Object.hasOwn(machine.queries, name)) {
+      throw badMachine(`"${name}" is both a command and a query.`, "Give one of them another name.");
+    }
+  }
+  if (!Number.isSafeInteger(machine.version) || machine.version < 0 || machine.version > 0xffff_ffff) {
+    throw badMachine("A machine's version is a whole number from 0 and below 2^32.", "Start with 1.");
+  }
+  return machine;
+}
+
+function badMachine(message: string, hint: string): QuorateError {
+  return new QuorateError("BAD_OPTION", message, { outcome: "notDone", hint });
+}
+
+/** One call of a command or query: its name and its argument, if it has one. */
+export interface MachineCall {
+  readonly name: string;
+  readonly argument: Json | undefined;
+}
+
+const callCodec: Codec<MachineCall> = {
+  encode({ name, argument }) {
+    return new ByteWriter().text(name).raw(encodeOptional(argument)).finish();
+  },
+  decode(bytes) {
+    const reader = new ByteReader(bytes);
+    return { name: reader.text(), argument: decodeOptional(reader.rest()) };
+  },
+};
+
+const resultCodec: Codec<Json | undefined> = { encode: encodeOptional, decode: decodeOptional };
+
+function encodeOptional(value: Json | undefined): Uint8Array {
+  return value === undefined ? emptyBytes : encodeJson(value);
+}
+
+function decodeOptional(bytes: Uint8Array): Json | undefined {
+  return bytes.byteLength === 0 ? undefined : decodeJson(bytes);
+}
+
+/**
+ * A call as bytes, for a command's or question's envelope, once its argument has passed its schema. Throws `BAD_VALUE` where it
+ * does not, or is not plain data, and `BAD_OPTION` where there is no such command or query.
+ */
+export function encodeCall(machine: Machine, name: string, argument: unknown): Uint8Array {
+  if (!Object.hasOwn(machine.commands, name) && !Object.hasOwn(machine.queries, name)) {
+    throw badMachine(`The machine has no command or query "${name}".`, "Use a name that it defines.");
+  }
+  // Whether it is plain data is checked by the codec.
+  const checked = validateArgument(machine.schemas, name, argument) as Json | undefined;
+  return callCodec.encode({ name, argument: checked });
+}
+
+/** What a command or query gave: undefined where it gave nothing. Throws `MalformedError`. */
+export function decodeResult(bytes: Uint8Array): Json | undefined {
+  return resultCodec.decode(bytes);
+}
+
+/** The machine as the log needs it, in its initial state. */
+export function machineFrom(
+  definition: Machine,
+): StateMachine<MachineCall, Json | undefined, MachineCall, Json | undefined> {
+  return new PlainMachine(definition);
+}
+
+class PlainMachine implements StateMachine<MachineCall, Json | undefined, MachineCall, Json | undefined> {
+  readonly version: number;
+  readonly commands = callCodec;
+  readonly answers = resultCodec;
+  readonly questions = callCodec;
+  readonly replies = resultCodec;
+  readonly #definition: Machine;
+  /** Boxed, so that a state that is a mere number or text can be held as well. */
+  readonly #box: { state: Json };
+  /** Of the last command that took effect, for the context of queries. */
+  #index = 0;
+  #time = 0;
+  #digest: Uint8Array | undefined;
+
+  constructor(definition: Machine) {
+    this.#definition = definition;
+    this.version = definition.version;
+    this.#box = { state: plainJson(definition.initial()) };
+  }
+
+  apply(call: MachineCall, context: ApplyContext): Json | undefined {
+    const command = own(this.#definition.commands, call.name);
+    const answer = changeWhole(this.#box, (view) => {
+      const result = plainResult(command((view as { state: Json }).state, call.argument, context));
+      if (result !== undefined && encodeJson(result).byteLength > limits.entryBytesMax) {
+        throw new MalformedError("the answer is larger than an entry may be");
+      }
+      return result;
+    });
+    this.#index = context.index;
+    this.#time = context.time;
+    this.#digest = undefined;
+    return answer;
+  }
+
+  query(call: MachineCall): Json | undefined {
+    const query = own(this.#definition.queries, call.name);
+    const prng = new Prng(this.#index);
+    const context = { index: this.#index, time: this.#time, proposer: "", random: () => prng.unit() };
+    return readOnly(this.#box, (view) =>
+      plainResult(query((view as { state: Json }).state, call.argument, context)),
+    );
+  }
+
+  snapshot(): Iterable<Uint8Array> {
+    const head = new ByteWriter().uint32(this.version).uint53(this.#index).uint53(this.#time).finish();
+    const state = encodeText(JSON.stringify(this.#box.state));
+    return inPieces([frameHead(head.byteLength), head, frameHead(state.byteLength), state]);
+  }
+
+  restore(pieces: Iterable<Uint8Array>): void {
+    const reader = new FrameReader(pieces);
+    const head = new ByteReader(reader.frame());
+    const version = head.uint32();
+    const index = head.uint53();
+    const time = head.uint53();
+    head.end();
+    const state = this.#migrated(decodeJson(reader.frame()), version);
+    reader.end();
+    this.#box.state = state;
+    this.#index = index;
+    this.#time = time;
+    this.#digest = undefined;
+  }
+
+  /** Equal for equal states, whatever order their keys have. Kept until the next command. */
+  digest(): Uint8Array {
+    this.#digest ??= digestOf(
+      new ByteWriter(256)
+        .uint53(this.#index)
+        .uint53(this.#time)
+        .raw(encodeText(canonicalJson(this.#box.state)))
+        .finish(),
+    );
+    return this.#digest.slice();
+  }
+
+  #migrated(state: Json, version: number): Json {
+    if (version === this.version) return plainJson(state);
+    if (version > this.version)
+      throw new MalformedError("a newer version of the machine wrote this snapshot");
+    if (this.#definition.migrate === undefined) {
+      throw new MalformedError("an older version of the machine wrote this snapshot, and it can't migrate");
+    }
+    return plainJson(this.#definition.migrate(state, version));
+  }
+}
+
+/** Only what the definition itself names: not `constructor`, nor anything else that every object has. */
+// oxlint-disable-next-line typescript/no-explicit-any -- as in `Fn`: the state's type is the definition's own
+function own(functions: Record<string, Fn<any>>, name: string): Fn<any> {
+  const found = Object.hasOwn(functions, name) ? functions[name] : undefined;
+  if (found === undefined) throw new MalformedError("the machine has no command or query of that name");
+  assert(typeof found === "function", "a command is a function");
+  return found;
+}
+
+function plainResult(result: unknown): Json | undefined {
+  return result === undefined ? undefined : plainJson(result);
+}
