@@ -1,0 +1,68 @@
+/**
+ * The process that makes the load, apart from the servers: started by `load-process.ts`, told by messages what to run,
+ * and it answers each with what it measured.
+ */
+import { connect, map } from "../src/index.ts";
+import { type LoadResult, runClosedLoop } from "./closed-loop.ts";
+import { EtcdClient } from "./etcd.ts";
+
+export interface LoadRequest {
+  readonly target: { readonly kind: "quorate" | "etcd"; readonly endpoints: readonly string[] };
+  readonly workload: "put" | "get";
+  readonly callers: number;
+  readonly seconds: number;
+}
+
+/** Both get the same keys and values, and the same number of keys. */
+const valueBytes = 256;
+const keysPerCaller = 16;
+const etcdConnectionsPerEndpoint = 4;
+
+interface Target {
+  put(caller: number, key: string): Promise<unknown>;
+  get(caller: number, key: string): Promise<unknown>;
+}
+
+const text = "x".repeat(valueBytes - 2);
+const value = Buffer.from(JSON.stringify(text));
+const targets = new Map<string, Promise<Target>>();
+
+async function open({ kind, endpoints }: LoadRequest["target"]): Promise<Target> {
+  if (kind === "etcd") {
+    const client = new EtcdClient(endpoints, etcdConnectionsPerEndpoint);
+    return {
+      put: (caller, key) => client.put(caller, key, value),
+      get: (caller, key) => client.get(caller, key),
+    };
+  }
+  const host = await connect({ agents: endpoints });
+  const group = host.group("main", { mechanism: "raft", state: { map: map<string>() } });
+  await group.ready();
+  return {
+    put: (_caller, key) => group.state.map.put(key, text, { timeoutMs: 30_000 }),
+    get: (_caller, key) => group.state.map.get(key, { timeoutMs: 30_000 }),
+  };
+}
+
+async function measure(request: LoadRequest): Promise<LoadResult> {
+  const name = request.target.endpoints.join();
+  let opening = targets.get(name);
+  if (opening === undefined) {
+    opening = open(request.target);
+    targets.set(name, opening);
+  }
+  const target = await opening;
+  const { callers, seconds, workload } = request;
+  const call = (caller: number, number: number): Promise<unknown> =>
+    target[workload](caller, `bench/${caller}/${number % keysPerCaller}`);
+  await runClosedLoop({ callers, seconds: Math.min(1, seconds), call });
+  return runClosedLoop({ callers, seconds, call });
+}
+
+process.on("message", (request: LoadRequest) => {
+  measure(request).then(
+    (result) => process.send?.({ result }),
+    (error: unknown) => process.send?.({ error: error instanceof Error ? error.message : String(error) }),
+  );
+});
+process.on("disconnect", () => process.exit(0));
