@@ -73,19 +73,22 @@ export class ByteWriter {
 
   uint8(value: number): this {
     assert(value >= 0 && value <= 0xff, "one byte holds 0 to 255");
-    this.#bytes[this.#reserve(1)] = value;
+    const at = this.#reserve(1);
+    this.#bytes[at] = value;
     return this;
   }
 
   uint16(value: number): this {
     assert(value >= 0 && value <= 0xffff, "two bytes hold 0 to 65,535");
-    writeUint16(this.#bytes, this.#reserve(2), value);
+    const at = this.#reserve(2);
+    writeUint16(this.#bytes, at, value);
     return this;
   }
 
   uint32(value: number): this {
     assert(value >= 0 && value < uint32Range, "four bytes hold a whole number below 2^32");
-    writeUint32(this.#bytes, this.#reserve(4), value);
+    const at = this.#reserve(4);
+    writeUint32(this.#bytes, at, value);
     return this;
   }
 
@@ -118,6 +121,7 @@ export class ByteWriter {
     return this.#bytes.subarray(0, this.#length);
   }
 
+  /** Where to write. It may replace the array, so it comes before `this.#bytes` is named. */
   #reserve(byteLength: number): number {
     const at = this.#length;
     const end = at + byteLength;
