@@ -86,24 +86,42 @@ export class TestAgent {
     return !this.down && !this.asleep;
   }
 
-  /** The log according to the first `count` records, from index 1 on. */
-  logAfter(count: number = this.records.length): Entry[] {
-    const log: Entry[] = [];
-    for (const record of this.records.slice(0, count)) {
-      if (record.kind !== "entries") continue;
-      log.length = record.run.first - 1;
-      log.push(...entriesOf(record.run));
+  /** The log according to all records, from index 1 on. */
+  log: Entry[] = [];
+  /** After each record: the log's length by then. */
+  readonly #lengths: number[] = [];
+
+  write(records: readonly RaftRecord[]): void {
+    for (const record of records) {
+      if (record.kind === "entries") {
+        this.log.length = record.run.first - 1;
+        this.log.push(...entriesOf(record.run));
+      }
+      this.records.push(record);
+      this.#lengths.push(this.log.length);
     }
-    return log;
   }
 
-  get log(): Entry[] {
-    return this.logAfter();
+  /** Loses the records behind the first `count`. */
+  keepRecords(count: number): void {
+    const kept = this.records.slice(0, count);
+    this.records = [];
+    this.log = [];
+    this.#lengths.length = 0;
+    this.write(kept);
   }
 
-  hardStateAfter(count: number): { term: number; votedFor: AgentId | undefined } {
-    const last = this.records.slice(0, count).findLast((record) => record.kind === "hardState");
-    return { term: last?.term ?? 0, votedFor: last?.votedFor };
+  /** The length of the log on disk. */
+  get durableLength(): number {
+    return Math.min(...this.#lengths.slice(Math.max(0, this.durable - 1)), this.log.length);
+  }
+
+  get durableHardState(): { term: number; votedFor: AgentId | undefined } {
+    for (let at = this.durable - 1; at >= 0; at--) {
+      const record = this.records[at];
+      if (record?.kind === "hardState") return { term: record.term, votedFor: record.votedFor };
+    }
+    return { term: 0, votedFor: undefined };
   }
 
   eventsOf<K extends RaftEvent["kind"]>(kind: K): Extract<RaftEvent, { kind: K }>[] {
@@ -196,7 +214,7 @@ export class TestCluster {
   #drain(agent: TestAgent): void {
     const out = this.#out;
     for (const send of out.sends.toArray()) this.#send(agent.id, send);
-    agent.records.push(...out.records.toArray());
+    agent.write(out.records.toArray());
     for (const send of out.sendsOnceDurable.toArray()) {
       agent.promises.push({ after: agent.records.length, envelope: envelope(agent.id, send) });
     }
@@ -298,7 +316,7 @@ export class TestCluster {
   /** Power off: of the records that were not durable, the first `surviving` happen to be on the disk all the same. */
   crash(agent: TestAgent, surviving = 0): void {
     agent.down = true;
-    agent.records.length = Math.min(agent.records.length, agent.durable + surviving);
+    agent.keepRecords(agent.durable + surviving);
     agent.durable = agent.records.length;
     agent.promises = [];
     agent.commits = [];
@@ -384,8 +402,8 @@ export class TestCluster {
     this.settle();
   }
 
-  propose(agent: TestAgent, ...texts: string[]): ReturnType<RaftCore["propose"]> {
-    const commands = texts.map((text, position) => command(text, position + 1));
+  propose(agent: TestAgent, ...values: string[]): ReturnType<RaftCore["propose"]> {
+    const commands = values.map((text, position) => command(text, position + 1));
     return this.step(agent, (core, out) => core.propose(commands, this.now, out));
   }
 

@@ -1,0 +1,286 @@
+/** Messages and records survive the way to bytes and back, and nothing else comes out of bytes. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  concatBytes,
+  encodeCommand,
+  MalformedError,
+  stampEntry,
+  type AgentId,
+  type Encoded,
+  type LogIndex,
+  type Refusal,
+  type Run,
+  type Term,
+  type Ticket,
+} from "../core/index.ts";
+import { raftCodec } from "./codec.ts";
+import type { RaftMessage, RaftPromise, RaftRecord } from "./messages.ts";
+
+type Word = RaftMessage | RaftPromise;
+
+const number = fc.maxSafeNat();
+const index = number as fc.Arbitrary<LogIndex>;
+const term = number as fc.Arbitrary<Term>;
+const ticket = number as fc.Arbitrary<Ticket>;
+const id = fc.stringMatching(/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$/) as fc.Arbitrary<AgentId>;
+const ids = (maxLength: number): fc.Arbitrary<AgentId[]> => fc.uniqueArray(id, { maxLength });
+
+const refusal: fc.Arbitrary<Refusal> = fc.oneof(
+  fc.constant<Refusal>({ kind: "notLeader" }),
+  fc.record({ kind: fc.constant("notLeader" as const), leader: id }),
+  fc.record({ kind: fc.constant("overloaded" as const), inFlight: number, inFlightMax: number }),
+  fc.record({
+    kind: fc.constant("busy" as const),
+    because: fc.constantFrom("memberChange" as const, "transfer" as const),
+  }),
+  fc.constant<Refusal>({ kind: "diskFull" }),
+  fc.constant<Refusal>({ kind: "closed" }),
+);
+
+const command = fc
+  .record({
+    session: number,
+    sequence: number,
+    unsettled: fc.nat(),
+    payload: fc.uint8Array({ maxLength: 40 }),
+  })
+  .map(({ payload, ...header }) => encodeCommand({ kind: "command", ...header }, payload));
+
+function stampedRun(first: number, terms: readonly number[], commands: readonly Uint8Array[]): Run {
+  const stamped = commands.map((bytes, position) => {
+    const entry = bytes.slice();
+    stampEntry(entry, 0, (first + position) as LogIndex, terms[position]! as Term, 1000);
+    return entry;
+  });
+  return {
+    first: first as LogIndex,
+    last: (first + commands.length - 1) as LogIndex,
+    bytes: concatBytes(stamped),
+  };
+}
+
+const run = fc
+  .record({
+    first: fc.integer({ min: 1, max: 2 ** 40 }),
+    commands: fc.array(command, { minLength: 1, maxLength: 4 }),
+    base: fc.integer({ min: 1, max: 1000 }),
+  })
+  .map(({ first, commands, base }) =>
+    stampedRun(
+      first,
+      commands.map((_, position) => base + position),
+      commands,
+    ),
+  );
+
+const logEnd = { term, lastIndex: index, lastTerm: term };
+const word: fc.Arbitrary<Word> = fc.oneof(
+  fc.record({ kind: fc.constant("preVoteRequest" as const), ...logEnd }),
+  fc.record({ kind: fc.constant("voteRequest" as const), ...logEnd }),
+  fc.record({ kind: fc.constant("preVoteAnswer" as const), term, granted: fc.boolean() }),
+  fc.record({ kind: fc.constant("voteAnswer" as const), term, granted: fc.boolean() }),
+  fc.record({ kind: fc.constant("appendMatched" as const), term, matched: index }),
+  fc.record({
+    kind: fc.constant("appendRejected" as const),
+    term,
+    prevIndex: index,
+    hintIndex: index,
+    hintTerm: term,
+  }),
+  fc.record({ kind: fc.constant("heartbeat" as const), term, commit: index, round: number }),
+  fc.record({ kind: fc.constant("heartbeatAnswer" as const), term, round: number }),
+  fc.record({ kind: fc.constant("commit" as const), term, commit: index }),
+  fc.record({ kind: fc.constant("forward" as const), term, commands: fc.array(command, { maxLength: 4 }) }),
+  fc.record({
+    kind: fc.constant("forwardRefused" as const),
+    commands: fc.array(fc.record({ session: number, sequence: number }), { maxLength: 4 }),
+    refusal,
+  }),
+  fc.record({ kind: fc.constant("readRequest" as const), ticket }),
+  fc.record({
+    kind: fc.constant("readAnswer" as const),
+    ticket,
+    outcome: fc.oneof(refusal, fc.record({ kind: fc.constant("index" as const), index })),
+  }),
+  run.map((one): Word => ({
+    kind: "append",
+    term: 2000 as Term,
+    prevIndex: (one.first - 1) as LogIndex,
+    prevTerm: 0 as Term,
+    commit: 3 as LogIndex,
+    runs: [one],
+  })),
+);
+
+const memberRecord = fc.record({ voters: ids(7), outgoing: ids(7), learners: ids(32) });
+const record: fc.Arbitrary<RaftRecord> = fc.oneof(
+  fc.record({ kind: fc.constant("base" as const), index, term, members: memberRecord }),
+  fc.record({ kind: fc.constant("hardState" as const), term }),
+  fc.record({ kind: fc.constant("hardState" as const), term, votedFor: id }),
+  run.map((one): RaftRecord => ({ kind: "entries", run: one })),
+);
+
+const flat = ({ head, tail }: Encoded): Uint8Array => concatBytes([head, ...tail]);
+const decoded = ({ head, tail }: Encoded): Word => raftCodec.decodeMessage(head, concatBytes(tail));
+
+/** What comes out, or the input itself where it is refused; any error but `MalformedError` gets through. */
+function reencoded(input: Uint8Array, work: () => Uint8Array): Uint8Array {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof MalformedError) return input;
+    throw error;
+  }
+}
+
+describe("there and back", () => {
+  test("every message", () => {
+    fc.assert(
+      fc.property(word, (message) => {
+        expect(decoded(raftCodec.encodeMessage(message))).toEqual(message);
+      }),
+    );
+  });
+
+  test("every record", () => {
+    fc.assert(
+      fc.property(record, (one) => {
+        expect(raftCodec.decodeRecord(flat(raftCodec.encodeRecord(one)))).toEqual(one);
+      }),
+    );
+  });
+
+  test("runs that are sent one behind another arrive as one, byte for byte", () => {
+    const commands = [
+      encodeCommand({ kind: "command", session: 1, sequence: 1, unsettled: 0 }, new Uint8Array(5)),
+    ];
+    const runs = [stampedRun(4, [2], commands), stampedRun(5, [3], commands)];
+    const message: Word = {
+      kind: "append",
+      term: 3 as Term,
+      prevIndex: 3 as LogIndex,
+      prevTerm: 2 as Term,
+      commit: 0 as LogIndex,
+      runs,
+    };
+    const back = decoded(raftCodec.encodeMessage(message));
+    expect(back).toMatchObject({ kind: "append", runs: [{ first: 4, last: 5 }] });
+    expect(back.kind === "append" && back.runs[0]?.bytes).toEqual(concatBytes(runs.map((one) => one.bytes)));
+  });
+
+  test("runs pass through without a copy", () => {
+    const one = stampedRun(
+      1,
+      [1],
+      [encodeCommand({ kind: "command", session: 1, sequence: 1, unsettled: 0 }, new Uint8Array(5))],
+    );
+    expect(raftCodec.encodeRecord({ kind: "entries", run: one }).tail[0]).toBe(one.bytes);
+  });
+});
+
+describe("nothing else", () => {
+  test("what was cut short, or has something behind it, is malformed", () => {
+    fc.assert(
+      fc.property(word, (message) => {
+        const { head, tail } = raftCodec.encodeMessage(message);
+        const rest = concatBytes(tail);
+        expect(() => raftCodec.decodeMessage(head.subarray(0, -1), rest)).toThrow(MalformedError);
+        expect(() => raftCodec.decodeMessage(concatBytes([head, new Uint8Array(1)]), rest)).toThrow(
+          MalformedError,
+        );
+        expect(() => raftCodec.decodeMessage(head, concatBytes([rest, new Uint8Array(1)]))).toThrow(
+          MalformedError,
+        );
+      }),
+    );
+  });
+
+  test("any bytes: a message that encodes to the same bytes, or malformed, never another error", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 60 }), fc.uint8Array({ maxLength: 10 }), (head, tail) => {
+        const input = concatBytes([head, tail]);
+        const again = reencoded(input, () =>
+          flat(raftCodec.encodeMessage(raftCodec.decodeMessage(head, tail))),
+        );
+        expect(again).toEqual(input);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test("any bytes of a record: the same", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 80 }), (bytes) => {
+        const again = reencoded(bytes, () => flat(raftCodec.encodeRecord(raftCodec.decodeRecord(bytes))));
+        expect(again).toEqual(bytes);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test("a flipped bit in an entry is found by its checksum", () => {
+    fc.assert(
+      fc.property(run, fc.nat(), fc.nat(7), (one, position, bit) => {
+        const bytes = one.bytes.slice();
+        bytes[position % bytes.byteLength]! ^= 1 << bit;
+        const entries = raftCodec.encodeRecord({ kind: "entries", run: { ...one, bytes } });
+        expect(() => raftCodec.decodeRecord(flat(entries))).toThrow(MalformedError);
+      }),
+    );
+  });
+
+  const plain = encodeCommand({ kind: "command", session: 1, sequence: 1, unsettled: 0 }, new Uint8Array(0));
+  const append = (values: { term: number; prevTerm: number; prevIndex: number; run: Run }): Word => ({
+    kind: "append",
+    term: values.term as Term,
+    prevIndex: values.prevIndex as LogIndex,
+    prevTerm: values.prevTerm as Term,
+    commit: 0 as LogIndex,
+    runs: [values.run],
+  });
+
+  test("R4: an append whose entries are of a later term than its leader, or an earlier one than what they follow", () => {
+    const good = append({ term: 5, prevTerm: 2, prevIndex: 3, run: stampedRun(4, [2, 5], [plain, plain]) });
+    expect(decoded(raftCodec.encodeMessage(good))).toEqual(good);
+    const bad = [
+      append({ term: 5, prevTerm: 2, prevIndex: 3, run: stampedRun(4, [5, 6], [plain, plain]) }),
+      append({ term: 5, prevTerm: 3, prevIndex: 3, run: stampedRun(4, [2, 5], [plain, plain]) }),
+      append({ term: 5, prevTerm: 6, prevIndex: 3, run: stampedRun(4, [5], [plain]) }),
+      append({ term: 5, prevTerm: 2, prevIndex: 2, run: stampedRun(4, [5], [plain]) }),
+    ];
+    for (const message of bad)
+      expect(() => decoded(raftCodec.encodeMessage(message))).toThrow(MalformedError);
+  });
+
+  test("R16: more commands or bytes than a batch may have", () => {
+    const many: Word = {
+      kind: "forward",
+      term: 1 as Term,
+      commands: Array.from({ length: 4097 }, () => plain),
+    };
+    expect(() => decoded(raftCodec.encodeMessage(many))).toThrow(MalformedError);
+    const big = encodeCommand(
+      { kind: "command", session: 1, sequence: 1, unsettled: 0 },
+      new Uint8Array(600_000),
+    );
+    const heavy: Word = { kind: "forward", term: 1 as Term, commands: [big, big] };
+    expect(() => decoded(raftCodec.encodeMessage(heavy))).toThrow(MalformedError);
+    const long = append({ term: 1, prevTerm: 1, prevIndex: 0, run: stampedRun(1, [1, 1], [big, big]) });
+    expect(() => decoded(raftCodec.encodeMessage(long))).toThrow(MalformedError);
+  });
+
+  test("members that are named twice, or are too many, or have no proper name", () => {
+    const base = (voters: string[]): RaftRecord => ({
+      kind: "base",
+      index: 0 as LogIndex,
+      term: 0 as Term,
+      members: { voters: voters as AgentId[], outgoing: [], learners: [] },
+    });
+    for (const voters of [["a", "a"], ["a", "b", "c", "d", "e", "f", "g", "h"], ["a b"]]) {
+      expect(() => raftCodec.decodeRecord(flat(raftCodec.encodeRecord(base(voters))))).toThrow(
+        MalformedError,
+      );
+    }
+  });
+});
