@@ -32,6 +32,8 @@ export interface HostingOptions {
   readonly disk: Disk;
   /** 16 bytes that name the journal, so that another one's segments are not taken for its own. */
   readonly journalId: Uint8Array;
+  /** Smaller segments and blocks than `limits` has, for journals in memory. */
+  readonly journal?: { readonly segmentBytes: number; readonly blockBytesMax: number };
   /** Makes the network, which tells what arrives through the events given. */
   readonly network: (events: NetworkEvents) => HostingNetwork;
   /** The disk failed or an invariant is broken: nothing runs any more, and the process should end. Called once. */
@@ -65,6 +67,7 @@ export class Hosting {
           id: options.journalId,
           checksum,
           schedule: (task) => options.scheduler.soon(task),
+          ...options.journal,
           ...callbacks,
         }),
       onFailure: (error) => this.#failed(error),

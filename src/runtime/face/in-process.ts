@@ -8,6 +8,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { QuorateError } from "../../core/errors.ts";
 import { groupName, type AgentId, type GroupName } from "../../core/ids.ts";
+import { limits } from "../../core/limits.ts";
 import type { Disk } from "../../journal/disk.ts";
 import { MemoryDisk } from "../../journal/memory-disk.ts";
 import { systemClock } from "../clock.ts";
@@ -34,6 +35,9 @@ export interface InProcessOptions extends GroupTimings {
   /** Where each member keeps its journal, in a folder of its own; in memory without it. */
   readonly dataDir?: string | undefined;
 }
+
+/** Nothing is gained by large segments in memory, and each one is filled with zeros when a group begins. */
+const memoryJournal = { segmentBytes: 4 * 1024 * 1024, blockBytesMax: 2 * limits.batchBytesMax } as const;
 
 /** Which group each member of each network belongs to. */
 const groupsOf = new WeakMap<MemoryNetwork, Map<AgentId, InProcessGroup>>();
@@ -65,6 +69,7 @@ interface Running {
 /** Where a member's journal is. */
 interface Home {
   readonly disk: Disk;
+  readonly journal?: { readonly segmentBytes: number; readonly blockBytesMax: number };
   readonly journalId: Uint8Array;
   readonly close: () => void;
 }
@@ -234,6 +239,7 @@ class InProcessGroup {
         scheduler: this.#scheduler,
         disk: home.disk,
         journalId: home.journalId,
+        ...(home.journal !== undefined && { journal: home.journal }),
         network: (events) => {
           const port = network.join(member.id, this.#scheduler, events);
           ports.push(port);
@@ -270,6 +276,7 @@ class InProcessGroup {
     member.memory ??= {
       disk: new MemoryDisk({ soon: (task) => this.#scheduler.soon(task) }),
       journalId: new Uint8Array(randomBytes(16)),
+      journal: memoryJournal,
       close: () => {},
     };
     return member.memory;
