@@ -4,14 +4,14 @@ import { performance } from "node:perf_hooks";
 import { QuorateError } from "../core/errors.ts";
 import type { FileDecision } from "./decisions.ts";
 import { LatencyHistogram } from "./latency-histogram.ts";
-import type { JsonValue } from "./values.ts";
+import type { Json } from "../state/index.ts";
 
 export interface DecisionSenderOptions {
   readonly decisions: readonly FileDecision[];
   /** How many are on their way at a time. */
   readonly concurrency: number;
   /** Hands one in; resolves once it is decided. Calls come in the order of the file. */
-  readonly propose: (value: JsonValue, requestId: string | undefined) => Promise<unknown>;
+  readonly propose: (value: Json, requestId: string | undefined) => Promise<unknown>;
   /** The request id of a decision; by default, its own id. */
   readonly requestIdOf?: (decision: FileDecision) => string | undefined;
   /** One more is decided. */

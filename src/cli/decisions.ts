@@ -7,14 +7,14 @@ import { readFile, stat } from "node:fs/promises";
 import { QuorateError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import { encodeText } from "../core/text.ts";
-import type { JsonValue } from "./values.ts";
+import type { Json } from "../state/index.ts";
 
 export interface FileDecision {
   /** Counted from 1. */
   readonly line: number;
   readonly id: string | undefined;
   /** The whole line. */
-  readonly value: JsonValue;
+  readonly value: Json;
 }
 
 /** The largest file that is read; a larger one can be split, since ids make it safe to go on later. */
@@ -62,17 +62,17 @@ export function parseDecisions(text: string, name: string): FileDecision[] {
   return decisions;
 }
 
-function parsedLine(content: string, line: number, name: string): JsonValue {
+function parsedLine(content: string, line: number, name: string): Json {
   try {
-    return JSON.parse(content) as JsonValue;
+    return JSON.parse(content) as Json;
   } catch {
     throw badLine(name, line, "is not JSON", "Write one JSON value a line, as in examples/decisions.jsonl.");
   }
 }
 
-function idOf(value: JsonValue, line: number, name: string): string | undefined {
+function idOf(value: Json, line: number, name: string): string | undefined {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
-  const id = (value as { readonly [key: string]: JsonValue })["id"];
+  const id = (value as { readonly [key: string]: Json })["id"];
   if (id === undefined) return undefined;
   if (typeof id !== "string" || id === "") {
     throw badLine(name, line, "has an id that is not a text", "Write the id as a text, or leave it out.");

@@ -11,7 +11,7 @@ export interface OutputOptions {
 }
 
 export interface ConnectionOptions extends OutputOptions {
-  readonly data: string;
+  readonly data?: string;
   readonly agent: readonly string[];
   readonly timeout: number;
 }
@@ -33,8 +33,7 @@ export function withConnection(command: Command): Command {
   return command
     .option(
       "--data <folder>",
-      "the folder that `quorate up` runs in, or one agent's data folder",
-      clusterFolderDefault,
+      "the folder that `quorate up` runs in, or one agent's data folder (default: the nearest .quorate)",
     )
     .addOption(
       new Option(

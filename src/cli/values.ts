@@ -1,18 +1,11 @@
 /** Values on a command line and on a screen. */
 
-/** Anything that JSON can say. */
-export type JsonValue =
-  | null
-  | boolean
-  | number
-  | string
-  | readonly JsonValue[]
-  | { readonly [key: string]: JsonValue };
+import type { Json } from "../state/index.ts";
 
 /** JSON where the text is JSON, else the text itself: `put k 7` puts a number, `put k v42` a string. */
-export function valueFromText(text: string): JsonValue {
+export function valueFromText(text: string): Json {
   try {
-    return JSON.parse(text) as JsonValue;
+    return JSON.parse(text) as Json;
   } catch {
     return text;
   }

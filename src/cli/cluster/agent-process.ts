@@ -38,6 +38,7 @@ export class AgentProcess {
   #state: AgentState = "down";
   #status: GroupStatus | undefined;
   #statusAtMs = 0;
+  #listeningAtMs = 0;
   #address = "";
   #ending = "";
   #failure: Failure | undefined;
@@ -68,6 +69,11 @@ export class AgentProcess {
   /** When it told it, on `performance.now()`. */
   get statusAtMs(): number {
     return this.#statusAtMs;
+  }
+
+  /** Since when it listens, on `performance.now()`. */
+  get listeningAtMs(): number {
+    return this.#listeningAtMs;
   }
 
   /** Why it is down, in a few words. */
@@ -157,6 +163,7 @@ export class AgentProcess {
     switch (message.kind) {
       case "listening":
         this.#address = message.address;
+        this.#listeningAtMs = performance.now();
         this.#setState("running");
         return;
       case "status":

@@ -7,7 +7,7 @@ const stylingKept = /(\u001B\[\d+m)/;
 
 /** How many columns a text takes. Every character that this program prints itself takes one. */
 export function visibleLength(text: string): number {
-  return [...text.replaceAll(styling, "")].length;
+  return Array.from(text.replaceAll(styling, "")).length;
 }
 
 /** Filled with blanks on the right, up to `columns`. */
@@ -31,10 +31,10 @@ export function truncated(text: string, columns: number): string {
       result += part;
       continue;
     }
-    const characters = [...part].slice(0, room - taken);
+    const characters = Array.from(part).slice(0, room - taken);
     taken += characters.length;
     result += characters.join("");
-    if (taken === room && characters.length < [...part].length) {
+    if (taken === room && characters.length < Array.from(part).length) {
       result += "…";
       taken += 1;
     }

@@ -1,0 +1,203 @@
+/**
+ * The folder that `up` fills: one data folder for each agent of a cluster on this machine, `agent_1` to `agent_N`. Each holds a
+ * `cluster.json` that says which agents there are, and where, so that each can also be started by itself.
+ */
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer, type Server } from "node:net";
+import { dirname, join, resolve } from "node:path";
+
+import { QuorateError } from "../../core/errors.ts";
+import { agentId } from "../../core/ids.ts";
+import {
+  type AgentAddress,
+  type ClusterFile,
+  newClusterId,
+  readClusterFile,
+  writeClusterFile,
+} from "../../runtime/cluster-file.ts";
+import { createDataFolder, readIdentity } from "../../runtime/data-folder.ts";
+import { syncFolder } from "../../runtime/durable-file.ts";
+
+export const clusterFileName = "cluster.json";
+const identityFileName = "identity.json";
+const logFileSuffix = ".log";
+/** What `up` and its agents put into the folder: data folders, logs, and the lock of `up` itself. */
+const ownName = /^(agent_\d+(\.log)?|lock[.-].*)$/;
+
+/** One agent's place in the folder. */
+export interface AgentFolder {
+  readonly id: string;
+  /** Where it listens. */
+  readonly address: string;
+  readonly dataFolder: string;
+  readonly logFile: string;
+}
+
+/** Which agents there are, from an agent's own data folder. Throws `DATA_MISSING`, `DATA_VERSION`, `DATA_CORRUPT`, `DATA_FOREIGN`. */
+export function readAgentFolder(path: string): { readonly id: string; readonly file: ClusterFile } {
+  const identity = readIdentity(path);
+  const file = readClusterFile(join(path, clusterFileName));
+  if (Buffer.compare(identity.cluster, file.cluster) !== 0) {
+    throw new QuorateError("DATA_FOREIGN", `${join(path, clusterFileName)} is that of another cluster.`, {
+      outcome: "notDone",
+      hint: "Put back the file that was made with this folder.",
+    });
+  }
+  return { id: identity.agent, file };
+}
+
+/** Whether it is an agent's own data folder. */
+export function isAgentFolder(path: string): boolean {
+  return existsSync(join(path, identityFileName));
+}
+
+/** The data folders of agents in a folder that `up` made, in order; none where there is no such folder. */
+export function agentFoldersIn(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && isAgentFolder(join(folder, entry.name)))
+    .map((entry) => join(folder, entry.name))
+    .toSorted((a, b) => a.localeCompare(b, "en", { numeric: true }));
+}
+
+/**
+ * The agents of a folder that `up` made; undefined where there is none. Throws `DATA_MISSING` where an agent's folder is
+ * gone: it must not come back empty under the same name, or what it promised would be forgotten.
+ */
+export function readClusterFolder(folder: string): AgentFolder[] | undefined {
+  const [first] = agentFoldersIn(folder);
+  if (first === undefined) return undefined;
+  const { file } = readAgentFolder(first);
+  return file.agents.map(({ id, address }) => {
+    const dataFolder = join(folder, id);
+    if (!isAgentFolder(dataFolder)) throw agentFolderMissing(id, dataFolder);
+    const own = readAgentFolder(dataFolder);
+    if (Buffer.compare(own.file.cluster, file.cluster) !== 0) throw ofAnotherCluster(dataFolder, first);
+    return placeOf(folder, id, address);
+  });
+}
+
+/** Makes one agent's data folder, all of it or nothing. Throws `DATA_EXISTS`. */
+export function createAgentFolder(path: string, id: string, file: ClusterFile): void {
+  if (existsSync(path) && readdirSync(path).length > 0) {
+    throw new QuorateError("DATA_EXISTS", `There is something at ${path} already.`, {
+      outcome: "notDone",
+      hint: "Start the agent that lives there, or name another folder. Nothing was changed.",
+    });
+  }
+  wholeOrNothing(path, (temporary) => fillAgentFolder(temporary, id, file));
+}
+
+/** Makes the folder for `count` agents, all of it or nothing. `firstPort`: theirs are this one and those after it; otherwise free ones. */
+export async function createClusterFolder(
+  folder: string,
+  count: number,
+  firstPort: number | undefined,
+): Promise<AgentFolder[]> {
+  const ports = firstPort === undefined ? await freePorts(count) : portsFrom(firstPort, count);
+  const agents: AgentAddress[] = ports.map((port, at) => ({
+    id: agentId(`agent_${at + 1}`),
+    address: `127.0.0.1:${port}`,
+  }));
+  const cluster = newClusterId();
+  removeClusterFolder(folder);
+  wholeOrNothing(folder, (temporary) => {
+    mkdirSync(temporary);
+    for (const { id } of agents) fillAgentFolder(join(temporary, id), id, { cluster, agents });
+  });
+  return agents.map(({ id, address }) => placeOf(folder, id, address));
+}
+
+/** Gives the agents of a folder other ports. None of them may be running. */
+export function moveToPorts(folder: string, firstPort: number): AgentFolder[] {
+  const places = readClusterFolder(folder) ?? [];
+  const agents = portsFrom(firstPort, places.length).map((port, at) => ({
+    id: agentId(places[at]!.id),
+    address: `127.0.0.1:${port}`,
+  }));
+  for (const { dataFolder } of places) {
+    const { file } = readAgentFolder(dataFolder);
+    writeClusterFile(join(dataFolder, clusterFileName), { cluster: file.cluster, agents });
+  }
+  return agents.map(({ id, address }) => placeOf(folder, id, address));
+}
+
+/** Removes a folder that `up` made, with all that is in it. Throws `DATA_EXISTS` where there is anything else in it. */
+export function removeClusterFolder(folder: string): void {
+  if (!existsSync(folder)) return;
+  if (readdirSync(folder).some((name) => !ownName.test(name))) throw notEmpty(folder);
+  // Away in one step, so that nobody starts what is half removed.
+  const away = `${resolve(folder)}.old-${randomBytes(4).toString("hex")}`;
+  renameSync(folder, away);
+  rmSync(away, { recursive: true, force: true });
+}
+
+function fillAgentFolder(path: string, id: string, file: ClusterFile): void {
+  createDataFolder(path, { agent: id, cluster: file.cluster });
+  writeClusterFile(join(path, clusterFileName), file);
+}
+
+/** Fills a folder under another name first, so that it is whole or not there. */
+function wholeOrNothing(folder: string, fill: (temporary: string) => void): void {
+  const place = resolve(folder);
+  const temporary = `${place}.new-${randomBytes(4).toString("hex")}`;
+  mkdirSync(dirname(place), { recursive: true });
+  try {
+    fill(temporary);
+    renameSync(temporary, place);
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true });
+    throw error;
+  }
+  syncFolder(dirname(place));
+}
+
+function placeOf(folder: string, id: string, address: string): AgentFolder {
+  const dataFolder = join(folder, id);
+  return { id, address, dataFolder, logFile: `${dataFolder}${logFileSuffix}` };
+}
+
+function portsFrom(first: number, count: number): number[] {
+  return Array.from({ length: count }, (_, at) => first + at);
+}
+
+/** Ports that nobody listens on at the moment: each is held until all are found. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers: Server[] = [];
+  try {
+    for (let at = 0; at < count; at++) {
+      const server = createServer();
+      servers.push(server);
+      // oxlint-disable-next-line no-await-in-loop -- a handful, each in less than a millisecond
+      await new Promise<void>((done, failed) => {
+        server.once("error", failed);
+        server.listen({ host: "127.0.0.1", port: 0, exclusive: true }, done);
+      });
+    }
+    return servers.map((server) => (server.address() as AddressInfo).port);
+  } finally {
+    await Promise.all(servers.map(async (server) => new Promise((done) => server.close(done))));
+  }
+}
+
+function agentFolderMissing(id: string, dataFolder: string): QuorateError {
+  return new QuorateError("DATA_MISSING", `The data folder of ${id} is gone: ${dataFolder}.`, {
+    outcome: "notDone",
+    hint: "Put it back; an empty one under the same name would have forgotten its votes. Or begin anew: quorate up --fresh.",
+  });
+}
+
+function ofAnotherCluster(dataFolder: string, other: string): QuorateError {
+  return new QuorateError("DATA_FOREIGN", `${dataFolder} belongs to another cluster than ${other}.`, {
+    outcome: "notDone",
+    hint: "Put back the folder that was made with the others. Or begin anew: quorate up --fresh.",
+  });
+}
+
+function notEmpty(folder: string): QuorateError {
+  return new QuorateError("DATA_EXISTS", `There is something else than agents in ${folder}.`, {
+    outcome: "notDone",
+    hint: "Name another folder with --data, or take out what is not of quorate. Nothing was changed.",
+  });
+}

@@ -1,0 +1,102 @@
+import { type Command, Option } from "commander";
+
+import { agentId } from "../core/ids.ts";
+import { limits } from "../core/limits.ts";
+import { loopbackAddress } from "../runtime/address.ts";
+import { newClusterId } from "../runtime/cluster-file.ts";
+import { clusterIdFrom, clusterIdText } from "../runtime/handshake.ts";
+import { createAgentFolder } from "./cluster/cluster-folder.ts";
+import type { CommandContext } from "./context.ts";
+import { type ExitCode, exitCodes } from "./exit-codes.ts";
+import { usageFailure } from "./failure.ts";
+import { type OutputOptions, newCommand } from "./options.ts";
+
+interface InitOptions extends OutputOptions {
+  readonly id: string;
+  readonly listen: string;
+  readonly peer: readonly string[];
+  readonly data: string;
+  readonly cluster?: string;
+}
+
+export function initCommand(context: CommandContext): Command {
+  const command = newCommand("init", "make one agent's data folder by hand", [
+    "quorate init --id a --listen 127.0.0.1:7400 --peer b=127.0.0.1:7401 --peer c=127.0.0.1:7402 --data a",
+    "quorate init --id b --listen 127.0.0.1:7401 --peer a=127.0.0.1:7400 --peer c=127.0.0.1:7402 --data b \\",
+    "             --cluster <what the first one printed>",
+  ])
+    .requiredOption("--id <name>", "the agent's name")
+    .requiredOption("--listen <host:port>", "where it listens")
+    .addOption(
+      new Option("--peer <id=host:port>", "another agent of the cluster; once for each")
+        .argParser((value: string, previous: readonly string[]) => [...previous, value])
+        .default([], "none"),
+    )
+    .requiredOption("--data <folder>", "the folder to make")
+    .option(
+      "--cluster <id>",
+      "the cluster to belong to: the same for all of its agents (default: a new one)",
+    );
+  return context.act(command, async (options: InitOptions): Promise<ExitCode> => {
+    const agents = [
+      { id: agentId(options.id), address: checked(options.listen) },
+      ...options.peer.map(peerFrom),
+    ]
+      // The same order in every agent's file.
+      .toSorted((a, b) => (a.id < b.id ? -1 : 1));
+    checkAgents(agents.map((agent) => agent.id));
+    const cluster = options.cluster === undefined ? newClusterId() : clusterFrom(options.cluster);
+    createAgentFolder(options.data, options.id, { cluster, agents });
+    const id = clusterIdText(cluster);
+    context.result(options, { id: options.id, data: options.data, cluster: id, agents }, [
+      `${options.data} is the data folder of ${options.id}, cluster ${id}.`,
+      ...(agents.length > 1 && options.cluster === undefined
+        ? [`Make the others with --cluster ${id}, then start each:`]
+        : ["Start it:"]),
+      `  quorate agent --data ${options.data}`,
+    ]);
+    return Promise.resolve(exitCodes.ok);
+  });
+}
+
+function peerFrom(text: string): { id: ReturnType<typeof agentId>; address: string } {
+  const at = text.indexOf("=");
+  if (at < 1)
+    throw usageFailure(
+      `The peer ${JSON.stringify(text)} is not id=host:port.`,
+      "Write it like b=127.0.0.1:7401.",
+    );
+  return { id: agentId(text.slice(0, at)), address: checked(text.slice(at + 1)) };
+}
+
+/** Port 0 is for those who can be told afterwards; the peers could not. */
+function checked(address: string): string {
+  if (loopbackAddress(address).port > 0) return address;
+  throw usageFailure(
+    `The address ${address} has no fixed port.`,
+    "Give each agent a port that the others can know.",
+  );
+}
+
+function checkAgents(ids: readonly string[]): void {
+  const twice = ids.find((id, at) => ids.indexOf(id) !== at);
+  if (twice !== undefined)
+    throw usageFailure(`The agent ${twice} is named twice.`, "Name each agent once, itself with --id.");
+  if (ids.length > limits.votersMax) {
+    throw usageFailure(
+      `These are ${ids.length} agents, and a group has at most ${limits.votersMax} voting members.`,
+      "Name fewer; any number of programs can use them as clients.",
+    );
+  }
+}
+
+function clusterFrom(text: string): Uint8Array {
+  try {
+    return clusterIdFrom(text);
+  } catch {
+    throw usageFailure(
+      `${JSON.stringify(text)} is not the id of a cluster.`,
+      "It has 32 hexadecimal digits; the first `quorate init` prints it.",
+    );
+  }
+}

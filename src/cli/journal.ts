@@ -1,0 +1,158 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { type Command, InvalidArgumentError, Option } from "commander";
+
+import { QuorateError } from "../core/errors.ts";
+import {
+  type GroupReport,
+  type JournalReport,
+  type SegmentReport,
+  inspectJournal,
+} from "../journal/index.ts";
+import { checksum } from "../runtime/checksum.ts";
+import { readIdentity } from "../runtime/data-folder.ts";
+import { lockHolder } from "../runtime/folder-lock.ts";
+import { NodeDisk } from "../runtime/node-disk.ts";
+import { agentFoldersIn, isAgentFolder } from "./cluster/cluster-folder.ts";
+import type { CommandContext } from "./context.ts";
+import { type ExitCode, exitCodes } from "./exit-codes.ts";
+import { type OutputOptions, clusterFolderDefault, newCommand } from "./options.ts";
+import { byteSize, count, counted } from "./terminal/numbers.ts";
+import { tableLines } from "./terminal/table.ts";
+
+interface CheckOptions extends OutputOptions {
+  readonly data: string;
+}
+
+/** One agent's journal, looked over. */
+interface Checked {
+  readonly agent: string;
+  readonly data: string;
+  /** The process that uses it meanwhile: its newest block may look torn. */
+  readonly inUseBy: number | undefined;
+  readonly report: JournalReport;
+}
+
+export function journalCommand(context: CommandContext): Command {
+  const command = newCommand("journal", "look at what is on disk").usage("check [options]");
+  command.addCommand(checkCommand(context));
+  return command;
+}
+
+function checkCommand(context: CommandContext): Command {
+  const command = newCommand(
+    "check",
+    "read every block of the journals and say whether they are sound; changes nothing",
+    ["quorate journal check", "quorate journal check --data .quorate/agent_1"],
+  ).addOption(
+    new Option("--data <folder>", "one agent's data folder, or the one that `quorate up` runs in")
+      .argParser((text: string) => {
+        if (existsSync(text)) return text;
+        throw new InvalidArgumentError("There is no such folder.");
+      })
+      .default(clusterFolderDefault),
+  );
+  return context.act(command, async (options: CheckOptions): Promise<ExitCode> => {
+    const checked: Checked[] = [];
+    for (const folder of foldersOf(options.data)) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other: a journal may be large
+      checked.push(await check(folder));
+    }
+    const isSound = checked.every(({ report }) => report.sound);
+    context.result(
+      options,
+      { sound: isSound, agents: checked },
+      checked.flatMap((one) => linesOf(one)),
+    );
+    return isSound ? exitCodes.ok : exitCodes.failed;
+  });
+}
+
+function foldersOf(data: string): readonly string[] {
+  const folders = isAgentFolder(data) ? [data] : agentFoldersIn(data);
+  if (folders.length > 0) return folders;
+  throw new QuorateError("DATA_MISSING", `There is no agent's data folder at ${data}.`, {
+    outcome: "notDone",
+    hint: "Name one with --data, or make one with `quorate up`.",
+  });
+}
+
+async function check(folder: string): Promise<Checked> {
+  const { agent } = readIdentity(folder);
+  const inUseBy = await lockHolder(folder);
+  const disk = new NodeDisk(join(folder, "journal"));
+  try {
+    return { agent, data: folder, inUseBy, report: inspectJournal(disk, checksum) };
+  } finally {
+    disk.close();
+  }
+}
+
+function linesOf({ agent, data, inUseBy, report }: Checked): string[] {
+  const records = report.segments.reduce((sum, segment) => sum + segment.records, 0);
+  const use =
+    inUseBy === undefined ? "" : `; in use by process ${inUseBy}, so its newest block may be half-written`;
+  return [
+    `${report.sound ? "✔" : "✖"} ${agent}  ${data}  ${report.sound ? "sound" : "DAMAGED"}, ${counted(records, "record")} in ${counted(report.segments.length, "segment")}${use}`,
+    ...indented(
+      tableLines(
+        [
+          { title: "segment" },
+          { title: "size", align: "right" },
+          { title: "blocks", align: "right" },
+          { title: "records", align: "right" },
+          { title: "" },
+        ],
+        report.segments.map((segment) => segmentCells(segment)),
+      ),
+    ),
+    ...indented(
+      tableLines(
+        [
+          { title: "group" },
+          { title: "first needed", align: "right" },
+          { title: "last", align: "right" },
+          { title: "records", align: "right" },
+          { title: "" },
+        ],
+        report.groups.map((group) => groupCells(group)),
+      ),
+    ),
+    ...(report.groupsLost > 0
+      ? [`  ${counted(report.groupsLost, "group")} lost: not even the name is left.`]
+      : []),
+    ...(report.sound
+      ? []
+      : [
+          "  What to do: leave this agent stopped; the others go on while they are a majority. See docs/cli.md.",
+        ]),
+  ];
+}
+
+function indented(lines: readonly string[]): string[] {
+  return lines.map((line) => `  ${line}`);
+}
+
+function segmentCells(segment: SegmentReport): string[] {
+  const findings = [
+    ...segment.corruptAt.map((offset) => `corrupt at ${offset}`),
+    ...segment.tornAt.map((offset) => `torn at ${offset}: a write that was cut off, harmless`),
+  ];
+  return [
+    segment.name,
+    byteSize(segment.bytes),
+    count(segment.blocks),
+    count(segment.records),
+    findings.join(", "),
+  ];
+}
+
+function groupCells(group: GroupReport): string[] {
+  return [
+    group.name,
+    count(group.first),
+    count(group.last),
+    count(group.records),
+    group.damaged ? "DAMAGED" : "",
+  ];
+}

@@ -1,0 +1,139 @@
+import { setTimeout } from "node:timers/promises";
+import type { Command } from "commander";
+
+import { ClientPool } from "../runtime/client-pool.ts";
+import type { GroupStatus, StatusResult } from "../runtime/gateway.ts";
+import { type AgentRow, agentsTable } from "./cluster/agents-table.ts";
+import type { CommandContext } from "./context.ts";
+import { type ExitCode, exitCodes } from "./exit-codes.ts";
+import { refusal } from "./failure.ts";
+import { type ConnectionOptions, groupDefault, newCommand, withConnection } from "./options.ts";
+import { type AgentPlace, agentPlaces } from "./places.ts";
+import { LiveRegion } from "./terminal/live-region.ts";
+
+interface StatusOptions extends ConnectionOptions {
+  readonly watch?: boolean;
+}
+
+const refreshMs = 500;
+/** An agent that is stopped in the middle must not hold up what is known of the others. */
+const answerMsMax = 1500;
+
+export function statusCommand(context: CommandContext): Command {
+  const command = newCommand("status", "show each agent's role, term, log and lag", [
+    "quorate status",
+    "quorate status --watch",
+    "quorate status --json | jq .leader",
+  ]).option("--watch", "go on showing it until Ctrl-C; without a terminal, a line for each change");
+  withConnection(command);
+  return context.act(command, async (options: StatusOptions): Promise<ExitCode> => {
+    const places = agentPlaces(options);
+    const timeoutMs = Math.min(answerMsMax, options.timeout);
+    if (options.watch === true) return watch(places, timeoutMs, options, context);
+    const rows = await ask(places, timeoutMs);
+    show(rows, options, context);
+    if (rows.some((row) => row.status !== undefined)) return exitCodes.ok;
+    throw refusal("CANNOT_CONNECT", "No agent answers.", "Start them with `quorate up`.");
+  });
+}
+
+/** All at once: each has its own connection and its own time-out. */
+async function ask(places: readonly AgentPlace[], timeoutMs: number): Promise<AgentRow[]> {
+  return Promise.all(places.map(async (place) => askOne(place, timeoutMs)));
+}
+
+async function askOne(place: AgentPlace, timeoutMs: number): Promise<AgentRow> {
+  const known = { id: place.id ?? "?", address: place.address, pid: undefined, status: undefined, note: "" };
+  if (!place.isLikely) return { ...known, state: "down" };
+  let pool: ClientPool | undefined;
+  try {
+    const connected = await ClientPool.connect({
+      agents: [place.target],
+      pin: true,
+      name: "quorate-status",
+      connectTimeoutMs: timeoutMs,
+    });
+    pool = connected.pool;
+    const status = await statusThrough(pool, timeoutMs);
+    const { agent } = connected.report;
+    return { ...known, id: agent, status, state: "silent", note: "" };
+  } catch (error) {
+    return {
+      ...known,
+      state: "down",
+      note: error instanceof Error && place.id === undefined ? error.message : "",
+    };
+  } finally {
+    pool?.close();
+  }
+}
+
+async function statusThrough(pool: ClientPool, timeoutMs: number): Promise<GroupStatus | undefined> {
+  const gateway = pool.gateway(groupDefault);
+  return new Promise((resolve) => {
+    const cancel = gateway.refreshStatus((result: StatusResult) => {
+      resolve(result.kind === "status" ? result.status : undefined);
+    });
+    void setTimeout(timeoutMs, undefined, { ref: false }).then(() => {
+      cancel();
+      resolve(undefined);
+    });
+  });
+}
+
+function show(rows: readonly AgentRow[], options: StatusOptions, context: CommandContext): void {
+  context.result(options, toJson(rows), agentsTable(rows, context.surfaces.out.paint));
+}
+
+function toJson(rows: readonly AgentRow[]): object {
+  const leader = rows.find((row) => row.status?.role === "leader");
+  return {
+    group: groupDefault,
+    leader: leader?.id ?? null,
+    term: Math.max(0, ...rows.map((row) => row.status?.term ?? 0)),
+    agents: rows.map(({ id, address, status, state }) => ({
+      id,
+      address,
+      state: status === undefined ? state : "running",
+      ...(status === undefined ? {} : { status }),
+    })),
+  };
+}
+
+async function watch(
+  places: readonly AgentPlace[],
+  timeoutMs: number,
+  options: StatusOptions,
+  context: CommandContext,
+): Promise<ExitCode> {
+  const { out } = context.surfaces;
+  const region = new LiveRegion(out);
+  const isLive = region.isLive && options.json !== true;
+  let last = "";
+  try {
+    while (!context.interrupts.aborted) {
+      // oxlint-disable-next-line no-await-in-loop -- one look after the other
+      const rows = await ask(places, timeoutMs);
+      const text = JSON.stringify(
+        rows.map(({ status, ...row }) => ({ ...row, ...status, lagMs: 0, peers: [] })),
+      );
+      if (isLive)
+        region.draw([
+          ...agentsTable(rows, out.paint),
+          out.paint("dim", "Ctrl-C ends this; the agents go on."),
+        ]);
+      else if (text !== last) show(rows, options, context);
+      last = text;
+      // oxlint-disable-next-line no-await-in-loop -- and a pause between them
+      await pause(context.interrupts);
+    }
+  } finally {
+    region.finish();
+  }
+  return exitCodes.ok;
+}
+
+async function pause(interrupts: AbortSignal): Promise<void> {
+  // It rejects where the pause is cut short, which the loop sees by itself.
+  await setTimeout(refreshMs, undefined, { signal: interrupts }).catch(() => {});
+}
