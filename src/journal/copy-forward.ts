@@ -27,14 +27,12 @@ export const copiedPartMax = 1 / 8;
 export class CopyForward {
   readonly #o: CopyForwardOptions;
   #busy = false;
+  /** The next piece, once the one before is on its way to the disk. */
+  #next: (() => void) | undefined;
   #stopped = false;
 
   constructor(options: CopyForwardOptions) {
     this.#o = options;
-  }
-
-  get busy(): boolean {
-    return this.#busy;
   }
 
   /** Starts with the oldest segment worth it among `candidates`, unless one is under way. `bytesMax`: what there is room for. */
@@ -49,6 +47,14 @@ export class CopyForward {
       this.#o.schedule(() => this.#piece(segment, this.#recordsIn(segment)));
       return;
     }
+  }
+
+  /** A sync has returned and nothing waits: room for the next piece. */
+  resume(): void {
+    const next = this.#next;
+    if (next === undefined) return;
+    this.#next = undefined;
+    this.#o.schedule(next);
   }
 
   stop(): void {
@@ -76,8 +82,8 @@ export class CopyForward {
       this.#finish();
       return;
     }
+    this.#next = () => this.#piece(segment, records);
     this.#o.onPiece();
-    this.#o.schedule(() => this.#piece(segment, records));
   }
 
   #finish(): void {

@@ -330,6 +330,7 @@ export class Journal {
     if (withDirectory || this.diskFull) this.#maintain();
     this.#freeIfFull();
     this.#pump();
+    if (this.#gathers[0]!.isEmpty) this.#copying.resume();
     this.#closeIfIdle();
   }
 

@@ -21,6 +21,8 @@ export class RunIndex {
   // Invariant: from #head on, ordered by number, no two overlap.
   #runs: RunPlace[] = [];
   #head = 0;
+  /** Records below are released, even where a run that holds them is still needed for others. */
+  #needed = 1;
 
   get count(): number {
     return this.#runs.length - this.#head;
@@ -43,7 +45,7 @@ export class RunIndex {
     if (from < to) {
       const before = this.#runs[from]!;
       const after = this.#runs[to - 1]!;
-      if (before.first < run.first) kept.push({ ...before, last: run.first - 1 });
+      if (before.first < run.first && this.#needed < run.first) kept.push({ ...before, last: run.first - 1 });
       kept.push(run);
       if (after.last > run.last) kept.push({ ...after, first: run.last + 1 });
     } else {
@@ -59,6 +61,7 @@ export class RunIndex {
 
   /** Forgets the runs that hold no record from `needed` on. */
   dropBelow(needed: number): void {
+    this.#needed = Math.max(this.#needed, needed);
     while (this.#head < this.#runs.length && this.#runs[this.#head]!.last < needed) {
       const run = this.#runs[this.#head]!;
       run.segment.drop(run.byteLength);

@@ -99,7 +99,7 @@ export class SegmentStore {
 
   /** Prepares the next segment from a free one, if there is any: so that restarts in a row don't use up the disk. */
   recycleNow(): void {
-    const free = this.#free.pop();
+    const free = this.#free.shift();
     if (free === undefined) return;
     this.#prepared = this.#rename(free);
     this.#o.disk.syncDirectoryNow();
@@ -161,7 +161,7 @@ export class SegmentStore {
       return;
     }
     this.#preparing = true;
-    const free = this.#free.pop();
+    const free = this.#free.shift();
     if (free === undefined) this.#startFile();
     else this.#attempt(() => this.#settle(this.#rename(free)));
   }

@@ -3,7 +3,9 @@ import { crc32 } from "../../src/core/checksum.ts";
 import { groupName, type GroupName, type RecordNumber } from "../../src/core/ids.ts";
 import { Prng } from "../../src/core/prng.ts";
 import { encodeText, decodeText } from "../../src/core/text.ts";
+import { segmentNumberOf } from "../../src/journal/format.ts";
 import { Journal, type JournalOptions } from "../../src/journal/journal.ts";
+import { scanSegment, type BlockScan } from "../../src/journal/scan.ts";
 import { SimulatedDisk, type SimulatedDiskOptions } from "../../src/simulator/disk.ts";
 
 /** Time that passes only when it is told to. */
@@ -172,4 +174,59 @@ export function filler(label: string, byteLength: number): string {
 
 export function names(...all: string[]): GroupName[] {
   return all.map((name) => groupName(name));
+}
+
+/**
+ * What holds after every start, whatever happened before: each group has a prefix of what was appended to it, from what
+ * it still needs to at least what it was promised, in order, once, unchanged. From then on, what is there is promised.
+ */
+export function expectPromisesKept(stage: JournalStage, needed: ReadonlyMap<string, number>): void {
+  for (const [group, texts] of stage.appended) {
+    const found = stage.read(group, 1);
+    const first = needed.get(group) ?? 1;
+    const promised = stage.durable.get(group) ?? 0;
+    const last = stage.next(group) - 1;
+    const story = `${group}: needs ${first}, was promised ${promised}, has ${found.length} up to ${last}`;
+    if (stage.isDamaged(group)) throw new Error(`damaged without rot: ${story}`);
+    if (last < promised) throw new Error(`a durable record is lost: ${story}`);
+    const from = last - found.length + 1;
+    if (from > first && first <= last) throw new Error(`a needed record is lost: ${story}`);
+    for (const [at, record] of found.entries()) {
+      const expected = `${from + at}:${texts.get(from + at)}`;
+      if (record !== expected)
+        throw new Error(`${record.slice(0, 30)} for ${expected.slice(0, 30)}: ${story}`);
+    }
+    const recovered = stage.recovered(group);
+    const tail = found.slice(found.length - recovered.length);
+    for (const [at, text] of recovered.entries()) {
+      if (!tail[at]!.endsWith(`:${text}`)) throw new Error(`recovery and reading differ: ${story}`);
+    }
+    for (const number of texts.keys()) if (number > last) texts.delete(number);
+    stage.durable.set(group, last);
+  }
+}
+
+/** A stage with a disk of its own that has the same files, all durable; its journal is not open. */
+export function cloned(stage: JournalStage, options: StageOptions = {}): JournalStage {
+  const copy = new JournalStage(options);
+  for (const name of stage.disk.list()) {
+    const file = copy.disk.open(name, "create");
+    file.write(0, stage.disk.contents(name));
+    file.syncNow();
+    file.close();
+  }
+  copy.disk.syncDirectoryNow();
+  return copy;
+}
+
+/** Where the blocks of a journal lie, by rising numbers, and what they hold. */
+export function blocksOf(stage: JournalStage): BlockScan[] {
+  const found: BlockScan[] = [];
+  for (const name of stage.segments()) {
+    const number = segmentNumberOf(name)!;
+    for (const entry of scanSegment(stage.disk, name, number, journalId, crc32).entries) {
+      if (entry.kind === "block") found.push(entry);
+    }
+  }
+  return found.sort((a, b) => a.header.number - b.header.number);
 }
