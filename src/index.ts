@@ -21,6 +21,7 @@ export type {
   Host,
   KindsOf,
   Log,
+  MachineFace,
   MapChange,
   MapEntry,
   MapFace,
@@ -42,4 +43,5 @@ export type {
 export { MemoryNetwork } from "./runtime/memory-network.ts";
 export { QuorateError, errorCodes, type Code, type ErrorOutcome } from "./core/errors.ts";
 export type { DecisionState } from "./core/decision.ts";
-export type { Json } from "./state/index.ts";
+export { defineMachine, type Json, type Machine } from "./state/index.ts";
+export type { ApplyContext } from "./core/machine.ts";

@@ -19,7 +19,7 @@ import { Hosting } from "../hosting.ts";
 import { LocalGateway } from "../local-gateway.ts";
 import type { MemoryNetwork, MemoryPort } from "../memory-network.ts";
 import { LoopScheduler } from "../scheduler.ts";
-import { badOption } from "./call.ts";
+import { badOption, closedError } from "./call.ts";
 import { DeferredGateway } from "./deferred-gateway.ts";
 import { GroupClient } from "./group-client.ts";
 import { LogHandle } from "./log-face.ts";
@@ -95,6 +95,7 @@ class InProcessGroup {
   readonly #scheduler: LoopScheduler = new LoopScheduler("held");
   readonly #members: ReadonlyMap<AgentId, Member>;
   readonly #onGone: () => void;
+  #isGone = false;
 
   constructor(options: InProcessOptions, onGone: () => void) {
     this.#options = options;
@@ -133,6 +134,7 @@ class InProcessGroup {
 
   /** The member's handle. A member that was stopped starts again, from its own journal. */
   handle(id: AgentId): LogHandle<StateKinds> {
+    if (this.#isGone) throw closedError("notDone");
     const member = this.#members.get(id);
     if (member === undefined) {
       throw badOption(
@@ -170,6 +172,7 @@ class InProcessGroup {
   }
 
   async #stopAll(): Promise<void> {
+    this.#isGone = true;
     this.#onGone();
     await Promise.all([...this.#members.values()].map((member) => this.#stop(member)));
     this.#scheduler.close();

@@ -30,6 +30,7 @@ export type {
   Status,
   WatchStatusOptions,
 } from "./types.ts";
+export type { MachineFace } from "./machine-face.ts";
 export type { Call } from "./call.ts";
 export type { Decision } from "./decision.ts";
 export type { DecidedEntry } from "./decided-entries.ts";

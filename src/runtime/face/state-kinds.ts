@@ -1,9 +1,10 @@
 /** What a user may put under `state`: kinds of replicated state machines, each with the face that its users see. */
 import type { AnyStateMachine } from "../../core/machine.ts";
 import { encodeText } from "../../core/text.ts";
-import { mapMachine, type Json } from "../../state/index.ts";
+import { machineFrom, mapMachine, type Json, type Machine } from "../../state/index.ts";
 import { badOption } from "./call.ts";
 import type { GroupClient } from "./group-client.ts";
+import { machineFace, type MachineFace } from "./machine-face.ts";
 import { MapHandle, type MapFace } from "./map-face.ts";
 
 /** A replicated map from texts to values of this type. Made by {@link map}. */
@@ -13,7 +14,8 @@ export interface MapKind<V extends Json = Json> {
   readonly value?: V;
 }
 
-export type StateKind = MapKind;
+/** What may stand under a name: {@link map}, or a machine of one's own made by `defineMachine`. */
+export type StateKind = MapKind | Machine;
 
 /** State machines by name, as given to `createConsensus` and `group`. */
 export type StateKinds = Readonly<Record<string, StateKind>>;
@@ -24,7 +26,13 @@ export type KindsOf<S> = { readonly [Name in keyof S]: StateKind };
 /** No state machines beside the group's own. */
 export type NoState = Readonly<Record<never, never>>;
 
-export type Face<K> = K extends MapKind<infer V> ? MapFace<V> : never;
+/** What the handle has under the name of such a state. */
+export type Face<Kind> =
+  Kind extends MapKind<infer Value>
+    ? MapFace<Value>
+    : Kind extends Machine<infer _State, infer Commands, infer Queries>
+      ? MachineFace<Commands, Queries>
+      : never;
 
 export type Faces<S> = { readonly [Name in keyof S]: Face<S[Name]> };
 
@@ -59,7 +67,10 @@ export function sameKinds(a: StateKinds, b: StateKinds): boolean {
 }
 
 function describe(kind: StateKind | undefined): string {
-  return kind === undefined ? "" : kind.kind;
+  if (kind === undefined) return "";
+  if (isMap(kind)) return kind.kind;
+  const names = [...Object.keys(kind.commands), ...Object.keys(kind.queries)];
+  return `machine of version ${kind.version}: ${names.toSorted().join(", ")}`;
 }
 
 function checkName(name: string): void {
@@ -70,10 +81,19 @@ function checkName(name: string): void {
   );
 }
 
-function makeMachine(_name: string, _kind: StateKind): AnyStateMachine {
-  return mapMachine();
+function isMap(kind: StateKind): kind is MapKind {
+  return "kind" in kind && kind.kind === "map";
 }
 
-function makeFace(client: GroupClient, name: string, _kind: StateKind): MapFace<Json> {
-  return new MapHandle(client, name);
+function makeMachine(name: string, kind: StateKind): AnyStateMachine {
+  if (isMap(kind)) return mapMachine();
+  if ("commands" in kind && "queries" in kind) return machineFrom(kind);
+  throw badOption(
+    `The state ${JSON.stringify(name)} is of no known kind.`,
+    "Use map() or defineMachine({ … }).",
+  );
+}
+
+function makeFace(client: GroupClient, name: string, kind: StateKind): object {
+  return isMap(kind) ? new MapHandle(client, name) : machineFace(client, name, kind);
 }
