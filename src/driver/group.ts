@@ -374,11 +374,17 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
   #readRun(first: LogIndex, bytesMax: number): Run | undefined {
     const from = present(this.#core.recordOf(first), "the caller knows that a record holds the entry");
     const gatherer = new RunGatherer(first, bytesMax);
+    let readTo = Number.POSITIVE_INFINITY;
+    let readToFor: LogIndex | undefined;
     for (const { number, bytes } of this.#host.journal.read(this.name, from)) {
       const run = runOf(this.#options.codec.decodeRecord(bytes));
       if (run !== undefined) gatherer.add(run);
       const last = gatherer.enoughUpTo;
-      if (last !== undefined && number >= this.#writtenBy(last)) break;
+      if (last !== readToFor) {
+        readToFor = last;
+        readTo = last === undefined ? Number.POSITIVE_INFINITY : this.#writtenBy(last);
+      }
+      if (number >= readTo) break;
     }
     return gatherer.finish();
   }

@@ -31,6 +31,7 @@ export class RunGatherer {
   /** The next record's entries. */
   add(run: Run): void {
     this.#cut(run.first);
+    if (this.#bytes >= this.#bytesMax) return;
     const next = this.#pieces.at(-1)?.last ?? this.#first - 1;
     if (run.last <= next || run.first > next + 1) return;
     const piece = sliceRun(run, (next + 1) as LogIndex, Number.POSITIVE_INFINITY);

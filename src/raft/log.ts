@@ -17,7 +17,7 @@ import {
 } from "../core/index.ts";
 
 /** One point in the table from index to record for so many bytes of entries. */
-const recordPointBytes = 64 * 1024;
+const recordPointBytes = 4 * 1024;
 /** Slots of dropped runs are given back in one go once there are so many and they are half of all. */
 const droppedSlotsMax = 1024;
 

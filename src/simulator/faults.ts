@@ -80,13 +80,16 @@ export class Faults {
     return well;
   }
 
-  /** For good: it is down, or cut off in one or both directions, or just left as it is. */
+  /**
+   * For good: it is down, or cut off in one or both directions, or left as it is but for its links. With links to some of
+   * the others only it could lead them, and Raft has no way around that for those whom it does not reach.
+   */
   #worsen(agent: SimulatedAgent): void {
     const fate = this.#prng.pick(["down", "deaf", "mute", "cutOff", "asItIs"] as const);
     if (fate === "down" && agent.condition !== "down") agent.crash("powerFailure");
     for (const other of this.#agents) {
-      if (fate === "deaf" || fate === "cutOff") this.#cut(other, agent, true);
-      if (fate === "mute" || fate === "cutOff") this.#cut(agent, other, true);
+      this.#cut(other, agent, fate === "deaf" || fate === "cutOff");
+      this.#cut(agent, other, fate === "mute" || fate === "cutOff");
     }
   }
 

@@ -145,12 +145,12 @@ function drawRaft(prng: Prng, delayMicros: number): RaftParameters {
     electionTimeoutMs: [electionMs, electionMs * 2],
     heartbeatMs,
     limits: {
-      appendBytesMax: prng.pick([256, 2048, 16_384]),
+      appendBytesMax: prng.pick([512, 2048, 16_384]),
       inFlightAppendsMax: prng.pick([1, 2, 8, 64]),
       inFlightBytesMax: prng.pick([1024, 16_384]),
       uncommittedBytesMax: prng.pick([8192, 65_536]),
-      applyBytesMax: prng.pick([256, 4096, 65_536]),
-      logTailBytesMax: prng.pick([512, 4096, 65_536]),
+      applyBytesMax: prng.pick([512, 4096, 65_536]),
+      logTailBytesMax: prng.pick([1024, 8192, 65_536]),
     },
   };
 }
