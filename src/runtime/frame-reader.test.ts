@@ -45,6 +45,18 @@ function readAll(pieces: readonly Uint8Array[]): Frame[] {
   return found;
 }
 
+/** The frames up to the first thing that is refused; any other error than a refusal comes through. */
+function readUntilRefused(pieces: readonly Uint8Array[]): Frame[] {
+  const reader = new FrameReader(frameBytesMax);
+  const found: Frame[] = [];
+  try {
+    for (const piece of pieces) reader.push(piece, (frame) => found.push(frame) > 0);
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error;
+  }
+  return found;
+}
+
 describe("the frame reader", () => {
   test("finds the same frames however they were fragmented", () => {
     fc.assert(
@@ -114,16 +126,7 @@ describe("the frame reader", () => {
   test("random bytes are refused or wait for more, and nothing else ever happens", () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 400 }), { maxLength: 5 }), (pieces) => {
-        const reader = new FrameReader(frameBytesMax);
-        try {
-          for (const piece of pieces) {
-            reader.push(piece, () => {
-              throw new Error("random bytes passed for a frame");
-            });
-          }
-        } catch (error) {
-          expect(error).toBeInstanceOf(MalformedError);
-        }
+        expect(readUntilRefused(pieces)).toEqual([]);
       }),
       { numRuns: 2000 },
     );
@@ -138,20 +141,13 @@ describe("the frame reader", () => {
     fc.assert(
       fc.property(samples, changes, fc.array(fc.nat(), { maxLength: 8 }), (list, flips, cuts) => {
         const bytes = encodeAll(list);
-        let firstTouched = bytes.byteLength;
         for (const [place, mask] of flips) {
           const at = place % bytes.byteLength;
           bytes[at] = (bytes[at] ?? 0) ^ mask;
-          firstTouched = Math.min(firstTouched, at);
         }
-        const found: Frame[] = [];
-        const reader = new FrameReader(frameBytesMax);
-        try {
-          for (const piece of fragments(bytes, cuts)) reader.push(piece, (frame) => found.push(frame) > 0);
-        } catch (error) {
-          expect(error).toBeInstanceOf(MalformedError);
-        }
-        // Whatever lies wholly before the first change is untouched; a changed tail is for its entries' checksums to find.
+        const found = readUntilRefused(fragments(bytes, cuts));
+        // A changed tail passes: its entries' own checksums are there for that. Everything else is as it was sent.
+        expect(found.length).toBeLessThanOrEqual(list.length);
         for (const [position, frame] of found.entries()) {
           const sample = list[position];
           expect({ kind: frame.kind, group: frame.group, head: frame.head }).toEqual({
@@ -160,7 +156,6 @@ describe("the frame reader", () => {
             head: sample?.head,
           });
         }
-        expect(firstTouched).toBeLessThan(bytes.byteLength + 1);
       }),
       { numRuns: 1000 },
     );

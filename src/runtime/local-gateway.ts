@@ -107,12 +107,14 @@ export class LocalGateway implements Gateway, Subscriber {
     if (this.#closed) return;
     this.#closed = true;
     this.#leave();
-    const calls = [...this.#calls.values()];
-    this.#calls.clear();
     const listeners = [...this.#listeners];
     this.#listeners.clear();
     this.#scheduler.soon(() => {
-      for (const lose of calls) lose();
+      // Not before: until now they may be taken back.
+      for (const [call, lose] of this.#calls) {
+        this.#calls.delete(call);
+        lose();
+      }
       for (const listener of listeners) listener.closed(error);
     });
   }

@@ -14,6 +14,9 @@ interface Letter {
   readonly message: object;
 }
 
+/** Letters that wait for one agent. More are lost: whoever sent them repeats them. */
+export const lettersMax = 65_536;
+
 class Station {
   readonly id: AgentId;
   readonly scheduler: Scheduler;
@@ -70,6 +73,7 @@ export class MemoryNetwork {
   #send(from: Station, to: AgentId | Address, group: GroupName, _channel: Channel, message: object): void {
     const station = this.#stations.get(to);
     if (station === undefined || from.gone || this.#cuts.has(pairName(from.id, to))) return;
+    if (station.inbox.length >= lettersMax) return;
     station.inbox.push({ from: from.id, group, message });
     if (station.scheduled) return;
     station.scheduled = true;

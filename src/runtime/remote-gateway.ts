@@ -185,12 +185,14 @@ export class RemoteGateway implements Gateway {
     this.#candidate = undefined;
     this.#current = undefined;
     this.#onClose();
-    const calls = [...this.#calls];
     const listeners = [...this.#listeners];
-    this.#calls.clear();
     this.#listeners.clear();
     setImmediate(() => {
-      for (const call of calls) call.lose(undefined);
+      // Not before: until now they may be taken back.
+      for (const call of this.#calls) {
+        this.#calls.delete(call);
+        call.lose(undefined);
+      }
       for (const listener of listeners) listener.closed();
     });
   }

@@ -41,7 +41,7 @@ describe("addresses", () => {
     }
     for (const address of ["0.0.0.0:1", "10.0.0.1:1", "[::]:1", "example.org:1", "127.evil.org:1"]) {
       const error = await failure(() => loopbackAddress(address, "listen address"));
-      expect(error.code, address).toBe("DENIED");
+      expect(`${address} ${error.code}`).toBe(`${address} DENIED`);
       expect(error.hint).toContain("TLS");
       expect(error.hint).toContain("127.0.0.1");
     }

@@ -50,7 +50,12 @@ function written(kind: FrameKind, group: string, write: (writer: FrameWriter) =>
   return new Uint8Array(writer.take() ?? []);
 }
 
-function built(kind: FrameKind, group: string, head: Uint8Array, tail: readonly Uint8Array[] = []): Uint8Array {
+function built(
+  kind: FrameKind,
+  group: string,
+  head: Uint8Array,
+  tail: readonly Uint8Array[] = [],
+): Uint8Array {
   return concatBytes(encodeFrame(kind, group, head, tail).parts);
 }
 
@@ -261,7 +266,9 @@ const frames: readonly Vector[] = [
     ),
     decode: (frame) => {
       const found: unknown[] = [];
-      wire.readAnswers(frame.head, (session, sequence, answer) => found.push([session, sequence, hex(answer)]));
+      wire.readAnswers(frame.head, (session, sequence, answer) =>
+        found.push([session, sequence, hex(answer)]),
+      );
       return found;
     },
     value: [
@@ -436,7 +443,11 @@ function readVectors(path: string): Map<string, string[]> {
   const found = new Map<string, string[]>();
   for (const block of readFileSync(path, "utf8").split(/\n\n+/)) {
     const [title = "", ...lines] = block.trim().split("\n");
-    if (title.startsWith("# ")) found.set(title.slice(2), lines.map((line) => line.split("  ")[0] ?? ""));
+    if (title.startsWith("# "))
+      found.set(
+        title.slice(2),
+        lines.map((line) => line.split("  ")[0] ?? ""),
+      );
   }
   return found;
 }
@@ -448,7 +459,10 @@ if (updates) {
   const framesText = frames.map(describeFrame).join("\n\n");
   writeFileSync(framesFile, `${preface("One frame of every kind.")}\n${framesText}\n`);
   const raftText = raftMessages.map(raftLines).join("\n\n");
-  writeFileSync(raftFile, `${preface("One of every Raft message: the head and the tail of its frame.")}\n${raftText}\n`);
+  writeFileSync(
+    raftFile,
+    `${preface("One of every Raft message: the head and the tail of its frame.")}\n${raftText}\n`,
+  );
 }
 
 describe("the frames on the wire", () => {
@@ -490,13 +504,17 @@ describe("the Raft messages on the wire", () => {
     const encoded = raftCodec.encodeMessage(message);
     expect(hex(encoded.head)).toBe(head);
     expect(hex(concatBytes(encoded.tail))).toBe(tail);
-    const decoded = raftCodec.decodeMessage(Buffer.from(head, "hex"), new Uint8Array(Buffer.from(tail, "hex")));
+    const decoded = raftCodec.decodeMessage(
+      Buffer.from(head, "hex"),
+      new Uint8Array(Buffer.from(tail, "hex")),
+    );
     expect(decoded).toEqual(message);
   });
 });
 
 afterAll(() => {
-  expect(updates, "the vectors were written anew: look at the difference, then run without UPDATE_VECTORS").toBe(
-    false,
-  );
+  expect(
+    updates,
+    "the vectors were written anew: look at the difference, then run without UPDATE_VECTORS",
+  ).toBe(false);
 });

@@ -1,6 +1,6 @@
 /** Small helpers for tests with real files and sockets. */
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
+import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
@@ -64,4 +64,23 @@ export async function failure(action: () => unknown): Promise<Error & { code?: s
     return error as Error & { code?: string };
   }
   throw new Error("it did not fail");
+}
+
+/** Two ends of a TCP connection over loopback, closed at the end of the test. */
+export async function socketPair(): Promise<[Socket, Socket]> {
+  return new Promise((resolve, reject) => {
+    const server = createServer((accepted) => {
+      server.close();
+      onTestFinished(() => {
+        accepted.destroy();
+        dialled.destroy();
+      });
+      resolve([dialled, accepted]);
+    });
+    let dialled: Socket;
+    server.listen(0, "127.0.0.1", () => {
+      dialled = connect((server.address() as AddressInfo).port, "127.0.0.1");
+      dialled.once("error", reject);
+    });
+  });
 }

@@ -1,0 +1,179 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { Refusal } from "../core/boundary.ts";
+import { ByteReader, concatBytes } from "../core/bytes.ts";
+import { MalformedError, QuorateError } from "../core/errors.ts";
+import type { AgentId } from "../core/ids.ts";
+import * as wire from "./client-wire.ts";
+import { decodeFrame, frameLength, FrameWriter, type Frame } from "./frame.ts";
+import { clusterIdFrom, clusterIdText, commonVersion, decodeHello, encodeHello } from "./handshake.ts";
+
+/** What one side writes, as the other reads it. */
+function sent(write: (writer: FrameWriter) => void): Frame {
+  const writer = new FrameWriter();
+  write(writer.begin("failed", "g"));
+  writer.end();
+  const bytes = writer.take() as Uint8Array;
+  return decodeFrame(bytes, 0, frameLength(bytes, 0, 4_000_000));
+}
+
+const reader = (write: (writer: FrameWriter) => void): ByteReader => new ByteReader(sent(write).head);
+
+/** `fine`: a value, or a refusal of the right kind. */
+function outcomeOf(action: () => unknown): string {
+  try {
+    action();
+    return "fine";
+  } catch (error) {
+    return error instanceof MalformedError || error instanceof QuorateError ? "fine" : String(error);
+  }
+}
+
+const refusals: readonly Refusal[] = [
+  { kind: "notLeader" },
+  { kind: "notLeader", leader: "agent_2" as AgentId },
+  { kind: "overloaded", inFlight: 7, inFlightMax: 8 },
+  { kind: "busy", because: "memberChange" },
+  { kind: "busy", because: "transfer" },
+  { kind: "diskFull" },
+  { kind: "closed" },
+];
+
+describe("answers to clients", () => {
+  test.each(refusals)("a refusal %j comes back as it was, in every answer that may hold one", (refusal) => {
+    const answer = { kind: "refused", refusal } as const;
+    expect(wire.readQueryAnswer(reader((writer) => wire.writeQueryAnswer(writer, answer)))).toEqual(answer);
+    expect(wire.readCampaignAnswer(reader((writer) => wire.writeCampaignAnswer(writer, answer)))).toEqual(
+      answer,
+    );
+    const found: unknown[] = [];
+    const { head } = sent((writer) => {
+      wire.writeRefusal(writer, refusal);
+      writer.uint53(1).uint53(2).uint53(3).uint53(4);
+    });
+    wire.readRefusals(head, (...one) => found.push(one));
+    expect(found).toEqual([
+      [1, 2, refusal],
+      [3, 4, refusal],
+    ]);
+  });
+
+  test("history or entries that are gone come back as that", () => {
+    const gone = { kind: "compacted", earliest: 9 } as const;
+    expect(wire.readChangesAnswer(reader((writer) => wire.writeChangesAnswer(writer, gone)))).toEqual(gone);
+    expect(
+      wire.readEntriesAnswer(
+        reader((writer) => wire.writeEntriesAnswer(writer, gone)),
+        new Uint8Array(0),
+      ),
+    ).toEqual(gone);
+  });
+
+  test("changes that are too many are cut between two indices, and asked on from there", () => {
+    const large = new Uint8Array(300_000);
+    const changes = [1, 2, 2, 3, 3, 4].map((index) => ({ index, bytes: large }));
+    const answer = wire.readChangesAnswer(
+      reader((writer) => wire.writeChangesAnswer(writer, { kind: "changes", changes, through: 9 })),
+    );
+    expect(answer).toMatchObject({ kind: "changes", through: 2 });
+    expect(answer.kind === "changes" && answer.changes.map(({ index }) => index)).toEqual([1, 2, 2]);
+    const rest = wire.readChangesAnswer(
+      reader((writer) =>
+        wire.writeChangesAnswer(writer, { kind: "changes", changes: changes.slice(3), through: 9 }),
+      ),
+    );
+    expect(rest).toMatchObject({ kind: "changes", through: 9 });
+  });
+
+  test("all changes of one index stay together, however large", () => {
+    const changes = Array.from({ length: 5 }, () => ({ index: 4, bytes: new Uint8Array(300_000) }));
+    const answer = wire.readChangesAnswer(
+      reader((writer) => wire.writeChangesAnswer(writer, { kind: "changes", changes, through: 4 })),
+    );
+    expect(answer.kind === "changes" && answer.changes).toHaveLength(5);
+  });
+
+  test.each(wire.failures)("the failure %s comes back as it was", (failure) => {
+    const answer = reader((writer) => wire.writeFailure(writer, 3, failure));
+    expect(answer.uint32()).toBe(3);
+    expect(wire.readFailure(answer)).toBe(failure);
+  });
+});
+
+describe("what is malformed is refused", () => {
+  const decoders: readonly [string, (head: Uint8Array) => unknown][] = [
+    ["query", (head) => wire.decodeQuery(head)],
+    ["changes", (head) => wire.decodeChanges(head)],
+    ["entries", (head) => wire.decodeEntries(head)],
+    ["request", (head) => wire.decodeRequest(head)],
+    ["status", (head) => wire.decodeStatusRequest(head)],
+    ["answers", (head) => wire.readAnswers(head, () => {})],
+    ["refusals", (head) => wire.readRefusals(head, () => {})],
+    ["queryAnswer", (head) => wire.readQueryAnswer(new ByteReader(head))],
+    ["changesAnswer", (head) => wire.readChangesAnswer(new ByteReader(head))],
+    ["entriesAnswer", (head) => wire.readEntriesAnswer(new ByteReader(head), head)],
+    ["campaignAnswer", (head) => wire.readCampaignAnswer(new ByteReader(head))],
+    ["statusAnswer", (head) => wire.readStatusReport(new ByteReader(head))],
+    ["failure", (head) => wire.readFailure(new ByteReader(head))],
+    ["hello", (head) => decodeHello(head)],
+  ];
+
+  test.each(decoders)("random bytes for %s give a value or a refusal, nothing else", (_name, decode) => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 80 }), (head) => {
+        expect(outcomeOf(() => decode(head))).toBe("fine");
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test.each([
+    ["a request 0", () => wire.decodeRequest(new Uint8Array(4))],
+    ["bytes behind a request", () => wire.decodeRequest(new Uint8Array(5).fill(1))],
+    ["a query of a third kind", () => wire.decodeQuery(Uint8Array.of(1, 0, 0, 0, 2))],
+    ["a flag of 2", () => wire.decodeStatusRequest(Uint8Array.of(1, 0, 0, 0, 2))],
+    ["an answer that ends early", () => wire.readAnswers(new Uint8Array(17), () => {})],
+    ["a status that is no object", () => wire.readStatusReport(new ByteReader(Buffer.from("7")))],
+    ["a status without agents", () => wire.readStatusReport(new ByteReader(Buffer.from("{}")))],
+  ])("%s", (_name, decode) => {
+    expect(decode).toThrow(MalformedError);
+  });
+});
+
+describe("the handshake", () => {
+  const hello = {
+    versionMin: 1,
+    versionMax: 1,
+    role: "client",
+    cluster: new Uint8Array(16),
+    from: "",
+    to: "",
+  } as const;
+
+  test("finds the highest version that both speak, or none", () => {
+    expect(commonVersion({ ...hello, versionMin: 1, versionMax: 7 })).toBe(1);
+    expect(commonVersion({ ...hello, versionMin: 2, versionMax: 7 })).toBeUndefined();
+    expect(commonVersion({ ...hello, versionMin: 0, versionMax: 0 })).toBeUndefined();
+  });
+
+  test("ignores fields that a later version adds", () => {
+    const longer = concatBytes([encodeHello(hello), Uint8Array.of(1, 2, 3)]);
+    expect(decodeHello(longer)).toEqual(hello);
+  });
+
+  test("wants the magic, a known role, and a name of a peer", () => {
+    const bytes = encodeHello(hello);
+    expect(() => decodeHello(Uint8Array.from(bytes, (byte, at) => (at === 0 ? 0 : byte)))).toThrow("magic");
+    expect(() => decodeHello(Uint8Array.from(bytes, (byte, at) => (at === 12 ? 9 : byte)))).toThrow(
+      "purpose",
+    );
+    expect(() => decodeHello(encodeHello({ ...hello, role: "bulk", from: "../x" }))).toThrow("not a name");
+    expect(() => decodeHello(encodeHello({ ...hello, from: "x".repeat(65) }))).toThrow("64");
+  });
+
+  test("a cluster's id is 32 hexadecimal digits for people", () => {
+    const id = Uint8Array.from({ length: 16 }, (_, at) => at);
+    expect(clusterIdFrom(clusterIdText(id))).toEqual(id);
+    expect(() => clusterIdFrom("xyz")).toThrow(MalformedError);
+  });
+});

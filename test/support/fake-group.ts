@@ -1,0 +1,112 @@
+/** A hosted group without a mechanism: the test decides what is applied, who leads and what is answered. */
+import type { Refusal, Role } from "../../src/core/boundary.ts";
+import { encodeCommand, stampEntry } from "../../src/core/entry.ts";
+import type { AgentId, GroupName, LogIndex, Term } from "../../src/core/ids.ts";
+import type { Changes, MachineChange } from "../../src/core/machine.ts";
+import type {
+  AppliedEntries,
+  GroupObserver,
+  HostedGroup,
+  HostedStatus,
+  QueryAnswer,
+} from "../../src/driver/hosted.ts";
+
+export class FakeGroup implements HostedGroup {
+  readonly name: GroupName;
+  readonly self: AgentId;
+  role: Role = "follower";
+  term = 1;
+  leader: AgentId | undefined;
+  applied = 0 as LogIndex;
+  observer: GroupObserver | undefined;
+  readonly proposals: { commands: Uint8Array[]; onlyAsLeader: boolean }[] = [];
+  readonly queries: { question: Uint8Array; at: string; done: (answer: QueryAnswer) => void }[] = [];
+  readonly history: MachineChange[] = [];
+  /** History and entries before it are gone. */
+  earliest = 1;
+  campaigns = 0;
+  closes = 0;
+  readonly #entries = new Map<number, Uint8Array>();
+
+  constructor(name = "main", self = "agent_1") {
+    this.name = name as GroupName;
+    this.self = self as AgentId;
+  }
+
+  // ── what the test does ──
+
+  lead(role: Role, leader?: string, term = this.term): void {
+    this.role = role;
+    this.leader = leader as AgentId | undefined;
+    this.term = term;
+    this.observer?.statusChanged();
+  }
+
+  /** The next entry is applied: a command of that session. */
+  apply(session: number, sequence: number, answer: Uint8Array, change?: Uint8Array): void {
+    const index = this.applied + 1;
+    const kind = sequence === 0 ? "openSession" : "command";
+    const entry = encodeCommand({ kind, session, sequence, unsettled: 1 }, new Uint8Array(3));
+    stampEntry(entry, 0, index as LogIndex, this.term as Term, 1);
+    this.#entries.set(index, entry);
+    this.applied = index as LogIndex;
+    if (change !== undefined) this.history.push({ index, bytes: change });
+    this.observer?.applied(entry, 0, answer);
+  }
+
+  refuse(session: number, sequence: number, refusal: Refusal): void {
+    this.observer?.refused(session, sequence, refusal);
+  }
+
+  // ── the group ──
+
+  status(): HostedStatus {
+    return {
+      mechanism: "raft",
+      self: this.self,
+      role: this.role,
+      term: this.term as Term,
+      leader: this.leader,
+      last: this.applied,
+      durable: this.applied,
+      committed: this.applied,
+      applied: this.applied,
+      members: { voters: [this.self], outgoing: [], learners: [] },
+      peers: [],
+      lagMs: 1.6,
+      diskFull: false,
+    };
+  }
+
+  propose(commands: readonly Uint8Array[], options: { readonly onlyAsLeader: boolean }): void {
+    this.proposals.push({ commands: [...commands], ...options });
+  }
+
+  query(question: Uint8Array, at: "linearizable" | "local", done: (answer: QueryAnswer) => void): void {
+    this.queries.push({ question, at, done });
+  }
+
+  entries(from: LogIndex): AppliedEntries | undefined {
+    if (from < this.earliest) return { kind: "compacted", earliest: this.earliest as LogIndex };
+    const bytes = this.#entries.get(from);
+    return bytes === undefined ? undefined : { first: from, last: from, bytes };
+  }
+
+  changes(_filter: Uint8Array, from: number, changesMax: number): Changes {
+    if (from < this.earliest) return { kind: "compacted", earliest: this.earliest };
+    const changes = this.history.filter(({ index }) => index >= from).slice(0, changesMax);
+    return { kind: "changes", changes, through: this.applied };
+  }
+
+  campaign(): void {
+    this.campaigns += 1;
+  }
+
+  digest(): Uint8Array {
+    return Uint8Array.of(0xab, this.applied);
+  }
+
+  close(): void {
+    this.closes += 1;
+  }
+}
