@@ -141,7 +141,7 @@ export function entryPayload(bytes: Uint8Array, offset: number): Uint8Array {
 
 /**
  * Checks the outer form of the command or entry at `offset`: its length fits what is there and the limit, its kind is
- * known, its spare bytes are zero. Throws {@link MalformedError}. Returns the offset behind it.
+ * known, its numbers are below 2^53, its spare bytes are zero. Throws {@link MalformedError}. Returns the offset behind it.
  */
 export function checkEntryForm(bytes: Uint8Array, offset: number): number {
   if (offset + entryHeaderBytes > bytes.byteLength) throw new MalformedError("an entry ends in its header");
@@ -150,6 +150,8 @@ export function checkEntryForm(bytes: Uint8Array, offset: number): number {
   if (length > limits.entryBytesMax) throw new MalformedError("an entry is longer than the limit");
   if (offset + length > bytes.byteLength) throw new MalformedError("an entry ends in its payload");
   if (bytes[offset + at.kind]! >= kindNames.length) throw new MalformedError("an entry of an unknown kind");
+  // Read here once, so that nobody meets a number that can't be counted exactly in an entry that is already decided.
+  for (let field = at.index; field < at.unsettled; field += 8) readUint53(bytes, offset + field);
   const zero = offset + at.zero;
   if ((bytes[zero]! | bytes[zero + 1]! | bytes[zero + 2]!) !== 0)
     throw new MalformedError("an entry's spare bytes are not zero");
