@@ -45,9 +45,14 @@ export class LatencyHistogram {
   summary(): LatencySummary {
     return {
       count: this.#count,
-      p50Ms: this.quantileMs(0.5),
-      p99Ms: this.quantileMs(0.99),
-      maxMs: this.#maxMs,
+      p50Ms: rounded(this.quantileMs(0.5)),
+      p99Ms: rounded(this.quantileMs(0.99)),
+      maxMs: rounded(this.#maxMs),
     };
   }
+}
+
+/** To whole microseconds: more digits than were measured help nobody. */
+function rounded(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
 }

@@ -55,6 +55,7 @@ export function tourCommand(context: CommandContext): Command {
     const stop = tellOfDeaths(running, report);
     await untilInterrupted(context.interrupts);
     stop();
+    report.words(`Stopping. Their data stays in ${options.data}; quorate up goes on from there.`);
     return exitCodes.ok;
   });
 }

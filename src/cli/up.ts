@@ -11,7 +11,7 @@ import { usageFailure } from "./failure.ts";
 import { untilInterrupted } from "./interrupts.ts";
 import { type OutputOptions, clusterFolderDefault, newCommand, wholeNumber } from "./options.ts";
 import { LiveRegion } from "./terminal/live-region.ts";
-import { duration } from "./terminal/numbers.ts";
+import { counted, duration } from "./terminal/numbers.ts";
 
 interface UpOptions extends OutputOptions {
   readonly agents?: number;
@@ -124,7 +124,7 @@ class UpPrinter {
         continued: isContinued,
         agents: cluster.agents.map(({ id, pid, address }) => ({ id, pid, address })),
       },
-      `${paint("cyan", "▸")} ${cluster.agents.length} agents, ${pids.length} processes, data in ${folder}${age}`,
+      `${paint("cyan", "▸")} ${counted(pids.length, "agent")}, ${counted(pids.length, "process", "processes")}, data in ${folder}${age}`,
     );
     this.redraw();
   }
@@ -142,11 +142,12 @@ class UpPrinter {
   changed(): void {
     if (this.#isLive) return;
     for (const { id, status, state, note, pid } of this.#running.cluster.rows()) {
+      // That one follows or stands for election is not worth a line; that one leads or is gone, is.
       const shown =
-        status === undefined ? state : status.role === "leader" ? `leader, term ${status.term}` : status.role;
+        status === undefined ? state : status.role === "leader" ? `leader, term ${status.term}` : "up";
       const before = this.#told.get(id);
       this.#told.set(id, shown);
-      if (before === undefined || before === shown || shown === "starting") continue;
+      if (before === undefined || before === shown || shown === "starting" || before === "starting") continue;
       const why = note === "" ? "" : `: ${note}`;
       this.#tell(
         { event: "changed", agent: id, state: shown, note, pid: pid ?? null },

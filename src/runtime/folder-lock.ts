@@ -80,8 +80,13 @@ export class FolderLock {
     if (this.#released) return;
     this.#released = true;
     const temporary = join(this.#folder, `${this.#socket}.new`);
-    writeFileSync(temporary, JSON.stringify({ ...this.#holder, released: true }));
-    renameSync(temporary, join(this.#folder, `lock.${this.#number}`));
+    try {
+      writeFileSync(temporary, JSON.stringify({ ...this.#holder, released: true }));
+      renameSync(temporary, join(this.#folder, `lock.${this.#number}`));
+    } catch {
+      // A full disk, or a folder that is gone: the lock then counts until this process ends, and no longer.
+      rmSync(temporary, { force: true });
+    }
     this.#server.close();
     removeSocket(this.#folder, this.#socket);
   }
