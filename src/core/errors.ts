@@ -54,8 +54,9 @@ export class QuorateError extends Error {
   readonly code: Code;
   readonly outcome: ErrorOutcome;
   readonly hint: string;
-  readonly requestId?: string;
-  readonly retryAfterMs?: number;
+  // `declare`: no property at all where nothing is known, instead of one that is undefined in every log.
+  declare readonly requestId?: string;
+  declare readonly retryAfterMs?: number;
 
   constructor(code: Code, message: string, details: ErrorDetails) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
