@@ -52,8 +52,8 @@ export function inProcessGroup(options: InProcessOptions): InProcessGroup {
     group.checkSame(member, options);
     return group;
   }
-  const group = new InProcessGroup(options, () => {
-    for (const member of options.members) if (groups.get(member) === group) groups.delete(member);
+  const group = new InProcessGroup(options, (gone) => {
+    for (const member of options.members) if (groups.get(member) === gone) groups.delete(member);
   });
   for (const member of options.members) groups.set(member, group);
   return group;
@@ -94,10 +94,10 @@ class InProcessGroup {
   readonly #options: InProcessOptions;
   readonly #scheduler: LoopScheduler = new LoopScheduler("held");
   readonly #members: ReadonlyMap<AgentId, Member>;
-  readonly #onGone: () => void;
+  readonly #onGone: (group: InProcessGroup) => void;
   #isGone = false;
 
-  constructor(options: InProcessOptions, onGone: () => void) {
+  constructor(options: InProcessOptions, onGone: (group: InProcessGroup) => void) {
     this.#options = options;
     this.#onGone = onGone;
     this.name = nameOf(options.mechanism, options.members);
@@ -106,7 +106,8 @@ class InProcessGroup {
     try {
       for (const member of this.#members.values()) this.#start(member);
     } catch (error) {
-      void this.#stopAll();
+      // The error that it could not be made for is the one to tell; how its members end is of no interest beside it.
+      this.#stopAll().catch(() => {});
       throw error;
     }
   }
@@ -173,7 +174,7 @@ class InProcessGroup {
 
   async #stopAll(): Promise<void> {
     this.#isGone = true;
-    this.#onGone();
+    this.#onGone(this);
     await Promise.all([...this.#members.values()].map((member) => this.#stop(member)));
     this.#scheduler.close();
   }

@@ -137,6 +137,8 @@ export class LogHandle<S> implements Log<S> {
   }
 
   async #close(): Promise<void> {
+    // What was known last can still be looked at.
+    this.#board.status();
     this.#client.close();
     await this.#onClose?.();
   }
