@@ -52,7 +52,7 @@ export function createProgram(context: CommandContext): Command {
         proposeCommand(context),
       ],
     ],
-    ["Look behind them:", [journalCommand(context), simCommand()]],
+    ["Look behind them:", [journalCommand(context), simCommand(context)]],
   ];
   for (const [title, commands] of groups) {
     for (const command of commands) program.addCommand(inheriting(command, program).helpGroup(title));

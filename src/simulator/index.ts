@@ -8,6 +8,7 @@ export {
 } from "./simulation.ts";
 export { drawOptions, type SimulationChoices, type SimulationOptions } from "./options.ts";
 export { invariants, Violation, type Invariant } from "./violation.ts";
+export { countLines, failureLines, optionLines, replayCommand } from "./report.ts";
 export { traceVersion, type TraceSink } from "./trace.ts";
 export { productionParts, type Parts, type SimulatedCore } from "./parts.ts";
 export { SimulatedDisk, type DiskFault, type SimulatedDiskOptions } from "./disk.ts";

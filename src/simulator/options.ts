@@ -122,7 +122,7 @@ export function drawOptions(seed: number, choices: SimulationChoices = {}): Simu
     disk: {
       syncMeanMicros: prng.pick([50, 150, 1000, 10_000]),
       crashSectorBytes: prng.pick([512, 4096]),
-      failures: recurring(0.2, [1, 5], [0.1, 1]),
+      failures: recurring(0.2, [2, 8], [0.1, 0.5]),
       hangs: recurring(0.3, [1, 4], [0.1, 0.6, 3]),
     },
     clients: {

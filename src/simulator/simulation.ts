@@ -6,7 +6,6 @@
 import { agentId, groupName } from "../core/ids.ts";
 import { Prng } from "../core/prng.ts";
 import { present } from "../core/assert.ts";
-import type { Protocol, ProtocolCodec } from "../core/boundary.ts";
 import { SimulatedAgent } from "./agent.ts";
 import { SimulatedClient } from "./client.ts";
 import { ClusterChecker } from "./cluster-checker.ts";
@@ -86,8 +85,7 @@ export class Simulation {
       prng: prng.fork(),
       network: options.network,
       agents: options.agents,
-      // The network passes on objects and never looks into them.
-      codec: parts.codec as unknown as ProtocolCodec<Protocol>,
+      codec: parts.codec,
       deliver: (from, to, message) => this.#agent(to).receive(this.#agent(from).name, message),
     });
     this.#stage = {
