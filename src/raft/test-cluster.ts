@@ -7,6 +7,7 @@ import {
   agentId,
   assert,
   clearOutbox,
+  concatBytes,
   createOutbox,
   encodeCommand,
   encodeText,
@@ -15,6 +16,7 @@ import {
   entryTerm,
   present,
   Prng,
+  stampEntry,
   decodeText,
   type AgentId,
   type LogIndex,
@@ -24,6 +26,7 @@ import {
   type RecordNumber,
   type Run,
   type Send,
+  type Term,
   type Ticket,
 } from "../core/index.ts";
 import type { RaftEvent, RaftMessage, RaftPromise, RaftProtocol, RaftRecord } from "./messages.ts";
@@ -142,6 +145,20 @@ export function entriesOf(run: Run): Entry[] {
 
 export function command(text: string, sequence = 1): Uint8Array {
   return encodeCommand({ kind: "command", session: 7, sequence, unsettled: 0 }, encodeText(text));
+}
+
+/** Entries of these terms, as their leaders would have made them: the n-th says `t<term>i<index>`. */
+export function runOf(first: number, ...terms: number[]): Run {
+  const entries = terms.map((term, position) => {
+    const entry = command(`t${term}i${first + position}`);
+    stampEntry(entry, 0, (first + position) as LogIndex, term as Term, first + position);
+    return entry;
+  });
+  return {
+    first: first as LogIndex,
+    last: (first + terms.length - 1) as LogIndex,
+    bytes: concatBytes(entries),
+  };
 }
 
 export class TestCluster {
@@ -302,13 +319,7 @@ export class TestCluster {
       return position === 0 || byteLength <= bytesMax;
     });
     if (chosen.length === 0) return undefined;
-    const bytes = new Uint8Array(chosen.reduce((sum, entry) => sum + entry.byteLength, 0));
-    let offset = 0;
-    for (const entry of chosen) {
-      bytes.set(entry, offset);
-      offset += entry.byteLength;
-    }
-    return { first, last: (first + chosen.length - 1) as LogIndex, bytes };
+    return { first, last: (first + chosen.length - 1) as LogIndex, bytes: concatBytes(chosen) };
   }
 
   // ── faults ──
