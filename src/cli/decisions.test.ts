@@ -16,13 +16,24 @@ function errorOf(text: string): QuorateError {
 }
 
 describe("a file of decisions", () => {
-  test("each line is one decision; its id becomes the request id, and the whole line the value", () => {
-    const decisions = parseDecisions('{"id":"d-1","pay":5}\n\n"plain"\n[1,2]\n{"pay":6}\n', "d.jsonl");
+  test("with an id and a value, the id becomes the request id and the value is decided", () => {
+    expect(parseDecisions('{"id":"d-1","value":{"pay":5}}\n{"id":"d-2","value":null}', "d.jsonl")).toEqual([
+      { line: 1, id: "d-1", value: { pay: 5 } },
+      { line: 2, id: "d-2", value: null },
+    ]);
+  });
+
+  test("any other line is a decision as a whole, and its id counts too", () => {
+    const decisions = parseDecisions(
+      '{"id":"d-1","pay":5}\n\n"plain"\n[1,2]\n{"pay":6}\n{"id":"x","value":1,"why":2}',
+      "d.jsonl",
+    );
     expect(decisions).toEqual([
       { line: 1, id: "d-1", value: { id: "d-1", pay: 5 } },
       { line: 3, id: undefined, value: "plain" },
       { line: 4, id: undefined, value: [1, 2] },
       { line: 5, id: undefined, value: { pay: 6 } },
+      { line: 6, id: "x", value: { id: "x", value: 1, why: 2 } },
     ]);
   });
 

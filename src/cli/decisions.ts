@@ -1,6 +1,7 @@
 /**
- * Files of decisions: JSON lines, one decision a line. Where a line is an object with a text under `id`, that id becomes
- * the request id: proposing the same file again then decides nothing twice.
+ * Files of decisions: JSON lines, one decision a line, best as `{"id": …, "value": …}`. The id becomes the request id:
+ * proposing the same file again then decides nothing twice. Any other JSON is a decision as well, the whole line; if it is
+ * an object with an `id`, that counts too.
  */
 import { readFile, stat } from "node:fs/promises";
 
@@ -13,7 +14,6 @@ export interface FileDecision {
   /** Counted from 1. */
   readonly line: number;
   readonly id: string | undefined;
-  /** The whole line. */
   readonly value: Json;
 }
 
@@ -57,7 +57,7 @@ export function parseDecisions(text: string, name: string): FileDecision[] {
       }
       lineOfId.set(id, line);
     }
-    decisions.push({ line, id, value });
+    decisions.push({ line, id, value: valueOf(value) });
   }
   return decisions;
 }
@@ -68,6 +68,13 @@ function parsedLine(content: string, line: number, name: string): Json {
   } catch {
     throw badLine(name, line, "is not JSON", "Write one JSON value a line, as in examples/decisions.jsonl.");
   }
+}
+
+/** What stands under `value` where there is nothing else but an id; otherwise all of it. */
+function valueOf(line: Json): Json {
+  if (typeof line !== "object" || line === null || Array.isArray(line)) return line;
+  const { id, value, ...rest } = line as { readonly [key: string]: Json };
+  return id !== undefined && value !== undefined && Object.keys(rest).length === 0 ? value : line;
 }
 
 function idOf(value: Json, line: number, name: string): string | undefined {

@@ -1,0 +1,79 @@
+/** Goal: `journal check` says whether what is on disk is sound, and finds a flipped bit. Method: one is flipped. */
+import { openSync, readSync, readdirSync, writeSync, closeSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+
+import { Workplace } from "./harness.ts";
+
+interface CheckJson {
+  readonly sound: boolean;
+  readonly agents: readonly {
+    readonly agent: string;
+    readonly inUseBy?: number;
+    readonly report: {
+      readonly sound: boolean;
+      readonly segments: readonly { readonly corruptAt: readonly number[] }[];
+      readonly groups: readonly {
+        readonly name: string;
+        readonly records: number;
+        readonly damaged: boolean;
+      }[];
+    };
+  }[];
+}
+
+/** Flips a bit in the first block that the journal has. */
+function flipBit(journal: string, offset: number): void {
+  const [first = ""] = readdirSync(journal)
+    .filter((name) => name.endsWith(".segment"))
+    .toSorted();
+  const file = openSync(join(journal, first), "r+");
+  const byte = new Uint8Array(1);
+  readSync(file, byte, 0, 1, offset);
+  byte[0] = byte[0]! ^ 1;
+  writeSync(file, byte, 0, 1, offset);
+  closeSync(file);
+}
+
+describe("journal check", { timeout: 60_000 }, () => {
+  test("sound journals are sound, also while an agent uses them; a flipped bit is found and nothing is changed", async () => {
+    await using place = new Workplace();
+    const { up, pids } = await place.up("--agents", "2");
+    for (const value of ["1", "2", "3"])
+      expect(await place.run(["put", "k", value])).toMatchObject({ code: 0 });
+    const running = (await place.json(["journal", "check"])) as unknown as CheckJson;
+    expect(running.sound).toBe(true);
+    expect(running.agents.map((agent) => agent.inUseBy)).toEqual(pids);
+    expect(running.agents[0]!.report.groups).toMatchObject([{ name: "main", damaged: false }]);
+    expect(await up.end()).toBe(0);
+
+    const sound = await place.run(["journal", "check"]);
+    expect(sound).toMatchObject({ code: 0, stderr: "" });
+    expect(sound.stdout).toContain("✔ agent_1");
+    expect(sound.stdout).toContain("✔ agent_2");
+
+    // The third block of 4 KiB: behind the segment's directory and the group's first block, before the last one.
+    flipBit(join(place.folder, ".quorate/agent_2/journal"), 2 * 4096 + 100);
+    const check = await place.run(["journal", "check"]);
+    expect(check.code).toBe(1);
+    expect(check.stdout).toContain("✔ agent_1");
+    expect(check.stdout).toContain("✖ agent_2");
+    expect(check.stdout).toContain("corrupt at");
+    // It is the same at a second look: looking repairs nothing and breaks nothing.
+    expect(await place.run(["journal", "check"])).toEqual(check);
+    expect(await place.run(["journal", "check", "--data", ".quorate/agent_1"])).toMatchObject({ code: 0 });
+
+    // And an agent with such a journal says so, and how to go on.
+    const agent = await place.run(["agent", "--data", ".quorate/agent_2", "--log-level", "error"]);
+    expect(agent.code).toBe(1);
+    expect(agent.stderr).toContain("DATA_CORRUPT");
+    expect(agent.stderr).not.toContain("    at ");
+  });
+
+  test("nothing to look at", async () => {
+    await using place = new Workplace();
+    const nothing = await place.run(["journal", "check"]);
+    expect(nothing).toMatchObject({ code: 1, stdout: "" });
+    expect(nothing.stderr).toContain("DATA_MISSING");
+  });
+});

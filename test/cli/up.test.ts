@@ -1,0 +1,217 @@
+/**
+ * Goal: `up` starts agents that can be used, and leaves nothing when it ends, however it ends. Method: real processes in a
+ * folder of their own; what is left is looked for among processes, sockets and locks.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+
+import { Workplace, allGone, isAlive, leftBehind, takePort } from "./harness.ts";
+
+interface StatusJson {
+  readonly leader: string | null;
+  readonly term: number;
+  readonly agents: readonly {
+    readonly id: string;
+    readonly state: string;
+    readonly status?: { role: string };
+  }[];
+}
+
+describe("up", { timeout: 60_000 }, () => {
+  test("three agents: put, get, cas, watch, status; then Ctrl-C leaves no process, socket or lock", async () => {
+    await using place = new Workplace();
+    const { up, pids } = await place.up("--agents", "3");
+    expect(new Set(pids).size).toBe(3);
+
+    const watch = place.start(["watch", "mod"]);
+    expect(await place.run(["get", "model"])).toMatchObject({ code: 1, stdout: "" });
+    const { version } = (await place.json(["put", "model", "v42"])) as { version: number };
+    expect(await place.run(["get", "model"])).toEqual({ code: 0, stdout: "v42\n", stderr: "" });
+    expect(await place.json(["get", "model"])).toEqual({ key: "model", value: "v42", version });
+
+    // Somebody else's version: nothing changes, and the exit code tells.
+    expect(await place.run(["cas", "model", String(version + 1), "v44"])).toMatchObject({ code: 1 });
+    const swapped = await place.json(["cas", "model", String(version), '{"name":"v43"}']);
+    expect(swapped).toMatchObject({ kind: "swapped" });
+    expect(await place.run(["get", "model"])).toMatchObject({ stdout: '{"name":"v43"}\n' });
+
+    await watch.shows(/v43/);
+    expect(
+      watch.stdout
+        .trimEnd()
+        .split("\n")
+        .map((line) => line.split("  ").slice(1)),
+    ).toEqual([
+      ["model", "v42"],
+      ["model", '{"name":"v43"}'],
+    ]);
+    expect(await watch.end()).toBe(0);
+
+    const status = (await place.json(["status"])) as unknown as StatusJson;
+    expect(status.agents.map((agent) => agent.id)).toEqual(["agent_1", "agent_2", "agent_3"]);
+    expect(status.agents.filter((agent) => agent.status?.role === "leader").map((agent) => agent.id)).toEqual(
+      [status.leader],
+    );
+
+    // A terminal sends SIGINT to every process of the group, so the agents get it as well.
+    for (const pid of pids) process.kill(pid, "SIGINT");
+    expect(pids.every((pid) => isAlive(pid))).toBe(true);
+    expect(await up.end("SIGINT")).toBe(0);
+    await allGone(pids, 1000);
+    expect(leftBehind(join(place.folder, ".quorate"))).toEqual([]);
+  });
+
+  test("what was decided is still there after a restart; --fresh begins anew, but only when told twice", async () => {
+    await using place = new Workplace();
+    const first = await place.up("--agents", "1");
+    await place.json(["put", "kept", "yes"]);
+    expect(await first.up.end()).toBe(0);
+
+    const second = await place.up();
+    expect(second.up.stdout).toContain('"continued":true');
+    expect(await place.run(["get", "kept"])).toMatchObject({ stdout: "yes\n" });
+    expect(await second.up.end()).toBe(0);
+
+    const refused = await place.run(["up", "--fresh"]);
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain("--yes");
+    const third = await place.up("--fresh", "--yes", "--agents", "1");
+    expect(await place.run(["get", "kept"])).toMatchObject({ code: 1 });
+    expect(await third.up.end()).toBe(0);
+  });
+
+  test("kill -9 of up itself: its agents see that it is gone, and end by themselves", async () => {
+    await using place = new Workplace();
+    const { up, pids } = await place.up("--agents", "2");
+    await up.end("SIGKILL");
+    await allGone(pids);
+    // The folder is free again: its lock died with its holder.
+    const next = await place.up();
+    expect(await next.up.end()).toBe(0);
+    expect(leftBehind(join(place.folder, ".quorate"))).toEqual([]);
+  });
+
+  test("an agent that dies is shown as down, and nothing restarts it", async () => {
+    await using place = new Workplace();
+    const { up, pids } = await place.up("--agents", "3");
+    const status = (await place.json(["status"])) as unknown as StatusJson;
+    const leader = status.agents.findIndex((agent) => agent.id === status.leader);
+    process.kill(pids[leader]!, "SIGKILL");
+    await up.shows(/"state":"down","note":"killed by SIGKILL"/);
+    await up.shows(
+      new RegExp(`"event":"changed","agent":"agent_\\d","state":"leader, term ${status.term + 1}"`),
+    );
+    // The two others are a majority.
+    expect(await place.run(["put", "k", "v"])).toMatchObject({ code: 0 });
+    const later = (await place.json(["status"])) as unknown as StatusJson;
+    expect(later.agents[leader]).toMatchObject({ id: status.leader, state: "down" });
+    expect(later.agents.filter((agent) => agent.state === "running")).toHaveLength(2);
+    expect(await up.end()).toBe(0);
+  });
+});
+
+describe("what up refuses", { timeout: 60_000 }, () => {
+  test("a second up on the same folder says who runs it, and how to look", async () => {
+    await using place = new Workplace();
+    const { up } = await place.up("--agents", "1");
+    const second = await place.run(["up"]);
+    expect(second.code).toBe(1);
+    expect(second.stderr).toContain(`running already, started by process ${up.pid}`);
+    expect(second.stderr).toContain("quorate status");
+    expect(second.stderr.trimEnd().split("\n")).toHaveLength(2);
+    const fresh = await place.run(["up", "--fresh", "--yes"]);
+    expect(fresh.stderr).toContain("running already");
+    // And the one process that runs an agent keeps a second one out too.
+    const agent = await place.run(["agent", "--data", ".quorate/agent_1"]);
+    expect(agent.code).toBe(1);
+    expect(agent.stderr).toContain("DATA_LOCKED");
+    expect(await place.run(["put", "k", "still here"])).toMatchObject({ code: 0 });
+    expect(await up.end()).toBe(0);
+  });
+
+  test("a port in use: which one, and what to do; no process is left", async () => {
+    await using place = new Workplace();
+    const { port, server } = await takePort();
+    try {
+      const { code, stderr } = await place.run(["up", "--agents", "1", "--port", String(port)]);
+      expect(code).toBe(1);
+      expect(stderr).toContain(`127.0.0.1:${port}`);
+      expect(stderr).toContain("ADDRESS_IN_USE");
+      expect(stderr).toContain("--port");
+      expect(stderr).not.toContain("    at ");
+      expect(leftBehind(join(place.folder, ".quorate"))).toEqual([]);
+    } finally {
+      server.close();
+    }
+    // With the port free again, the folder that was made then is used.
+    const { up } = await place.up("--port", String(port));
+    expect(up.stdout).toContain(`127.0.0.1:${port}`);
+    expect(await up.end()).toBe(0);
+  });
+
+  test("another number of agents than there are, or a folder with something else in it", async () => {
+    await using place = new Workplace();
+    const { up } = await place.up("--agents", "1");
+    await up.end();
+    const other = await place.run(["up", "--agents", "3"]);
+    expect(other).toMatchObject({ code: 1 });
+    expect(other.stderr).toContain("holds 1 agents, not 3");
+    const strange = await place.run(["up", "--data", "."]);
+    expect(strange).toMatchObject({ code: 1 });
+    expect(strange.stderr).toContain("something else");
+    expect(existsSync(join(place.folder, ".quorate/agent_1/key.pem"))).toBe(true);
+  });
+
+  test("an agent's folder that is gone does not come back empty under its old name", async () => {
+    await using place = new Workplace();
+    const { up } = await place.up("--agents", "3");
+    await up.end();
+    rmSync(join(place.folder, ".quorate/agent_2"), { recursive: true });
+    const { code, stderr } = await place.run(["up"]);
+    expect(code).toBe(1);
+    expect(stderr).toContain("agent_2");
+    expect(stderr).toContain("DATA_MISSING");
+    expect(readdirSync(join(place.folder, ".quorate"))).not.toContain("agent_2");
+  });
+
+  test.skipIf(process.platform !== "linux" || process.getuid?.() !== 0 || !canMount())(
+    "a full disk",
+    async () => {
+      await using place = new Workplace();
+      const small = join(place.folder, "small");
+      spawnSync("mkdir", [small]);
+      spawnSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", small]);
+      try {
+        const { code, stderr } = await place.run(["up", "--agents", "1", "--data", join(small, "q")]);
+        expect(code).toBe(1);
+        expect(stderr).toMatch(/no room|full/);
+        expect(stderr).toContain("Make room");
+        expect(stderr).not.toContain("    at ");
+        // Not even room for a key: it is the same to whoever reads it.
+        writeFileSync(join(small, "fill"), "");
+        spawnSync("dd", ["if=/dev/zero", `of=${join(small, "fill")}`, "bs=1k"]);
+        const init = await place.run([
+          "init",
+          "--id",
+          "a",
+          "--listen",
+          "127.0.0.1:7400",
+          "--data",
+          join(small, "a"),
+        ]);
+        expect(init.code).toBe(1);
+        expect(init.stderr).toContain("disk is full");
+      } finally {
+        spawnSync("umount", [small]);
+      }
+    },
+  );
+});
+
+/** Containers often forbid it. */
+function canMount(): boolean {
+  const probe = spawnSync("unshare", ["-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]);
+  return probe.status === 0;
+}
