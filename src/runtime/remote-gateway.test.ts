@@ -1,0 +1,497 @@
+import { connect } from "node:net";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { FakeAgent } from "../../test/support/fake-agent.ts";
+import type { FakeGroup } from "../../test/support/fake-group.ts";
+import { failure, freePort, pause, until } from "../../test/support/runtime.ts";
+import { concatBytes } from "../core/bytes.ts";
+import { encodeCommand, entrySequence, entrySession } from "../core/entry.ts";
+import { limits } from "../core/limits.ts";
+import { ClientPool, type ClientOptions } from "./client-pool.ts";
+import { encodeFrame, type Frame, type FrameKind, FrameWriter } from "./frame.ts";
+import { FrameReader } from "./frame-reader.ts";
+import type { Gateway } from "./gateway.ts";
+import { anyCluster, encodeHello } from "./handshake.ts";
+
+const answer = Uint8Array.of(1, 2, 3);
+const question = Uint8Array.of(9);
+
+function command(session: number, sequence: number, payloadBytes = 2): Uint8Array {
+  return encodeCommand(
+    { kind: sequence === 0 ? "openSession" : "command", session, sequence, unsettled: 1 },
+    new Uint8Array(payloadBytes),
+  );
+}
+
+/** Some agents that know each other's addresses, each with a group that the test moves. */
+async function cluster(count: number): Promise<{ agents: FakeAgent[]; groups: FakeGroup[] }> {
+  const agents: FakeAgent[] = [];
+  for (let number = 1; number <= count; number++) {
+    agents.push(await new FakeAgent(`agent_${number}`, await freePort()).start());
+  }
+  const addresses = agents.map(({ id, address }) => ({ id, address }));
+  for (const agent of agents) agent.agents = addresses;
+  return { agents, groups: agents.map((agent) => agent.host()) };
+}
+
+function client(options: ClientOptions): { pool: ClientPool; gateway: ReturnType<ClientPool["gateway"]>; log: string[] } {
+  const pool = new ClientPool(options);
+  onTestFinished(() => pool.close());
+  const gateway = pool.gateway("main");
+  return { pool, gateway, log: listen(gateway) };
+}
+
+function listen(gateway: Gateway): string[] {
+  const log: string[] = [];
+  gateway.listen({
+    answered: (session, sequence, bytes) => log.push(`answered ${session}/${sequence} ${bytes.byteLength}`),
+    refused: (session, sequence, { kind }) => log.push(`refused ${session}/${sequence} ${kind}`),
+    interrupted: () => log.push("interrupted"),
+    statusChanged: (status) => log.push(`status ${status.self} ${status.role} ${status.term}`),
+    closed: (error) => log.push(`closed ${error?.code ?? ""}`),
+  });
+  return log;
+}
+
+function leads(groups: readonly FakeGroup[], leader: number, term = 1): void {
+  const id = groups[leader]?.self;
+  for (const [position, group] of groups.entries()) group.lead(position === leader ? "leader" : "follower", id, term);
+}
+
+describe("commands and their answers", () => {
+  test("travel together, in order, and come back to the listener", async () => {
+    const { agents, groups } = await cluster(1);
+    const [group] = groups as [FakeGroup];
+    leads(groups, 0);
+    const { gateway, log } = client({ agents: [agents[0]!.address] });
+    gateway.propose([command(5, 1)]);
+    await until(() => log.includes("interrupted"), "an agent is found");
+    expect(gateway.agent).toBe("agent_1");
+    expect(group.proposals).toEqual([]);
+    gateway.propose([command(5, 1), command(5, 2)]);
+    gateway.propose([command(6, 1)], { onlyAsLeader: true });
+    await until(() => group.proposals.length === 2, "they arrive");
+    expect(group.proposals.map(({ onlyAsLeader }) => onlyAsLeader)).toEqual([false, true]);
+    const names = group.proposals.flatMap(({ commands }) =>
+      commands.map((one) => `${entrySession(one, 0)}/${entrySequence(one, 0)}`),
+    );
+    expect(names).toEqual(["5/1", "5/2", "6/1"]);
+    log.splice(0);
+    group.apply(5, 1, answer);
+    group.apply(5, 2, new Uint8Array(0));
+    group.apply(5, 2, new Uint8Array(100));
+    group.refuse(6, 1, { kind: "overloaded", inFlight: 1, inFlightMax: 1 });
+    group.apply(9, 1, answer);
+    await until(() => log.length === 3, "answers arrive");
+    expect(log).toEqual(["answered 5/1 3", "answered 5/2 100", "refused 6/1 overloaded"]);
+  });
+
+  test("large batches are cut into frames that an agent accepts", async () => {
+    const { agents, groups } = await cluster(1);
+    const { gateway, log } = client({ agents: [agents[0]!.address] });
+    await until(() => log.includes("interrupted"), "an agent is found");
+    const many = Array.from({ length: 12 }, (_, at) => command(5, at + 1, 500_000));
+    gateway.propose(many);
+    await until(() => groups[0]!.proposals.flatMap(({ commands }) => commands).length === 12, "all arrive");
+    expect(groups[0]!.proposals.length).toBeGreaterThan(5);
+  });
+
+  test("more than may wait is refused at once, here", async () => {
+    const { agents, groups } = await cluster(1);
+    const { gateway, log } = client({ agents: [agents[0]!.address] });
+    await until(() => log.includes("interrupted"), "an agent is found");
+    const count = Math.ceil(limits.linkQueueBytesMax / 1_000_000) + 4;
+    for (let sequence = 1; sequence <= count; sequence++) gateway.propose([command(5, sequence, 1_000_000)]);
+    expect(log.filter((line) => line.startsWith("refused"))).toEqual([]);
+    await until(() => log.some((line) => line.startsWith("refused")), "it is told");
+    expect(log.at(-1)).toBe(`refused 5/${count} overloaded`);
+    await until(() => groups[0]!.proposals.length > 10, "the others arrive");
+  });
+
+  test("a session's answers follow the client to its new connection, and the old one leaves nothing behind", async () => {
+    const { agents, groups } = await cluster(1);
+    const first = client({ agents: [agents[0]!.address] });
+    const second = client({ agents: [agents[0]!.address] });
+    await until(() => first.log.length > 0 && second.log.length > 0, "both are there");
+    first.gateway.propose([command(5, 1)]);
+    await until(() => groups[0]!.proposals.length === 1, "it arrives");
+    first.pool.close();
+    await until(() => agents[0]!.server.clientCount === 1, "the first is gone");
+    second.gateway.propose([command(5, 1)]);
+    await until(() => groups[0]!.proposals.length === 2, "it arrives again");
+    groups[0]!.apply(5, 1, answer);
+    await until(() => second.log.includes("answered 5/1 3"), "the answer comes");
+    expect(first.log).not.toContain("answered 5/1 3");
+  });
+});
+
+describe("questions", () => {
+  test("of every kind are answered, in any order", async () => {
+    const { agents, groups } = await cluster(1);
+    const [group] = groups as [FakeGroup];
+    leads(groups, 0);
+    const { gateway } = client({ agents: [agents[0]!.address] });
+    const got: unknown[] = [];
+    const note = (result: unknown): void => void got.push(result);
+    gateway.query(question, "linearizable", note);
+    gateway.query(question, "local", note);
+    gateway.changes(question, 1, note);
+    gateway.entries(1, note);
+    gateway.campaign(note);
+    gateway.refreshStatus(note);
+    await until(() => group.queries.length === 2 && got.length === 2, "they arrive");
+    expect(got).toMatchObject([{ kind: "status", status: { self: "agent_1" } }, { kind: "over", leading: true }]);
+    expect(group.queries.map(({ at }) => at)).toEqual(["linearizable", "local"]);
+    group.queries[1]!.done({ kind: "refused", refusal: { kind: "notLeader" } });
+    group.queries[0]!.done({ kind: "reply", bytes: answer });
+    await until(() => got.length === 4, "both are answered");
+    expect(got.slice(2)).toEqual([
+      { kind: "refused", refusal: { kind: "notLeader" } },
+      { kind: "reply", bytes: answer },
+    ]);
+    group.apply(1, 1, answer, Uint8Array.of(42));
+    await until(() => got.length === 6, "what was waited for is there");
+    expect(got.slice(4)).toMatchObject([
+      { kind: "changes", through: 1, changes: [{ index: 1, bytes: Uint8Array.of(42) }] },
+      { kind: "entries" },
+    ]);
+  });
+
+  test("may be taken back, there as well", async () => {
+    const { agents, groups } = await cluster(1);
+    const { gateway, log } = client({ agents: [agents[0]!.address] });
+    const early = gateway.query(question, "local", () => log.push("never"));
+    early();
+    await until(() => log.includes("interrupted"), "an agent is found");
+    const cancels = Array.from({ length: 10 }, () => gateway.changes(question, 1, () => log.push("never")));
+    gateway.query(question, "local", () => {});
+    await until(() => groups[0]!.queries.length === 1, "they arrive");
+    for (const cancel of cancels) cancel();
+    gateway.query(question, "local", () => {});
+    await until(() => groups[0]!.queries.length === 2, "the cancels arrive");
+    groups[0]!.apply(1, 1, answer, answer);
+    await pause(30);
+    expect(log).not.toContain("never");
+  });
+
+  test("survive the loss of their agent: they are asked again at the next one", async () => {
+    const { agents, groups } = await cluster(2);
+    const { gateway, log } = client({ agents: agents.map(({ address }) => address) });
+    const got: unknown[] = [];
+    await until(() => log.includes("interrupted"), "an agent is found");
+    gateway.query(question, "linearizable", (result) => got.push(result));
+    gateway.changes(question, 1, (result) => got.push(result));
+    gateway.campaign(({ kind }) => got.push(kind));
+    await until(() => groups[0]!.queries.length === 1, "asked at the first");
+    await agents[0]!.close();
+    await until(() => groups[1]!.queries.length === 1, "asked at the second");
+    // A campaign is an act, not a question: it is not done again elsewhere.
+    expect(got).toEqual(["lost"]);
+    groups[1]!.queries[0]!.done({ kind: "reply", bytes: answer });
+    groups[1]!.apply(1, 1, answer, answer);
+    await until(() => got.length === 3, "both are answered");
+    expect(log.filter((line) => line === "interrupted")).toHaveLength(2);
+  });
+
+  test("beyond the limit of a connection are refused, not kept", async () => {
+    const { agents } = await cluster(1);
+    const { gateway, log } = client({ agents: [agents[0]!.address] });
+    await until(() => log.includes("interrupted"), "an agent is found");
+    for (let count = 0; count < limits.clientRequestsMax; count++) gateway.entries(1, () => log.push("never"));
+    const got: unknown[] = [];
+    gateway.query(question, "local", (result) => got.push(result));
+    gateway.entries(1, (result) => got.push(result));
+    await until(() => got.length === 2, "they are refused");
+    expect(got).toMatchObject([{ kind: "refused", refusal: { kind: "overloaded" } }, { kind: "lost" }]);
+  });
+});
+
+describe("finding the leader", () => {
+  test("it goes where the leader is, and follows it", async () => {
+    const { agents, groups } = await cluster(3);
+    leads(groups, 2);
+    const { gateway, log } = client({ agents: [agents[0]!.address] });
+    await until(() => gateway.agent === "agent_3", "it finds the leader");
+    await until(() => agents[0]!.server.clientCount === 0, "it leaves the first agent");
+    expect(gateway.status()?.leader).toBe("agent_3");
+    leads(groups, 1, 2);
+    await until(() => gateway.agent === "agent_2", "it follows");
+    expect(log.filter((line) => line === "interrupted").length).toBeGreaterThanOrEqual(3);
+    gateway.propose([command(5, 1)]);
+    await until(() => groups[1]!.proposals.length === 1, "commands go to the leader");
+  });
+
+  test("pinned to one agent it stays there, and is told when forwarded commands may be lost", async () => {
+    const { agents, groups } = await cluster(2);
+    leads(groups, 1);
+    const { gateway, log } = client({ agents: [agents[0]!.address], pin: true });
+    await until(() => log.includes("interrupted"), "an agent is found");
+    await pause(50);
+    expect(gateway.agent).toBe("agent_1");
+    log.splice(0);
+    leads(groups, 1, 2);
+    await until(() => log.includes("interrupted"), "another term");
+    expect(log).toEqual(["status agent_1 follower 2", "interrupted"]);
+    log.splice(0);
+    groups[0]!.lead("candidate", undefined, 3);
+    await until(() => log.length > 0, "a mere change of role");
+    expect(log).toEqual(["status agent_1 candidate 3"]);
+  });
+
+  test("a leader that can't be reached does not keep it from the agent that answers", async () => {
+    const { agents, groups } = await cluster(2);
+    agents[0]!.agents = [
+      { id: agents[0]!.id, address: agents[0]!.address },
+      { id: agents[1]!.id, address: `127.0.0.1:${await freePort()}` },
+    ];
+    leads(groups, 1);
+    const { gateway, log } = client({ agents: [agents[0]!.address] });
+    await until(() => log.includes("interrupted"), "an agent is found");
+    gateway.propose([command(5, 1)]);
+    await until(() => groups[0]!.proposals.length === 1, "the follower takes it");
+    expect(gateway.agent).toBe("agent_1");
+    expect(gateway.problem()).toBeUndefined();
+  });
+
+  test("an agent that is gone is left for another one, also one whose address was only learnt", async () => {
+    const { agents, groups } = await cluster(3);
+    leads(groups, 0);
+    const { gateway } = client({ agents: [agents[0]!.address] });
+    await until(() => gateway.agent === "agent_1", "it finds the leader");
+    await agents[0]!.close();
+    await until(() => gateway.agent !== undefined && gateway.agent !== "agent_1", "it goes elsewhere");
+    expect(["agent_2", "agent_3"]).toContain(gateway.agent);
+  });
+
+  test("an agent that stops answering is left as well", async () => {
+    const { agents, groups } = await cluster(2);
+    leads(groups, 0);
+    // Between client and agent 1 stands something that one day passes nothing on any more.
+    const { createServer } = await import("node:net");
+    let stuck = false;
+    const middle = createServer((near) => {
+      const far = connect(agents[0]!.port, "127.0.0.1");
+      near.on("data", (bytes) => stuck || far.write(bytes));
+      far.on("data", (bytes) => stuck || near.write(bytes));
+      for (const socket of [near, far]) socket.on("error", () => {});
+      onTestFinished(() => {
+        near.destroy();
+        far.destroy();
+      });
+    });
+    onTestFinished(() => void middle.close());
+    const port = await freePort();
+    await new Promise<void>((resolve) => middle.listen(port, "127.0.0.1", resolve));
+    agents[0]!.agents = [{ id: agents[1]!.id, address: agents[1]!.address }];
+    const { gateway } = client({ agents: [`127.0.0.1:${port}`] });
+    await until(() => gateway.agent === "agent_1", "it is there");
+    stuck = true;
+    leads(groups, 1, 2);
+    await until(() => gateway.agent === "agent_2", "it is given up for the other one");
+  });
+
+  test("an agent without the group is passed over, and named if no other has it", async () => {
+    const { agents } = await cluster(1);
+    const without = await new FakeAgent("agent_9", await freePort()).start();
+    const { gateway } = client({ agents: [without.address, agents[0]!.address] });
+    await until(() => gateway.agent === "agent_1", "it finds the one that has it");
+    const alone = client({ agents: [without.address] }).gateway;
+    await until(() => alone.problem() !== undefined, "the problem is known");
+    expect(alone.problem()?.code).toBe("GROUP_MISMATCH");
+    expect(alone.problem()?.message).toContain("does not host a group main");
+  });
+
+  test("a group that closes under way sends it elsewhere", async () => {
+    const { agents, groups } = await cluster(2);
+    leads(groups, 0);
+    const { gateway } = client({ agents: [agents[0]!.address] });
+    await until(() => gateway.agent === "agent_1", "it finds the leader");
+    agents[0]!.hub().close();
+    await until(() => gateway.agent === "agent_2", "it goes elsewhere");
+  });
+
+  test("it keeps trying while nobody answers, and says why", async () => {
+    const port = await freePort();
+    const { gateway, log } = client({ agents: [`127.0.0.1:${port}`] });
+    await until(() => gateway.problem() !== undefined, "the problem is known");
+    expect(gateway.problem()?.code).toBe("CANNOT_CONNECT");
+    const late = new FakeAgent("agent_1", port);
+    late.host();
+    await late.start();
+    await until(() => log.includes("interrupted"), "it is found at last");
+    expect(gateway.problem()).toBeUndefined();
+  });
+});
+
+describe("connecting and closing", () => {
+  test("connect resolves to what the agent says, and shares the link with the gateways", async () => {
+    const { agents } = await cluster(1);
+    const { pool, report } = await ClientPool.connect({ agents: [agents[0]!.address] });
+    expect(report).toMatchObject({ agent: "agent_1", groups: ["main"] });
+    const log = listen(pool.gateway("main"));
+    await until(() => log.includes("interrupted"), "it is used");
+    expect(agents[0]!.server.clientCount).toBe(1);
+    pool.close();
+    await until(() => agents[0]!.server.clientCount === 0, "it is closed");
+  });
+
+  test("connect tries every address, and fails with the reason of the last", async () => {
+    const { agents } = await cluster(1);
+    const nobody = `127.0.0.1:${await freePort()}`;
+    const { pool } = await ClientPool.connect({ agents: [nobody, agents[0]!.address] });
+    pool.close();
+    const error = await failure(async () => ClientPool.connect({ agents: [nobody] }));
+    expect(error.code).toBe("CANNOT_CONNECT");
+    expect(error.hint).toContain("quorate up");
+    expect((await failure(() => new ClientPool({ agents: [] }))).code).toBe("BAD_OPTION");
+    expect((await failure(() => new ClientPool({ agents: ["nonsense"] }))).code).toBe("BAD_OPTION");
+    const foreign = { agents: [agents[0]!.address], cluster: new Uint8Array(16).fill(1) };
+    expect((await failure(async () => ClientPool.connect(foreign))).code).toBe("DENIED");
+  });
+
+  test("closing a gateway ends what is under way as lost, and leaves the others alone", async () => {
+    const { agents, groups } = await cluster(1);
+    const { pool, gateway, log } = client({ agents: [agents[0]!.address] });
+    const other = pool.gateway("main");
+    const otherLog = listen(other);
+    await until(() => log.includes("interrupted") && otherLog.includes("interrupted"), "both are there");
+    gateway.query(question, "local", ({ kind }) => log.push(`query ${kind}`));
+    gateway.close();
+    gateway.close();
+    gateway.query(question, "local", ({ kind }) => log.push(`late ${kind}`));
+    await until(() => log.includes("closed "), "the last word");
+    expect(log.slice(-3).toSorted()).toEqual(["closed ", "late lost", "query lost"]);
+    other.query(question, "local", ({ kind }) => otherLog.push(`query ${kind}`));
+    await until(() => groups[0]!.queries.length === 2, "the other one works");
+    groups[0]!.queries.at(-1)!.done({ kind: "reply", bytes: answer });
+    await until(() => otherLog.includes("query reply"), "and is answered");
+    pool.close();
+    await until(() => otherLog.includes("closed "), "the pool closes it");
+  });
+});
+
+/** A client that speaks the wire by hand. */
+async function byHand(agent: FakeAgent): Promise<{
+  frames: Frame[];
+  send: (kind: FrameKind, write: (writer: FrameWriter) => void) => void;
+  socket: ReturnType<typeof connect>;
+  isClosed: () => boolean;
+}> {
+  const socket = connect(agent.port, "127.0.0.1");
+  onTestFinished(() => void socket.destroy());
+  const frames: Frame[] = [];
+  const reader = new FrameReader(4_000_000);
+  let closed = false;
+  socket.on("close", () => (closed = true));
+  socket.on("error", () => {});
+  socket.on("data", (bytes) => reader.push(new Uint8Array(bytes), (frame) => frames.push(frame) > 0));
+  const hello = { versionMin: 1, versionMax: 1, role: "client", cluster: anyCluster, from: "", to: "" } as const;
+  socket.write(concatBytes(encodeFrame("hello", "", encodeHello(hello)).parts));
+  await until(() => frames.length === 1, "welcome");
+  frames.splice(0);
+  return {
+    frames,
+    socket,
+    isClosed: () => closed,
+    send: (kind, write) => {
+      const writer = new FrameWriter();
+      write(writer.begin(kind, "main"));
+      writer.end();
+      socket.write(writer.take() as Uint8Array);
+    },
+  };
+}
+
+describe("a client that breaks the rules is closed with one line, and nothing else changes:", () => {
+  const brokenCommand = command(5, 1);
+  brokenCommand[53] = 1;
+  const noop = command(5, 1);
+  noop[52] = 0;
+  const members = command(5, 1);
+  members[52] = 4;
+
+  test.each<[string, FrameKind, (writer: FrameWriter) => void]>([
+    ["a request number that is in use", "entries", (writer) => writer.uint32(1).uint53(1)],
+    ["a request number 0", "query", (writer) => writer.uint32(0).uint8(0)],
+    ["an unknown flag", "propose", (writer) => writer.uint8(2).raw(command(5, 1))],
+    ["no flag at all", "propose", () => {}],
+    ["half a command", "propose", (writer) => writer.uint8(0).raw(command(5, 1).subarray(0, 40))],
+    ["a malformed command", "propose", (writer) => writer.uint8(0).raw(brokenCommand)],
+    ["an entry that only the mechanism makes", "propose", (writer) => writer.uint8(0).raw(noop)],
+    ["another one", "propose", (writer) => writer.uint8(0).raw(members)],
+    ["an agent's frame", "answers", () => {}],
+    ["a peer's frame", "message", () => {}],
+    ["a second hello", "hello", () => {}],
+    ["bytes behind a request", "campaign", (writer) => writer.uint32(3).uint8(0)],
+    ["a frame over the limit", "query", (writer) => writer.uint32(3).raw(new Uint8Array(2_200_000))],
+  ])("%s", async (_name, kind, write) => {
+    const { agents, groups } = await cluster(1);
+    const good = client({ agents: [agents[0]!.address] });
+    await until(() => good.log.includes("interrupted"), "a good client is there");
+    const { send, isClosed } = await byHand(agents[0]!);
+    send("entries", (writer) => writer.uint32(1).uint53(1));
+    send(kind, write);
+    await until(isClosed, "it is closed");
+    await until(() => agents[0]!.server.clientCount === 1, "it is forgotten");
+    expect(agents[0]!.notes.count("closed the connection of a client")).toBe(1);
+    expect(groups[0]!.proposals).toEqual([]);
+    good.gateway.propose([command(6, 1)]);
+    await until(() => groups[0]!.proposals.length === 1, "the good one is not disturbed");
+  });
+
+  test("requests for a group that is not there fail one by one, and the connection stays", async () => {
+    const agent = await new FakeAgent("agent_1", await freePort()).start();
+    const { send, frames, isClosed } = await byHand(agent);
+    send("query", (writer) => writer.uint32(1).uint8(0));
+    send("propose", (writer) => writer.uint8(0).raw(command(5, 1)));
+    send("campaign", (writer) => writer.uint32(2));
+    send("status", (writer) => writer.uint32(3).uint8(1));
+    send("cancel", (writer) => writer.uint32(77));
+    await until(() => frames.length === 4, "four answers");
+    expect(frames.map(({ kind, head }) => [kind, head[0], head[4]])).toEqual([
+      ["failed", 1, 0],
+      ["failed", 0, 0],
+      ["failed", 2, 0],
+      ["failed", 3, 0],
+    ]);
+    expect(isClosed()).toBe(false);
+  });
+
+  test("one that does not read its answers is read no further, then closed", async () => {
+    const { agents, groups } = await cluster(1);
+    const { socket, send, isClosed } = await byHand(agents[0]!);
+    socket.pause();
+    send("propose", (writer) => writer.uint8(0).raw(command(5, 1)));
+    await until(() => groups[0]!.proposals.length === 1, "it arrives");
+    for (let count = 0; count < 8; count++) groups[0]!.apply(5, 1, new Uint8Array(1_000_000));
+    await pause(50);
+    send("propose", (writer) => writer.uint8(0).raw(command(5, 2)));
+    await pause(100);
+    expect(groups[0]!.proposals).toHaveLength(1);
+    for (let count = 0; count < 30; count++) {
+      groups[0]!.apply(5, 1, new Uint8Array(1_000_000));
+      await pause(1);
+    }
+    socket.resume();
+    await until(isClosed, "it is closed");
+    await until(() => agents[0]!.server.clientCount === 0, "it is forgotten");
+    expect(agents[0]!.notes.count("does not read its answers")).toBe(1);
+  });
+
+  test("one with too many commands under way is read no further until answers come, or a second has passed", async () => {
+    const { agents, groups } = await cluster(1);
+    const [group] = groups as [FakeGroup];
+    const { send } = await byHand(agents[0]!);
+    const many = concatBytes(Array.from({ length: limits.clientRequestsMax }, (_, at) => command(5, at + 1, 0)));
+    send("propose", (writer) => writer.uint8(0).raw(many));
+    await until(() => group.proposals.length === 1, "they arrive");
+    send("propose", (writer) => writer.uint8(0).raw(command(5, 99_999)));
+    await pause(100);
+    expect(group.proposals).toHaveLength(1);
+    group.apply(5, 1, answer);
+    await until(() => group.proposals.length === 2, "an answer makes room");
+    send("propose", (writer) => writer.uint8(0).raw(command(5, 99_998)));
+    await pause(100);
+    expect(group.proposals).toHaveLength(2);
+    await until(() => group.proposals.length === 3, "lost answers do not block it for ever");
+  });
+});
