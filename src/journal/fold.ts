@@ -16,17 +16,14 @@ type Told = Map<Group, number>;
 export function fold(found: Survey): Folded {
   const groups = new Map<GroupName, Group>();
   const told: Told = new Map();
-  let toldAll = -1;
   for (const [position, block] of found.blocks.entries()) {
     foldRuns(groups, told, block, position);
-    if (block.body.directory === undefined) continue;
     foldDirectory(groups, told, block, position);
-    toldAll = position;
   }
   const gap = found.gaps.at(-1) ?? -1;
   for (const group of groups.values()) {
     // Behind missing blocks only a later record or directory can tell that the group lost none of its own.
-    const doubtful = gap > toldAll && gap > (told.get(group) ?? -1);
+    const doubtful = gap > (told.get(group) ?? -1);
     group.index.dropBelow(group.needed);
     if (doubtful || !group.index.holds(group.needed, group.last)) group.damaged = true;
   }

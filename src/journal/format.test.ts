@@ -110,6 +110,13 @@ describe("checksums", () => {
     );
   });
 
+  it("J5: nor have two journals, and a block of one is not valid in the other", () => {
+    const other = id.map((byte) => byte ^ 1);
+    expect(segmentSeed(id, 3, crc32)).not.toBe(segmentSeed(other, 3, crc32));
+    const bytes = block(3, 7, [Uint8Array.of(1)]);
+    expect(examineBlock(bytes, 0, 3, segmentSeed(other, 3, crc32), crc32)).toEqual({ kind: "broken" });
+  });
+
   it("J5: a block is not valid under any other segment's number, even if its header is made to fit", () => {
     fc.assert(
       fc.property(
@@ -243,11 +250,18 @@ describe("what a block holds", () => {
 
   it("is refused where it has another form", () => {
     const header = (length: number, directoryAt = 0) => ({ length, directoryAt, number: 1, groups: 1 });
+    const uint32 = (value: number): number[] => [value, 0, 0, 0];
+    const uint53 = (value: number): number[] => [value, 0, 0, 0, 0, 0, 0, 0];
     const run = (nameBytes: number[], flags: number, first: number, count: number, records: number[]) =>
       Uint8Array.from([
         ...Array<number>(blockHeaderBytes).fill(0),
-        ...[nameBytes.length, ...nameBytes, flags, first, 0, 0, 0, 0, 0, 0, 0, count, 0, 0, 0],
-        ...[records.length, 0, 0, 0, ...records],
+        nameBytes.length,
+        ...nameBytes,
+        flags,
+        ...uint53(first),
+        ...uint32(count),
+        ...uint32(records.length),
+        ...records,
       ]);
     const good = run([97], 0, 1, 1, [1, 0, 0, 0, 5]);
     expect(decodeBody(good, header(good.byteLength)).runs).toHaveLength(1);

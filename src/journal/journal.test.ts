@@ -252,6 +252,17 @@ describe("closing", () => {
     expect(stage.recovered("a")).toEqual(["1", "2"]);
   });
 
+  it("finishes what was flushed even if it has to wait for segments", () => {
+    const stage = new JournalStage().open();
+    for (let record = 0; record < 30; record++) stage.append("a", filler(`${record}`, 7000));
+    stage.flush();
+    let closed = false;
+    stage.journal.close(() => (closed = true));
+    stage.clock.run();
+    expect(closed).toBe(true);
+    expect(stage.durable.get("a")).toBe(30);
+  });
+
   it("does not write what nobody flushed", () => {
     const stage = new JournalStage().open();
     stage.store("a", "1");

@@ -121,6 +121,32 @@ describe("a block that is corrupt in the middle", () => {
     expect(stage.isDamaged("a")).toBe(false);
   });
 
+  it("J7: old records copied forward tell nothing of what came after them", () => {
+    const stage = new JournalStage({ segmentsKeptMax: 1 }).open();
+    stage.store("quiet", "1");
+    // While the block that opens a segment is synced, `quiet` speaks up; behind that its first record is copied.
+    while (!blocksOf(stage).some(({ body }) => body.runs.some((run) => run.copied))) {
+      const number = stage.append("a", filler("x", 7000));
+      const before = stage.journal.status.blocks;
+      stage.flush();
+      if (stage.journal.status.blocks > before && blocksOf(stage).at(-1)!.body.directory !== undefined) {
+        stage.append("quiet", "spoken");
+      }
+      stage.flush().clock.run();
+      stage.release("a", number);
+    }
+    const blocks = blocksOf(stage);
+    const copy = blocks.findIndex(({ body }) => body.runs.some((run) => run.copied));
+    const spoken = blocks.findLastIndex(({ body }) =>
+      body.runs.some((run) => run.name === "quiet" && !run.copied),
+    );
+    expect(copy).toBeGreaterThan(spoken);
+    expect(blocks.slice(spoken).some(({ body }) => body.directory !== undefined)).toBe(false);
+    rot(stage, blocks[spoken]!);
+    stage.kill();
+    expect(stage.isDamaged("quiet")).toBe(true);
+  });
+
   it("J7: damages any name, if a group may have been in it whose name is nowhere else", () => {
     const stage = new JournalStage().open();
     story(stage, [{ a: ["1"] }, { b: ["1"] }, { a: ["2"] }]);
@@ -342,6 +368,15 @@ describe("a folder that is not ours", () => {
     stage.disk.open("journal-00000007.temporary", "create");
     stage.open();
     expect(stage.disk.list().toSorted()).toEqual(["journal-00000001.segment", "notes.txt"]);
+  });
+
+  it("blocks longer than this start allows are read and written again all the same", () => {
+    const stage = new JournalStage({ blockBytesMax: 16 * 1024 }).open();
+    stage.store("a", filler("long", 15_000));
+    const shorter = cloned(stage, { blockBytesMax: 8 * 1024 }).open();
+    expect(shorter.recovered("a")).toEqual([filler("long", 15_000)]);
+    shorter.crash();
+    expect(shorter.recovered("a")).toEqual([filler("long", 15_000)]);
   });
 
   it("an empty folder becomes a journal", () => {

@@ -206,6 +206,25 @@ describe("copying forward", () => {
     expect(stage.isDamaged("busy")).toBe(false);
   });
 
+  it("what is released between two pieces is copied no more", () => {
+    const stage = new JournalStage({ segmentBytes: 256 * 1024, segmentsKeptMax: 1 }).open();
+    for (let record = 1; record <= 4; record++) stage.store("idle", filler(`${record}`, 7000));
+    const copies = (): number[] =>
+      blocksOf(stage).flatMap(({ body }) =>
+        body.runs.filter((run) => run.copied && run.name === "idle").map((run) => run.first),
+      );
+    while (copies().length === 0) {
+      const number = stage.append("busy", filler("x", 6000));
+      stage.flush();
+      while (stage.clock.step()) if (copies().length > 0) stage.release("idle", 5);
+      if (number > 3) stage.release("busy", number - 3);
+    }
+    expect(copies().length).toBeLessThan(3);
+    stage.crash();
+    expect(stage.next("idle")).toBe(5);
+    expect(stage.isDamaged("idle")).toBe(false);
+  });
+
   it("what is released while it is copied need not be copied", () => {
     const stage = new JournalStage().open();
     stage.store("idle", "1", "2", "3");

@@ -32,6 +32,8 @@ export class RunIndex {
   place(run: RunPlace): void {
     assert(run.first <= run.last, "a run has a record");
     assert(run.base <= run.first, "a run's records begin at its base");
+    // Released since it was gathered.
+    if (run.last < this.#needed) return;
     run.segment.hold(run.byteLength);
     const newest = this.#runs.at(-1);
     if (this.count === 0 || newest === undefined || newest.last < run.first) {

@@ -12,9 +12,9 @@ describe("the next segment", () => {
     // Whatever the moment, a segment under its final name has its full length.
     const seen = new Set<string>();
     do {
-      for (const name of stage.disk.list()) {
-        seen.add(name);
-        if (name.endsWith(".segment")) expect(stage.disk.contents(name).byteLength).toBe(segmentBytes);
+      for (const name of stage.disk.list()) seen.add(name);
+      for (const name of stage.segments()) {
+        expect(stage.disk.contents(name).byteLength).toBe(segmentBytes);
       }
     } while (stage.clock.step());
     expect([...seen].toSorted()).toEqual([

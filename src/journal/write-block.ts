@@ -21,8 +21,6 @@ export function writeBlock(block: BlockToWrite): void {
   const blockAt = segment.append(padded);
   for (const run of gather.runs) {
     const last = run.first + run.count - 1;
-    // Released since it was gathered.
-    if (last < run.group.needed) continue;
     run.group.index.place({
       segment,
       blockAt,
