@@ -16,7 +16,7 @@ await buyer.state.budget.delete("team/sales");
 
 let seen = 0;
 for await (const { index, key, value } of changes) {
-  console.log(`index ${index}: ${key} is ${value ?? "gone"}`);
+  console.log(`index ${index}: ${key} is ${value === undefined ? "gone" : JSON.stringify(value)}`);
   seen += 1;
   if (seen === 4) break;
 }

@@ -3,7 +3,7 @@ import { createConsensus, defineMachine } from "quorate";
 
 const tasks = defineMachine({
   version: 1,
-  initial: () => ({ /** @type {Record<string, string>} */ owners: {} }),
+  initial: () => ({ owners: /** @type {Record<string, string>} */ ({}) }),
   commands: {
     claim: (state, /** @type {{ task: string, agent: string }} */ { task, agent }) => {
       state.owners[task] ??= agent;

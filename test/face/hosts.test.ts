@@ -1,0 +1,158 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, describe, expect, test } from "vitest";
+import {
+  Agent,
+  connect,
+  map,
+  QuorateError,
+  type Host,
+  type Log,
+  type RunningAgent,
+} from "../../src/index.ts";
+
+const folders: string[] = [];
+const hosts: Host[] = [];
+
+afterEach(async () => {
+  await Promise.all(hosts.splice(0).map((host) => host.close()));
+  for (const made of folders.splice(0)) rmSync(made, { recursive: true, force: true });
+});
+
+function folder(): string {
+  const made = mkdtempSync(join(tmpdir(), "quorate-hosts-"));
+  folders.push(made);
+  return made;
+}
+
+async function rejectionOf(promise: Promise<unknown>): Promise<QuorateError> {
+  try {
+    await promise;
+  } catch (error) {
+    if (error instanceof QuorateError) return error;
+    throw error;
+  }
+  throw new Error("it resolved, and should not have");
+}
+
+/** One agent with one group, `main`, that holds a map. */
+async function oneAgent(): Promise<{
+  agent: RunningAgent;
+  main: Log<{ map: ReturnType<typeof map<string>> }>;
+}> {
+  const dataDir = join(folder(), "a");
+  Agent.init({ id: "a", dataDir });
+  const agent = await Agent.start({ id: "a", dataDir, listen: "127.0.0.1:0" });
+  hosts.push(agent);
+  return {
+    agent,
+    main: agent.group("main", { mechanism: "raft", members: ["a"], state: { map: map<string>() } }),
+  };
+}
+
+describe("an agent of one's own", () => {
+  test("its handle and a client's are the same group", async () => {
+    const { agent, main } = await oneAgent();
+    await main.state.map.put("k", "from the agent");
+    const client = await connect({ agents: [agent.address], name: "cleo" });
+    hosts.push(client);
+    const same = client.group("main", { mechanism: "raft", state: { map: map<string>() } });
+    expect((await same.state.map.get("k"))?.value).toBe("from the agent");
+    await same.propose({ by: "client" });
+    for await (const { value, proposer } of main.entries()) {
+      expect({ value, proposer }).toEqual({ value: { by: "client" }, proposer: "cleo" });
+      break;
+    }
+    await same.ready();
+    expect(same.status()).toMatchObject({ self: "a", leader: "a", role: "leader" });
+    expect(await same.startElection()).toBe(true);
+    expect(await same.appendEntries(["x"])).toBe(true);
+  });
+
+  test("a client's thousand calls at once are applied once each, in order", async () => {
+    const { agent, main } = await oneAgent();
+    const client = await connect({ agents: [agent.address] });
+    hosts.push(client);
+    const same = client.group("main", { mechanism: "raft", state: { map: map<string>() } });
+    const versions = await Promise.all(
+      Array.from({ length: 1000 }, (_, number) => same.state.map.put(`${number}`, "v")),
+    );
+    expect(versions).toEqual(versions.toSorted((a, b) => a - b));
+    expect(new Set(versions).size).toBe(1000);
+    expect(await main.state.map.size()).toBe(1000);
+  });
+
+  test("a watch reaches a client", async () => {
+    const { agent, main } = await oneAgent();
+    const client = await connect({ agents: [agent.address] });
+    hosts.push(client);
+    const same = client.group("main", { mechanism: "raft", state: { map: map<string>() } });
+    const changes = same.state.map.watch("", { from: 1 })[Symbol.asyncIterator]();
+    const next = changes.next();
+    await main.state.map.put("k", "v");
+    expect((await next).value).toMatchObject({ key: "k", value: "v" });
+    await changes.return?.();
+  });
+
+  test("what was decided is there after a restart", async () => {
+    const dataDir = join(folder(), "a");
+    Agent.init({ id: "a", dataDir });
+    const spec = { mechanism: "raft", members: ["a"], state: { map: map<string>() } } as const;
+    const first = await Agent.start({ id: "a", dataDir, listen: "127.0.0.1:0" });
+    await first.group("main", spec).state.map.put("k", "kept");
+    await first.close();
+    const second = await Agent.start({ id: "a", dataDir, listen: "127.0.0.1:0" });
+    hosts.push(second);
+    expect((await second.group("main", spec).state.map.get("k"))?.value).toBe("kept");
+  });
+
+  test("closing an agent or a client closes its handles, and is idempotent", async () => {
+    const { agent, main } = await oneAgent();
+    const client = await connect({ agents: [agent.address] });
+    const same = client.group("main", { mechanism: "raft" });
+    await same.propose(1);
+    await Promise.all([client.close(), client.close()]);
+    expect(await rejectionOf(same.propose(2))).toMatchObject({ code: "CLOSED", outcome: "notDone" });
+    expect(() => client.group("main", { mechanism: "raft" })).toThrow(QuorateError);
+    await agent.close();
+    await agent.close();
+    expect(await rejectionOf(main.propose(2))).toMatchObject({ code: "CLOSED", outcome: "notDone" });
+  });
+});
+
+describe("what is refused", () => {
+  test("an agent without a data folder, and a folder made twice", async () => {
+    const dataDir = join(folder(), "a");
+    expect(await rejectionOf(Agent.start({ id: "a", dataDir }))).toMatchObject({ code: "DATA_MISSING" });
+    const { cluster } = Agent.init({ id: "a", dataDir });
+    expect(cluster).not.toBe("");
+    expect(() => Agent.init({ id: "a", dataDir })).toThrow(QuorateError);
+    const other = await rejectionOf(Agent.start({ id: "b", dataDir, listen: "127.0.0.1:0" }));
+    expect(other.code).toBe("DATA_FOREIGN");
+  });
+
+  test("a group that the agent does not host, without members; peer() where members are elsewhere", async () => {
+    const { agent, main } = await oneAgent();
+    expect(() => agent.group("other", { mechanism: "raft" })).toThrow(/does not host/);
+    expect(() => main.peer("b")).toThrow(QuorateError);
+    expect(() => agent.group("other", { mechanism: "pbft" as never })).toThrow(/planned/);
+  });
+
+  test("nobody answers: CANNOT_CONNECT, and nothing stays open", async () => {
+    const error = await rejectionOf(connect({ agents: ["127.0.0.1:1"], timeoutMs: 300 }));
+    expect(error).toMatchObject({ code: "CANNOT_CONNECT" });
+    expect(await rejectionOf(connect({ agents: [] }))).toMatchObject({ code: "BAD_OPTION" });
+  });
+
+  test("a call of a client whose agent is gone: the error says so", async () => {
+    const { agent } = await oneAgent();
+    const client = await connect({ agents: [agent.address] });
+    hosts.push(client);
+    const same = client.group("main", { mechanism: "raft" });
+    await same.propose(1);
+    await agent.close();
+    const error = await rejectionOf(same.propose(2, { timeoutMs: 300 }));
+    expect(["CANNOT_CONNECT", "NO_QUORUM", "TIMEOUT"]).toContain(error.code);
+  });
+});
