@@ -1,4 +1,4 @@
-import { connect } from "node:net";
+import { connect, createServer } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { FakeAgent } from "../../test/support/fake-agent.ts";
 import type { FakeGroup } from "../../test/support/fake-group.ts";
@@ -33,7 +33,11 @@ async function cluster(count: number): Promise<{ agents: FakeAgent[]; groups: Fa
   return { agents, groups: agents.map((agent) => agent.host()) };
 }
 
-function client(options: ClientOptions): { pool: ClientPool; gateway: ReturnType<ClientPool["gateway"]>; log: string[] } {
+function client(options: ClientOptions): {
+  pool: ClientPool;
+  gateway: ReturnType<ClientPool["gateway"]>;
+  log: string[];
+} {
   const pool = new ClientPool(options);
   onTestFinished(() => pool.close());
   const gateway = pool.gateway("main");
@@ -54,7 +58,8 @@ function listen(gateway: Gateway): string[] {
 
 function leads(groups: readonly FakeGroup[], leader: number, term = 1): void {
   const id = groups[leader]?.self;
-  for (const [position, group] of groups.entries()) group.lead(position === leader ? "leader" : "follower", id, term);
+  for (const [position, group] of groups.entries())
+    group.lead(position === leader ? "leader" : "follower", id, term);
 }
 
 describe("commands and their answers", () => {
@@ -139,7 +144,10 @@ describe("questions", () => {
     gateway.campaign(note);
     gateway.refreshStatus(note);
     await until(() => group.queries.length === 2 && got.length === 2, "they arrive");
-    expect(got).toMatchObject([{ kind: "status", status: { self: "agent_1" } }, { kind: "over", leading: true }]);
+    expect(got).toMatchObject([
+      { kind: "status", status: { self: "agent_1" } },
+      { kind: "over", leading: true },
+    ]);
     expect(group.queries.map(({ at }) => at)).toEqual(["linearizable", "local"]);
     group.queries[1]!.done({ kind: "refused", refusal: { kind: "notLeader" } });
     group.queries[0]!.done({ kind: "reply", bytes: answer });
@@ -196,7 +204,8 @@ describe("questions", () => {
     const { agents } = await cluster(1);
     const { gateway, log } = client({ agents: [agents[0]!.address] });
     await until(() => log.includes("interrupted"), "an agent is found");
-    for (let count = 0; count < limits.clientRequestsMax; count++) gateway.entries(1, () => log.push("never"));
+    for (let count = 0; count < limits.clientRequestsMax; count++)
+      gateway.entries(1, () => log.push("never"));
     const got: unknown[] = [];
     gateway.query(question, "local", (result) => got.push(result));
     gateway.entries(1, (result) => got.push(result));
@@ -266,7 +275,6 @@ describe("finding the leader", () => {
     const { agents, groups } = await cluster(2);
     leads(groups, 0);
     // Between client and agent 1 stands something that one day passes nothing on any more.
-    const { createServer } = await import("node:net");
     let stuck = false;
     const middle = createServer((near) => {
       const far = connect(agents[0]!.port, "127.0.0.1");
@@ -384,7 +392,14 @@ async function byHand(agent: FakeAgent): Promise<{
   socket.on("close", () => (closed = true));
   socket.on("error", () => {});
   socket.on("data", (bytes) => reader.push(new Uint8Array(bytes), (frame) => frames.push(frame) > 0));
-  const hello = { versionMin: 1, versionMax: 1, role: "client", cluster: anyCluster, from: "", to: "" } as const;
+  const hello = {
+    versionMin: 1,
+    versionMax: 1,
+    role: "client",
+    cluster: anyCluster,
+    from: "",
+    to: "",
+  } as const;
   socket.write(concatBytes(encodeFrame("hello", "", encodeHello(hello)).parts));
   await until(() => frames.length === 1, "welcome");
   frames.splice(0);
@@ -481,7 +496,9 @@ describe("a client that breaks the rules is closed with one line, and nothing el
     const { agents, groups } = await cluster(1);
     const [group] = groups as [FakeGroup];
     const { send } = await byHand(agents[0]!);
-    const many = concatBytes(Array.from({ length: limits.clientRequestsMax }, (_, at) => command(5, at + 1, 0)));
+    const many = concatBytes(
+      Array.from({ length: limits.clientRequestsMax }, (_, at) => command(5, at + 1, 0)),
+    );
     send("propose", (writer) => writer.uint8(0).raw(many));
     await until(() => group.proposals.length === 1, "they arrive");
     send("propose", (writer) => writer.uint8(0).raw(command(5, 99_999)));

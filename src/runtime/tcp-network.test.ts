@@ -35,7 +35,10 @@ const hello: Hello = {
 };
 
 /** A stranger's socket at an agent, and the frames that come back. */
-async function stranger(agent: FakeAgent, first?: Partial<Hello>): Promise<{ socket: Socket; frames: Frame[]; isClosed: () => boolean }> {
+async function stranger(
+  agent: FakeAgent,
+  first?: Partial<Hello>,
+): Promise<{ socket: Socket; frames: Frame[]; isClosed: () => boolean }> {
   const socket = connect(agent.port, "127.0.0.1");
   onTestFinished(() => void socket.destroy());
   const frames: Frame[] = [];
@@ -167,7 +170,12 @@ describe("a handshake is refused, with the reason,", () => {
     ["from another cluster", { cluster: new Uint8Array(16).fill(8) }, "DENIED", "another cluster"],
     ["for another agent", { to: "agent_3" }, "DENIED", "this is agent agent_2"],
     ["from a peer that is not known", { from: "agent_9" }, "DENIED", "no peer"],
-    ["from a client of another cluster", { role: "client", cluster: new Uint8Array(16).fill(8) }, "DENIED", "cluster"],
+    [
+      "from a client of another cluster",
+      { role: "client", cluster: new Uint8Array(16).fill(8) },
+      "DENIED",
+      "cluster",
+    ],
   ] as const)("%s", async (_name, change, code, message) => {
     const [, other] = await pair();
     await other.start();
