@@ -1,0 +1,212 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { recut } from "../../test/support/state-log.ts";
+import { AssertionError, encodeText, limits, MalformedError } from "../core/index.ts";
+import { Fifo } from "./fifo.ts";
+import { FrameReader, frameHead, inPieces } from "./pieces.ts";
+import { Slabs } from "./slabs.ts";
+import { SortedMap } from "./sorted-map.ts";
+import { VersionedMap } from "./versioned-map.ts";
+
+describe("a queue", () => {
+  it("behaves as an array does, however pushes and shifts mix", () => {
+    fc.assert(
+      fc.property(fc.array(fc.boolean(), { maxLength: 200 }), (pushes) => {
+        const fifo = new Fifo<number>();
+        const model: number[] = [];
+        pushes.forEach((push, number) => {
+          const takes = !push && model.length > 0;
+          if (!takes) fifo.push(number);
+          if (!takes) model.push(number);
+          const taken = takes ? [fifo.shift(), model.shift()] : [0, 0];
+          expect(taken[0]).toBe(taken[1]);
+          expect(fifo.count).toBe(model.length);
+        });
+        expect(fifo.toArray()).toEqual(model);
+        expect(model.map((_, place) => fifo.at(place))).toEqual(model);
+      }),
+    );
+  });
+
+  it("has nothing outside of what it holds", () => {
+    const fifo = new Fifo<string>();
+    expect(() => fifo.shift()).toThrow(AssertionError);
+    fifo.push("a");
+    expect(() => fifo.at(1)).toThrow(AssertionError);
+    expect(() => fifo.at(-1)).toThrow(AssertionError);
+  });
+});
+
+interface Item {
+  readonly key: string;
+  readonly version: number;
+}
+
+type Step = { readonly kind: "set" | "delete"; readonly key: string } | { readonly kind: "freeze" };
+
+const key = fc.oneof(
+  fc.integer({ min: 0, max: 40 }).map(String),
+  fc.string({ unit: "binary", maxLength: 2 }),
+);
+const steps: fc.Arbitrary<Step[]> = fc.array(
+  fc.oneof(
+    { weight: 6, arbitrary: fc.record({ kind: fc.constant("set"), key }) },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constant("delete"), key }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("freeze") }) },
+  ),
+  { maxLength: 120 },
+);
+
+const inOrder = (model: ReadonlyMap<string, Item>): Item[] =>
+  [...model.values()].toSorted((a, b) => (a.key < b.key ? -1 : 1));
+
+describe.each([
+  ["a sorted map", () => new SortedMap<Item>()],
+  ["a versioned map", () => new VersionedMap<Item>()],
+])("%s", (_name, create) => {
+  it("S10: behaves as a Map in the order of its keys, and frozen views stay as they were", () => {
+    fc.assert(
+      fc.property(steps, key, (list, from) => {
+        const map = create();
+        const model = new Map<string, Item>();
+        const frozen: { view: Iterable<Item>; expected: Item[] }[] = [];
+        list.forEach((step, version) => {
+          if (step.kind === "freeze") {
+            frozen.push({ view: map.freeze(), expected: inOrder(model) });
+            return;
+          }
+          const item = { key: step.key, version };
+          const before = step.kind === "set" ? map.set(item) : map.delete(step.key);
+          expect(before).toBe(model.get(step.key));
+          if (step.kind === "set") model.set(step.key, item);
+          else model.delete(step.key);
+          map.checkInvariants();
+        });
+        expect(map.size).toBe(model.size);
+        for (const item of model.values()) expect(map.get(item.key)).toBe(item);
+        expect([...map.itemsFrom("")]).toEqual(inOrder(model));
+        expect([...map.itemsFrom(from)]).toEqual(inOrder(model).filter((item) => item.key >= from));
+        for (const { view, expected } of frozen) {
+          expect([...view]).toEqual(expected);
+          expect([...view], "a second time").toEqual(expected);
+        }
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it.each([
+    ["rising", (at: number) => at],
+    ["falling", (at: number) => 5000 - at],
+    ["mixed", (at: number) => (at * 7919) % 5000],
+  ])("grows to thousands of keys and shrinks to none, keys %s", (_order, place) => {
+    const map = create();
+    const keys = Array.from({ length: 5000 }, (_, at) => String(place(at)).padStart(5, "0"));
+    for (const [version, name] of keys.entries()) map.set({ key: name, version });
+    map.checkInvariants();
+    expect([...map.itemsFrom("")].map((item) => item.key)).toEqual(keys.toSorted());
+    const view = map.freeze();
+    for (const [at, name] of keys.entries()) {
+      expect(map.delete(name)?.key).toBe(name);
+      if (at % 500 === 0) map.checkInvariants();
+    }
+    map.checkInvariants();
+    expect(map.size).toBe(0);
+    expect([...map.itemsFrom("")]).toEqual([]);
+    expect([...view].map((item) => item.key)).toEqual(keys.toSorted());
+  });
+
+  it("has nothing that was never put in", () => {
+    const map = create();
+    expect(map.get("a")).toBeUndefined();
+    expect(map.delete("a")).toBeUndefined();
+    map.set({ key: "b", version: 1 });
+    expect(map.get("a")).toBeUndefined();
+    expect(map.get("c")).toBeUndefined();
+    expect(map.delete("c")).toBeUndefined();
+  });
+});
+
+describe("slabs", () => {
+  it("keep bytes as they were put in, many to a slab and large ones alone", () => {
+    const slabs = new Slabs();
+    const put = Array.from({ length: 400 }, (_, at) => {
+      const bytes = new Uint8Array((at * 37) % 3000).fill(at);
+      const slab = slabs.roomFor(bytes.byteLength);
+      return { bytes, slab, from: slab.add(`${at}`, bytes) };
+    });
+    for (const { bytes, slab, from } of put) {
+      expect(slab.bytes.subarray(from, from + bytes.byteLength)).toEqual(bytes);
+    }
+    expect(new Set(put.map(({ slab }) => slab)).size).toBeLessThan(put.length / 2);
+  });
+
+  it("say once that it is time to move out: when three quarters are unused and something is left", () => {
+    const slabs = new Slabs();
+    const slab = slabs.roomFor(1);
+    let used = 0;
+    while (slab.hasRoomFor(1000)) {
+      slab.add("k", new Uint8Array(1000));
+      used += 1000;
+    }
+    const times: number[] = [];
+    for (let left = used - 1000; left >= 0; left -= 1000) if (slab.release(1000)) times.push(left);
+    expect(times).toEqual([4000]);
+    expect(() => slab.release(1)).toThrow(AssertionError);
+  });
+
+  it("are full where the next does not fit: it goes to a new one", () => {
+    const slabs = new Slabs();
+    const first = slabs.roomFor(2000);
+    while (first.hasRoomFor(2000)) first.add("k", new Uint8Array(2000));
+    expect(slabs.isCurrent(first)).toBe(true);
+    expect(slabs.roomFor(2000)).not.toBe(first);
+    expect(slabs.isCurrent(first)).toBe(false);
+    expect(() => first.add("k", new Uint8Array(2000))).toThrow(AssertionError);
+  });
+});
+
+describe("pieces", () => {
+  const parts = fc.array(fc.uint8Array({ maxLength: 30 }), { maxLength: 12 });
+
+  it("give back the frames that were put in, wherever the stream was cut", () => {
+    fc.assert(
+      fc.property(parts, fc.integer({ min: 1, max: 40 }), (frames, pieceBytes) => {
+        const stream = frames.flatMap((bytes) => [frameHead(bytes.byteLength), bytes]);
+        const reader = new FrameReader(recut(inPieces(stream), pieceBytes));
+        expect(frames.map(() => reader.frame())).toEqual(frames);
+        reader.end();
+      }),
+    );
+  });
+
+  it("are never larger than the limit, and only the last is smaller", () => {
+    const { snapshotPieceBytesMax } = limits;
+    const large = new Uint8Array(snapshotPieceBytesMax * 2 + 5).fill(1);
+    const sizes = [...inPieces([Uint8Array.of(1), large, encodeText("end")])].map(
+      (piece) => piece.byteLength,
+    );
+    expect(sizes).toEqual([snapshotPieceBytesMax, snapshotPieceBytesMax, 9]);
+    expect([...inPieces([])]).toEqual([]);
+    expect([...inPieces([new Uint8Array(snapshotPieceBytesMax)])]).toHaveLength(1);
+  });
+
+  it("that end too early are refused, whatever length is claimed", () => {
+    expect(() => new FrameReader([]).frame()).toThrow(MalformedError);
+    expect(() => new FrameReader([Uint8Array.of(4, 0, 0)]).frame()).toThrow("ends in the middle");
+    expect(() => new FrameReader([frameHead(0xffff_ffff), Uint8Array.of(1)]).frame()).toThrow(
+      "ends in the middle",
+    );
+  });
+
+  it("with bytes left over are refused, empty pieces aside", () => {
+    const reader = new FrameReader([frameHead(1), Uint8Array.of(1), new Uint8Array(0), Uint8Array.of(2)]);
+    reader.frame();
+    expect(() => {
+      reader.end();
+    }).toThrow("left over");
+    const clean = new FrameReader([frameHead(0), new Uint8Array(0)]);
+    clean.frame();
+    clean.end();
+  });
+});
