@@ -74,13 +74,18 @@ export interface CommandHeader {
 /** A command in the form of an entry whose index, term, time and checksum are still zero. */
 export function encodeCommand(header: CommandHeader, payload: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(entryHeaderBytes + payload.byteLength);
+  bytes.set(payload, entryHeaderBytes);
+  writeCommandHeader(bytes, header);
+  return bytes;
+}
+
+/** Completes a command whose payload is in place and whose other header bytes are zero. The bytes must not be shared yet. */
+export function writeCommandHeader(bytes: Uint8Array, header: CommandHeader): void {
   writeUint32(bytes, 0, bytes.byteLength);
   writeUint53(bytes, at.session, header.session);
   writeUint53(bytes, at.sequence, header.sequence);
   writeUint32(bytes, at.unsettled, header.unsettled);
   bytes[at.kind] = entryKinds[header.kind];
-  bytes.set(payload, entryHeaderBytes);
-  return bytes;
 }
 
 /** The leader's stamp: makes the command at `offset` the entry at `index`. The bytes must not be shared yet. */

@@ -45,6 +45,7 @@ export {
   entryKinds,
   entryHeaderBytes,
   encodeCommand,
+  writeCommandHeader,
   stampEntry,
   entryLength,
   entryIndex,

@@ -503,6 +503,7 @@ describe("time-outs, aborts and asking again", () => {
       { requestId: "" },
       { requestId: "x".repeat(65) },
       { requestId: "@mine" },
+      { requestId: "half \ud800" },
     ]) {
       expect(await errorOf(run(it, "x", call))).toMatchObject({ code: "BAD_OPTION", outcome: "notDone" });
     }

@@ -3,7 +3,7 @@
  * The answer may have come since, be on its way, or belong to a session of another client: then the command is handed
  * in under that very session and sequence, so that the session table gives the first answer, or applies it only now.
  */
-import { encodeCommand } from "../../core/entry.ts";
+import { writeCommandHeader } from "../../core/entry.ts";
 import { requestIdOf } from "./call.ts";
 import type { PendingCommand } from "./pending-command.ts";
 
@@ -48,7 +48,8 @@ export class AskedAgain {
     }
     // Whose session it is may still ask for everything: this command must not make the table forget an answer.
     const unsettled = Math.min(sequence, uint32Max);
-    const entry = encodeCommand({ kind: "command", session, sequence, unsettled }, pending.payload);
+    const { entry } = pending;
+    writeCommandHeader(entry, { kind: "command", session, sequence, unsettled });
     this.#asked.set(pending.requestId, { entry, waiting: [pending] });
     return entry;
   }

@@ -19,6 +19,8 @@ const timeoutMsMax = 24 * 60 * 60 * 1000;
 /** The ids that this library makes for commands without one: a session's number and a sequence in it. */
 const ownRequestId = /^@([1-9][0-9]{0,15})\.([1-9][0-9]{0,15})$/;
 
+const halfSurrogate = /\p{Surrogate}/u;
+
 /** How long the call may take. Throws `BAD_OPTION`. */
 export function callTimeoutMs(call: Call | undefined): number {
   const timeoutMs = call?.timeoutMs;
@@ -49,6 +51,9 @@ export function callRequestId(call: Call | undefined): string {
       `A request id of ${encodeText(requestId).byteLength} bytes is too long.`,
       `Give at most ${limits.requestIdBytesMax} bytes.`,
     );
+  }
+  if (halfSurrogate.test(requestId)) {
+    throw badOption("The request id is not well-formed text.", "Leave out half surrogate pairs.");
   }
   if (requestId.startsWith("@") && !ownRequestId.test(requestId)) {
     throw badOption(

@@ -38,15 +38,15 @@ export class PendingCommand extends Waiter {
   readonly command: Command<unknown>;
   /** Chosen by the caller or made for it; empty: only its session knows it. */
   readonly requestId: string;
-  /** Proposer, machine, request id and command, as they go into the entry. */
-  payload: Uint8Array;
-  /** The whole entry, once it has a sequence. */
-  entry: Uint8Array | undefined = undefined;
+  /** The whole entry; its header is zero until it has a sequence. */
+  entry: Uint8Array;
   /** In line for a place in the window; in the window; or only asking for an earlier command's answer. */
   place: "line" | "window" | "asking" = "line";
   session = 0;
   /** 0: not yet given. */
   sequence = 0;
+  /** Never handed in as it is now. */
+  isFresh = true;
   /** Handed in, and neither answered nor refused since. */
   outstanding = false;
   /** Handed in again while outstanding: no refusal can prove any more that it was never appended. */
@@ -64,14 +64,14 @@ export class PendingCommand extends Waiter {
   constructor(
     owner: CommandOwner,
     command: Command<unknown>,
-    payload: Uint8Array,
+    entry: Uint8Array,
     requestId: string,
     signal: AbortSignal | undefined,
   ) {
     super();
     this.#owner = owner;
     this.command = command;
-    this.payload = payload;
+    this.entry = entry;
     this.requestId = requestId;
     this.#signal = signal;
     signal?.addEventListener("abort", this);

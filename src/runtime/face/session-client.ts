@@ -9,7 +9,7 @@
 import { assert, unreachable } from "../../core/assert.ts";
 import type { Refusal } from "../../core/boundary.ts";
 import { emptyBytes, readUint53 } from "../../core/bytes.ts";
-import { encodeCommand, entryHeaderBytes, entryPayload } from "../../core/entry.ts";
+import { encodeCommand, writeCommandHeader } from "../../core/entry.ts";
 import { QuorateError, type ErrorOutcome } from "../../core/errors.ts";
 import { limits } from "../../core/limits.ts";
 import { decodeAnswer, type Answer } from "../../state/index.ts";
@@ -32,7 +32,7 @@ import {
   type Call,
 } from "./call.ts";
 import type { FaceClock } from "./face-clock.ts";
-import { Payloads } from "./payloads.ts";
+import { CommandEncoder } from "./command-encoder.ts";
 import { PendingCommand, type Command, type CommandOwner } from "./pending-command.ts";
 import { Repeats } from "./repeats.ts";
 import { SessionWindow } from "./session-window.ts";
@@ -60,7 +60,7 @@ export interface SessionOptions {
 
 export class SessionClient implements CommandOwner {
   readonly #gateway: Gateway;
-  readonly #payloads: Payloads;
+  readonly #encoder: CommandEncoder;
   readonly #clock: FaceClock;
   readonly #waiters: Waiters;
   readonly #unsettledMax: number;
@@ -81,7 +81,7 @@ export class SessionClient implements CommandOwner {
 
   constructor(options: SessionOptions) {
     this.#gateway = options.gateway;
-    this.#payloads = new Payloads(options.proposer);
+    this.#encoder = new CommandEncoder(options.proposer);
     this.#clock = options.clock;
     this.#waiters = options.waiters;
     this.#unsettledMax = options.unsettledMax ?? limits.sessionUnsettledMax;
@@ -202,11 +202,11 @@ export class SessionClient implements CommandOwner {
    * past its sequence. The last one is taken back; in the place of another comes a command without effect.
    */
   #abandon(pending: PendingCommand): void {
-    pending.payload = this.#payloads.filler();
-    pending.entry = undefined;
+    pending.entry = this.#encoder.filler();
+    pending.isFresh = true;
     for (;;) {
       const last = this.#window.get(this.#window.next - 1);
-      if (last === undefined || !last.settled || !last.isClean || last.entry !== undefined) break;
+      if (last === undefined || !last.settled || !last.isClean || !last.isFresh) break;
       this.#window.retract();
     }
     if (this.#window.get(pending.sequence) === pending) this.#repeats.rewind(pending.sequence, "refused");
@@ -303,11 +303,10 @@ export class SessionClient implements CommandOwner {
     const earlier = parseRequestId(chosenId);
     const requestId = chosenId === "" && this.#isQuiet(nowMs) ? this.#clock.unique() : chosenId;
     const idInPayload = earlier === undefined ? requestId : "";
-    const payload = this.#payloads.encode(command.machine, idInPayload, command.bytes);
-    const byteLength = entryHeaderBytes + payload.byteLength;
-    if (byteLength > limits.entryBytesMax) throw tooLargeError(byteLength);
+    const entry = this.#encoder.encode(command.machine, idInPayload, command.bytes);
+    if (entry.byteLength > limits.entryBytesMax) throw tooLargeError(entry.byteLength);
     if (this.#line.count >= this.#lineMax) throw unansweredError("OVERLOADED", "notDone", call?.requestId);
-    const pending = new PendingCommand(this, command, payload, requestId, signal ?? undefined);
+    const pending = new PendingCommand(this, command, entry, requestId, signal ?? undefined);
     pending.deadlineMs = nowMs + timeoutMs;
     this.#waiters.add(pending, nowMs);
     if (earlier === undefined) {
@@ -385,16 +384,16 @@ export class SessionClient implements CommandOwner {
   }
 
   #entryOf(pending: PendingCommand): Uint8Array {
-    if (pending.entry !== undefined) return pending.entry;
-    const { session, sequence } = pending;
+    if (!pending.isFresh) return pending.entry;
+    const { session, sequence, entry } = pending;
     assert(
       session === this.#session && sequence > 0,
       "a command is handed in under the session that is open",
     );
     const unsettled = this.#window.unsettledAt(sequence);
-    pending.entry = encodeCommand({ kind: "command", session, sequence, unsettled }, pending.payload);
-    pending.payload = emptyBytes;
-    return pending.entry;
+    writeCommandHeader(entry, { kind: "command", session, sequence, unsettled });
+    pending.isFresh = false;
+    return entry;
   }
 
   get #isWaiting(): boolean {
@@ -455,8 +454,9 @@ export class SessionClient implements CommandOwner {
         this.#reject(pending, unansweredError("SESSION_EXPIRED", "unknown", id));
         continue;
       }
-      if (pending.entry !== undefined) pending.payload = entryPayload(pending.entry, 0);
-      pending.entry = undefined;
+      // A copy: the one under the old session may still be on its way.
+      pending.entry = pending.entry.slice();
+      pending.isFresh = true;
       pending.doubt = pending.doubt || pending.outstanding;
       pending.outstanding = false;
       pending.sequence = 0;
