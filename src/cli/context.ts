@@ -17,12 +17,17 @@ export class CommandContext {
     this.interrupts = interrupts;
   }
 
-  /** Makes `run` the action of `command`: the exit code that it resolves to becomes that of the process. */
+  /**
+   * Makes `run` the action of `command`: the exit code that it resolves to becomes that of the process. Its last argument
+   * are the options, also those that were given before the command's name.
+   */
   act<Values extends readonly unknown[]>(
     command: Command,
     run: (...values: Values) => Promise<ExitCode>,
   ): Command {
-    return command.action(async (...values: unknown[]) => {
+    return command.action(async (...given: unknown[]) => {
+      // Commander hands over the arguments, the command's own options, and the command.
+      const values = [...given.slice(0, -2), command.optsWithGlobals()];
       this.exitCode = await run(...(values as unknown as Values));
     });
   }

@@ -36,6 +36,7 @@ export function createProgram(context: CommandContext): Command {
   const program = new Command("quorate")
     .description("Agreement for agents: run a few agents, and decide things with them.")
     .version(packageVersion(), "-v, --version")
+    .option("--json", "print JSON instead of text")
     .addHelpText("after", footer)
     .helpCommand(false);
   configure(program, context);

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { text as allOf } from "node:stream/consumers";
 import type { Command } from "commander";
 
 import { openLog } from "./connection.ts";
@@ -70,7 +70,7 @@ async function proposeFile(
     throw usageFailure("--request-id is for one value.", "In a file, give each line an id of its own.");
   }
   const decisions =
-    file === "-" ? parseDecisions(await readFile("/dev/stdin", "utf8"), "stdin") : await readDecisions(file);
+    file === "-" ? parseDecisions(await allOf(process.stdin), "stdin") : await readDecisions(file);
   await using connection = await openLog(options, context);
   const progress = new Progress(context, options);
   const sender: DecisionSender = new DecisionSender({

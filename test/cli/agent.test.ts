@@ -73,34 +73,32 @@ describe("init and agent", { timeout: 60_000 }, () => {
     expect(leftBehind(join(place.folder, "a"))).toEqual([]);
   });
 
-  test("a call that times out is unknown, never failed: exit code 3, and the id to ask again with", async () => {
+  test("calls that time out are unknown, never failed: exit code 3; the same ids again decide nothing twice", async () => {
     await using place = new Workplace();
     const { up, pids } = await place.up("--agents", "2");
     const { leader } = (await place.json(["status"])) as { leader: string };
     const follower = leader === "agent_1" ? 1 : 0;
-    // The leader is there and takes the command, but nobody is left to confirm it.
+    const lines = Array.from({ length: 2000 }, (_, at) => JSON.stringify({ id: `d-${at}`, value: at }));
+    writeFileSync(join(place.folder, "many.jsonl"), lines.join("\n"));
+    const propose = ["propose", "--file", "many.jsonl", "--json", "--to", leader, "--timeout", "1500ms"];
+    const proposing = place.start([...propose, "--concurrency", "2"]);
+    await place.committed(20);
+    // The leader is there and has taken some, but nobody is left to confirm them.
     process.kill(pids[follower]!, "SIGSTOP");
     try {
-      const address = /127\.0\.0\.1:\d+/.exec(up.stdout.split(leader)[1] ?? "")?.[0] ?? "";
-      const late = await place.run([
-        "put",
-        "k",
-        "v",
-        "--agent",
-        address,
-        "--timeout",
-        "100ms",
-        "--request-id",
-        "r-1",
-        "--json",
-      ]);
-      expect(late.code).toBe(3);
-      expect(JSON.parse(late.stderr)).toMatchObject({ error: { outcome: "unknown", requestId: "r-1" } });
+      expect(await proposing.exited).toBe(3);
+      const summary = JSON.parse(proposing.stdout) as Record<string, number> & {
+        undecided: { outcome: string }[];
+      };
+      expect(summary["unknown"]).toBeGreaterThan(0);
+      expect(summary["decided"]! + summary["unknown"]! + summary["failed"]! + summary["notSent"]!).toBe(
+        lines.length,
+      );
+      expect(summary.undecided[0]).toMatchObject({ outcome: "unknown" });
     } finally {
       process.kill(pids[follower]!, "SIGCONT");
     }
-    // Asked again, with the same id: one answer, applied once.
-    expect(await place.run(["put", "k", "v", "--request-id", "r-1"])).toMatchObject({ code: 0 });
+    expect(await place.json(["propose", "--file", "many.jsonl"])).toMatchObject({ decided: lines.length });
     expect(await up.end()).toBe(0);
     await allGone(pids);
   });

@@ -122,6 +122,14 @@ export class Workplace implements AsyncDisposable {
     return { up, pids: agents.map((agent) => agent.pid) };
   }
 
+  /** Resolves once more than so many entries are decided. */
+  async committed(moreThan: number): Promise<void> {
+    for (;;) {
+      const { agents } = (await this.json(["status"])) as { agents: { status?: { committed: number } }[] };
+      if (agents.some(({ status }) => (status?.committed ?? 0) > moreThan)) return;
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const running of this.#running) {
       if (running.child.exitCode === null && running.child.signalCode === null) await running.end("SIGTERM");

@@ -176,6 +176,12 @@ describe("a wrong command line", () => {
     expect(err).toContain("TLS");
   });
 
+  test("--json may stand before the command as well", async () => {
+    const { code, err } = await quorate("--json", "get", "k", "--agent", "here");
+    expect(code).toBe(2);
+    expect(JSON.parse(err)).toMatchObject({ error: { code: "BAD_OPTION" } });
+  });
+
   test("with --json the error is one object", async () => {
     const { code, err } = await quorate("put", "k", "--json");
     expect(code).toBe(2);

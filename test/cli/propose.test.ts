@@ -39,15 +39,9 @@ describe("propose", { timeout: 60_000 }, () => {
       .split("\n")
       .map((line) => (JSON.parse(line) as { value: unknown }).value);
 
-    const proposing = place.start([
-      ...["propose", "--file", examples, "--to", follower],
-      ...["--concurrency", "16", "--timeout", "20s", "--json"],
-    ]);
-    // As soon as some are decided: `status` tells without a part in it.
-    for (;;) {
-      const { agents } = (await place.json(["status"])) as { agents: { status?: { committed: number } }[] };
-      if (Math.max(...agents.map(({ status }) => status?.committed ?? 0)) > 50) break;
-    }
+    const propose = ["propose", "--file", examples, "--json"];
+    const proposing = place.start([...propose, "--to", follower, "--concurrency", "16", "--timeout", "20s"]);
+    await place.committed(50);
     process.kill(pids[killed]!, "SIGKILL");
     expect(await proposing.exited).toBe(0);
     expect(JSON.parse(proposing.stdout)).toMatchObject({

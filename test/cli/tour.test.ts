@@ -53,9 +53,8 @@ describe("the tour", { timeout: 90_000 }, () => {
     const second = place.start(["tour", "--file", "few.jsonl", "--json"]);
     await second.shows(/"step":"checked","agents":4,"decisions":100/);
     expect(second.stdout).toContain('"continued":true');
-    const [{ pids }] = second.stdout
-      .split("\n")
-      .map((line) => JSON.parse(line || "{}") as { pids: number[] });
+    const [started = ""] = second.stdout.split("\n");
+    const { pids } = JSON.parse(started) as { pids: number[] };
     expect(await second.end("SIGINT")).toBe(130);
     expect(second.stderr).toBe("");
     await allGone(pids, 1000);

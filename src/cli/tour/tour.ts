@@ -335,10 +335,10 @@ export class Tour {
     return `${this.#run}-${decision.line}`;
   }
 
-  /** Where the log goes on: what is before it was decided in earlier runs. */
+  /** Where this run's part of the log begins: behind a write of its own. What is before it was decided in earlier runs. */
   async #nextIndex(log: OpenLog): Promise<number> {
-    await log.log.ready({ timeoutMs: callMsMax, signal: this.#options.interrupts });
-    return log.log.status().committed + 1;
+    const options = { timeoutMs: callMsMax, signal: this.#options.interrupts };
+    return (await log.log.state.map.put("tour", this.#run, options)) + 1;
   }
 
   #markOf(end: string): EndMark {
