@@ -19,16 +19,22 @@ export interface Limits {
   readonly uncommittedBytesMax: number;
   /** Decided entries handed to the state machine and not yet applied. */
   readonly applyBytesMax: number;
+  /** The same in runs of entries. */
+  readonly applyRunsMax: number;
   /** The newest entries that a core keeps in memory; older ones are read from the journal. */
   readonly logTailBytesMax: number;
 
   // ── replication ──
   /** Entries in one message to a follower. */
   readonly appendBytesMax: number;
+  /** Runs in one message to a follower: each becomes one record there. */
+  readonly appendRunsMax: number;
   /** Messages with entries on their way to one follower. */
   readonly inFlightAppendsMax: number;
   /** Bytes of entries on their way to one follower. */
   readonly inFlightBytesMax: number;
+  /** Tickets of linearizable reads that one agent has open in one group. More: `overloaded`. */
+  readonly readTicketsMax: number;
 
   // ── groups ──
   readonly votersMax: number;
@@ -92,11 +98,14 @@ export const limits: Limits = {
   batchBytesMax: 1 * mebibyte,
   uncommittedBytesMax: 32 * mebibyte,
   applyBytesMax: 4 * mebibyte,
+  applyRunsMax: 1024,
   logTailBytesMax: 8 * mebibyte,
   // ── replication ──
   appendBytesMax: 256 * kibibyte,
+  appendRunsMax: 256,
   inFlightAppendsMax: 64,
   inFlightBytesMax: 4 * mebibyte,
+  readTicketsMax: 1024,
   // ── groups ──
   votersMax: 7,
   learnersMax: 32,

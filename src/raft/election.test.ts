@@ -177,7 +177,7 @@ describe("polls", () => {
     cluster.run(700);
     const term = cluster.agent(2).core.term;
     expect(term).toBe(1);
-    cluster.tell(cluster.agent(2), "a3", { ...voteRequest(1), kind: "preVoteRequest" });
+    cluster.tell(cluster.agent(2), "a3", { ...voteRequest(1, 9, 1), kind: "preVoteRequest" });
     const answer = cluster.take(({ to }) => to === "a3").at(-1)!;
     expect(answer.message).toEqual({ kind: "preVoteAnswer", term: 1, granted: false });
   });
@@ -283,6 +283,29 @@ describe("votes", () => {
     expect(agent.core.deadline).toBe(deadline);
     cluster.tell(agent, "a3", voteRequest(6, 9, 5));
     expect(agent.core.deadline).toBeGreaterThanOrEqual(cluster.now.monotonic + 150_000);
+  });
+
+  test("R11: a leader of a past term protects nobody: whoever left its term votes at once", () => {
+    const cluster = woken().start();
+    const agent = cluster.agent(2);
+    campaign(cluster, agent);
+    cluster.tell(agent, "a3", { kind: "preVoteAnswer", term: 5 as Term, granted: false });
+    cluster.tell(agent, "a3", voteRequest(6, 9, 5));
+    expect([agent.core.term, agent.core.votedFor]).toEqual([6, "a3"]);
+  });
+
+  test("R12: the first answer of a voter stands", () => {
+    const cluster = woken();
+    const agent = cluster.agent(1);
+    campaign(cluster, agent);
+    cluster.tell(agent, "a2", { kind: "preVoteAnswer", term: 0 as Term, granted: false });
+    cluster.tell(agent, "a2", { kind: "preVoteAnswer", term: 1 as Term, granted: true });
+    expect(agent.core.role).toBe("follower");
+    cluster.tell(agent, "a3", { kind: "preVoteAnswer", term: 1 as Term, granted: true });
+    cluster.sync(agent);
+    cluster.tell(agent, "a2", { kind: "voteAnswer", term: 1 as Term, granted: false });
+    cluster.tell(agent, "a2", { kind: "voteAnswer", term: 1 as Term, granted: true });
+    expect(agent.core.role).toBe("candidate");
   });
 
   test("R11: while a leader is heard, a higher term is not even looked at", () => {

@@ -27,15 +27,6 @@ export interface RaftOptions {
 /** What the paper suggests for networks where a message takes well under 15 ms (section 9.3). */
 export const raftTimings = { electionTimeoutMs: [150, 300], heartbeatMs: 50 } as const;
 
-// ── limits of this folder alone, each listed in LIMITS.md ──
-
-/** Runs in one `append`: each is one record at its receiver. */
-export const appendRunsMax = 256;
-/** Runs handed to the state machine and not yet applied. */
-export const applyRunsMax = 1024;
-/** Tickets of reads that are not settled, at one agent. More: `overloaded`. */
-export const readTicketsMax = 1024;
-
 /** The limits in force. Asserts that they fit together: wrong ones are a bug of whoever hosts the group. */
 export function raftLimits(given: Partial<RaftLimits> = {}): RaftLimits {
   const chosen: RaftLimits = {
@@ -61,6 +52,6 @@ export function raftLimits(given: Partial<RaftLimits> = {}): RaftLimits {
 // One input can fill every follower's window and tell each of them a commit, a heartbeat and a read's answer besides.
 const peersMax = 2 * limits.votersMax + limits.learnersMax;
 assert(peersMax * (limits.inFlightAppendsMax + 4) <= limits.laneEffectsMax, "the sends of one input fit");
-assert(appendRunsMax + 4 <= limits.laneEffectsMax, "the records of one input fit");
-assert(applyRunsMax <= limits.laneEffectsMax, "the commits of one input fit");
-assert(2 * readTicketsMax + 4 <= limits.laneEffectsMax, "the events of one input fit");
+assert(limits.appendRunsMax + 4 <= limits.laneEffectsMax, "the records of one input fit");
+assert(limits.applyRunsMax <= limits.laneEffectsMax, "the commits of one input fit");
+assert(2 * limits.readTicketsMax + 4 <= limits.laneEffectsMax, "the events of one input fit");

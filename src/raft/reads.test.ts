@@ -1,7 +1,6 @@
 /** Linearizable reads without log entries: rounds that the leader numbers, at the leader and through followers. */
 import { describe, expect, test } from "vitest";
-import type { LogIndex, Refusal, Term, Ticket } from "../core/index.ts";
-import { readTicketsMax } from "./options.ts";
+import { limits, type LogIndex, type Refusal, type Term, type Ticket } from "../core/index.ts";
 import { TestCluster, type Envelope, type TestAgent } from "./test-cluster.ts";
 
 const is = (kind: string) => (sent: Envelope) => sent.message.kind === kind;
@@ -140,6 +139,7 @@ describe("at the leader", () => {
   test("R16: there is a limit to reads that nobody settles", () => {
     const cluster = new TestCluster().start();
     const leader = cluster.agent(1);
+    const { readTicketsMax } = limits;
     cluster.propose(leader, "x");
     deliverAll(cluster, is("append"));
     for (const agent of cluster.agents) cluster.sync(agent);

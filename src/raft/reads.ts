@@ -8,6 +8,7 @@
  */
 import {
   jointCommittedIndex,
+  limits,
   type AgentId,
   type LogIndex,
   type Now,
@@ -16,7 +17,6 @@ import {
   type Ticket,
 } from "../core/index.ts";
 import type { RaftProtocol, ReadAnswer } from "./messages.ts";
-import { readTicketsMax } from "./options.ts";
 import {
   leaderOf,
   newTicket,
@@ -36,7 +36,8 @@ export function read(
     return { kind: "notLeader" };
   }
   const inFlight = state.settledReads.length + (role.kind === "leading" ? role.confirming.length : 0);
-  if (inFlight >= readTicketsMax) return { kind: "overloaded", inFlight, inFlightMax: readTicketsMax };
+  if (inFlight >= limits.readTicketsMax)
+    return { kind: "overloaded", inFlight, inFlightMax: limits.readTicketsMax };
   if (role.kind === "following") return { kind: "ticket", ticket: gatherAtFollower(state, role, now, out) };
   const batch = gatherAtLeader(role);
   const ticket = (batch.ticket ??= newTicket(state));

@@ -5,6 +5,7 @@
 import {
   assert,
   jointCommittedIndex,
+  limits,
   type LogIndex,
   type Now,
   type Outbox,
@@ -15,7 +16,6 @@ import {
 } from "../core/index.ts";
 import { commitThrough } from "./committing.ts";
 import type { AppendMatched, AppendRejected, RaftProtocol } from "./messages.ts";
-import { appendRunsMax } from "./options.ts";
 import type { Progress } from "./progress.ts";
 import { newTicket, type Leading, type PackedAppend, type RaftState } from "./state.ts";
 
@@ -116,7 +116,7 @@ function packFrom(state: RaftState, leading: Leading, first: LogIndex): PackedAp
   const runs: Run[] = [];
   let next = first;
   let byteLength = 0;
-  while (next <= log.last && runs.length < appendRunsMax) {
+  while (next <= log.last && runs.length < limits.appendRunsMax) {
     const held = log.runAt(next);
     if (held === undefined) break;
     const room = state.limits.appendBytesMax - byteLength;

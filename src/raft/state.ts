@@ -4,6 +4,7 @@
  */
 import {
   assert,
+  limits,
   microsFromMs,
   type AgentId,
   type LogIndex,
@@ -17,7 +18,7 @@ import {
 } from "../core/index.ts";
 import { Log } from "./log.ts";
 import type { Append } from "./messages.ts";
-import { applyRunsMax, raftLimits, type RaftLimits, type RaftOptions } from "./options.ts";
+import { raftLimits, type RaftLimits, type RaftOptions } from "./options.ts";
 import { PendingRecords } from "./pending-records.ts";
 import type { Progress } from "./progress.ts";
 import { Window } from "./window.ts";
@@ -131,7 +132,7 @@ export class RaftState {
   /** Never above `handedOut`. */
   applied = 0 as LogIndex;
   /** Runs given to the state machine and not yet applied. */
-  readonly applying: Window = new Window(applyRunsMax);
+  readonly applying: Window = new Window(limits.applyRunsMax);
   /** The read from the journal that the next commit waits for. */
   commitLoad: Ticket | undefined;
   readonly settledReads: SettledRead[] = [];
