@@ -491,6 +491,19 @@ describe("dataDir", () => {
     expect(await rejectionOf(second.propose(2))).toMatchObject({ code: "DATA_LOCKED", outcome: "notDone" });
   });
 
+  test("closed before it was open: calls reject CLOSED, and the folders are free at once", async () => {
+    const dataDir = folder();
+    const network = new MemoryNetwork();
+    const first = createConsensus("raft", "a", ["b"], { network, dataDir });
+    const call = rejectionOf(first.propose(1));
+    const stream = rejectionOf(first.entries()[Symbol.asyncIterator]().next());
+    await first.close();
+    expect(await call).toMatchObject({ code: "CLOSED", outcome: "notDone" });
+    expect(await stream).toMatchObject({ code: "CLOSED" });
+    const second = keep(createConsensus("raft", "a", ["b"], { network, dataDir }));
+    expect(await second.propose(2)).toBe(2);
+  });
+
   test("a member whose folder is gone must not come back with an empty memory", async () => {
     const dataDir = folder();
     const first = createConsensus("raft", "a", ["b", "c"], { network: new MemoryNetwork(), dataDir });

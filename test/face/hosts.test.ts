@@ -142,6 +142,8 @@ describe("what is refused", () => {
   test("nobody answers: CANNOT_CONNECT, and nothing stays open", async () => {
     const error = await rejectionOf(connect({ agents: ["127.0.0.1:1"], timeoutMs: 300 }));
     expect(error).toMatchObject({ code: "CANNOT_CONNECT" });
+    const aborted = await rejectionOf(connect({ agents: ["127.0.0.1:1"], signal: AbortSignal.abort() }));
+    expect(aborted).toMatchObject({ code: "ABORTED", outcome: "notDone" });
     expect(await rejectionOf(connect({ agents: [] }))).toMatchObject({ code: "BAD_OPTION" });
   });
 

@@ -8,7 +8,7 @@ import type { Gateway } from "../gateway.ts";
 import type { GroupTimings } from "../group-options.ts";
 import { clusterIdFrom, clusterIdText } from "../handshake.ts";
 import type { Logger } from "../logger.ts";
-import { badOption, callTimeoutMs, closedError, type Call } from "./call.ts";
+import { abortedError, badOption, callTimeoutMs, closedError, type Call } from "./call.ts";
 import { nodeFaceClock } from "./face-clock.ts";
 import { GroupClient } from "./group-client.ts";
 import { LogHandle } from "./log-face.ts";
@@ -218,7 +218,7 @@ export const Agent: AgentStarter = {
  */
 export async function connect(options: ConnectOptions = {}): Promise<Host> {
   const connectTimeoutMs = callTimeoutMs(options);
-  options.signal?.throwIfAborted();
+  if (options.signal?.aborted === true) throw abortedError("notDone");
   const name = options.name ?? `client-${nodeFaceClock.unique()}`;
   const agents = options.agents ?? findAgentSockets();
   const { pool } = await ClientPool.connect({ agents, name, connectTimeoutMs, pin: options.pin ?? false });
