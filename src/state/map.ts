@@ -17,7 +17,7 @@ import {
   writeUint53,
 } from "../core/index.ts";
 import { Fifo } from "./fifo.ts";
-import { emptyHash, type Hash128, HashSum, hashView } from "./hash.ts";
+import { digestOf, emptyHash, type Hash128, HashSum, hashView } from "./hash.ts";
 import {
   encodeMapChange,
   type KeyRange,
@@ -159,8 +159,12 @@ class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuestion, Map
     this.#history.reset(changedAt + 1);
   }
 
+  /** Of all entries, and of the index of the last change: that decides what a watcher is told after a restore. */
   digest(): Uint8Array {
-    return this.#sum.toBytes();
+    const bytes = new Uint8Array(24);
+    bytes.set(this.#sum.toBytes());
+    writeUint53(bytes, 16, this.#changedAt);
+    return digestOf(bytes);
   }
 
   #write(key: string, record: Uint8Array, index: number): void {

@@ -33,6 +33,7 @@ import { decodeRequest, RequestIds, type RequestRecord } from "./request-ids.ts"
 import { decodeSession, Sessions } from "./sessions.ts";
 import { SkippedEntries } from "./skipped.ts";
 import {
+  type MachineDigest,
   machinePieces,
   readHead,
   readMachineHead,
@@ -140,6 +141,7 @@ export class ReplicatedState {
         machines: this.#machines.all.map(({ name, machine }) => ({
           name,
           version: machine.version,
+          digest: machine.digest(),
           pieces: machine.snapshot(),
         })),
       }),
@@ -167,20 +169,17 @@ export class ReplicatedState {
 
   /** 16 bytes: equal exactly where the applied index, the sessions, the request ids and every machine's state are equal. */
   digest(): Uint8Array {
-    return this.#digestWith(this.#applied, this.#sessions, this.#requestIds);
+    const machines = this.#machines.all.map(({ name, machine }) => ({
+      name,
+      version: machine.version,
+      digest: machine.digest(),
+    }));
+    return stateDigest(this.#applied, this.#sessions, this.#requestIds, machines);
   }
 
   /** Throws an `AssertionError` where the state breaks an invariant. */
   checkInvariants(): void {
     this.#sessions.checkInvariants();
-  }
-
-  #digestWith(applied: number, sessions: Sessions, requestIds: RequestIds): Uint8Array {
-    const writer = new ByteWriter(256).uint53(applied).raw(sessions.digest()).raw(requestIds.digest());
-    for (const { name, machine } of this.#machines.all) {
-      writer.text(name).uint32(machine.version).bytes(machine.digest());
-    }
-    return digestOf(writer.finish());
   }
 
   // ── entries ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -299,28 +298,46 @@ export class ReplicatedState {
     };
     try {
       const missing = new Set(this.#machines.all);
-      let sameVersions = true;
+      const found: MachineDigest[] = [];
       for (let count = 0; count < head.machines; count++) {
-        const { name, version } = readMachineHead(reader);
-        const named = this.#machines.named(name);
+        const recorded = readMachineHead(reader);
+        const named = this.#machines.named(recorded.name);
         if (named === undefined || !missing.delete(named)) {
           throw new MalformedError("a snapshot holds a machine that this group does not have, or has once");
         }
-        sameVersions &&= version === named.machine.version;
+        found.push(recorded);
         const pieces = machinePieces(reader);
         replace(named, pieces);
         for (const _ of pieces) throw new MalformedError("a machine left a part of its snapshot unread");
+        checkMachine(named, recorded);
       }
       reader.end();
-      const isWhole = missing.size === 0 && sameVersions;
-      for (const named of missing) replace(named, named.blank);
-      if (isWhole && !equalBytes(this.#digestWith(head.applied, sessions, requestIds), head.digest)) {
+      if (!equalBytes(stateDigest(head.applied, sessions, requestIds, found), head.digest)) {
         throw new MalformedError("a snapshot's state does not have the digest that it says");
       }
+      for (const named of missing) replace(named, named.blank);
     } catch (thrown) {
       for (const putBack of undo.toReversed()) putBack();
       if (thrown instanceof MalformedError) throw thrown;
       throw new MalformedError("a machine did not take its part of the snapshot", { cause: thrown });
     }
   }
+}
+
+/** What an older version of a machine wrote has been migrated: then its digest is another one. */
+function checkMachine({ machine }: NamedMachine, recorded: MachineDigest): void {
+  if (recorded.version === machine.version && !equalBytes(machine.digest(), recorded.digest)) {
+    throw new MalformedError("a machine's state does not have the digest that the snapshot says");
+  }
+}
+
+function stateDigest(
+  applied: number,
+  sessions: Sessions,
+  requestIds: RequestIds,
+  machines: readonly MachineDigest[],
+): Uint8Array {
+  const writer = new ByteWriter(256).uint53(applied).raw(sessions.digest()).raw(requestIds.digest());
+  for (const { name, version, digest } of machines) writer.text(name).uint32(version).bytes(digest);
+  return digestOf(writer.finish());
 }

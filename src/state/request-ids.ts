@@ -6,11 +6,11 @@ import {
   assert,
   ByteReader,
   ByteWriter,
+  emptyBytes,
   encodeText,
   limits,
   MalformedError,
   writeUint32,
-  writeUint53,
 } from "../core/index.ts";
 import { answerIndex, decodeAnswer } from "./answers.ts";
 import { Fifo } from "./fifo.ts";
@@ -113,18 +113,20 @@ function costOf(record: RequestRecord): number {
 
 const scratch = new Uint8Array(64);
 
-/** The hash of everything that a record holds; of the machine's name and the command, the hash stands for them. */
+/** The hash of everything that a record holds. */
 function hashOf(record: RequestRecord): Hash128 {
   const hash = emptyHash();
-  const { id, commandHash, answer, command } = record;
-  const idBytes = encodeText(id);
-  hashRange(idBytes, 0, idBytes.byteLength, hash, 1);
+  const { commandHash, answer, command } = record;
+  const names = encodeText(`${record.id}\0${record.machine}`);
+  hashRange(names, 0, names.byteLength, hash, 1);
   writeHash(0, hash);
   writeHash(16, commandHash);
   hashRange(answer, 0, answer.byteLength, hash, 2);
   writeHash(32, hash);
-  writeUint53(scratch, 48, command === undefined ? 0 : command.byteLength + 1);
-  hashRange(scratch, 0, 56, hash, 3);
+  // None and an empty one are told apart by the seed.
+  hashRange(command ?? emptyBytes, 0, command?.byteLength ?? 0, hash, command === undefined ? 3 : 4);
+  writeHash(48, hash);
+  hashRange(scratch, 0, 64, hash, record.id.length);
   return hash;
 }
 

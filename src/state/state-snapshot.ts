@@ -5,7 +5,7 @@
  * head            magic, form, applied index, digest, how many sessions, request ids and machines
  * session …       from the quietest to the liveliest
  * request id …    from the oldest to the newest
- * machine …       [name][version], then its own pieces, then an empty frame; in the order of the names
+ * machine …       [name][version][digest], then its own pieces, then an empty frame; in the order of the names
  * ```
  */
 import { ByteReader, ByteWriter, MalformedError } from "../core/index.ts";
@@ -16,9 +16,14 @@ import { encodeSession, type FrozenSession } from "./sessions.ts";
 const magic = 0x5351_5251;
 export const snapshotForm = 1;
 
-export interface FrozenMachine {
+/** What a state's digest says of one machine. */
+export interface MachineDigest {
   readonly name: string;
   readonly version: number;
+  readonly digest: Uint8Array;
+}
+
+export interface FrozenMachine extends MachineDigest {
   readonly pieces: Iterable<Uint8Array>;
 }
 
@@ -54,8 +59,8 @@ export function* snapshotParts(state: FrozenState): Generator<Uint8Array, void, 
   );
   for (const session of state.sessions) yield* frame(encodeSession(session));
   for (const request of state.requests) yield* frame(encodeRequest(request));
-  for (const { name, version, pieces } of state.machines) {
-    yield* frame(new ByteWriter().text(name).uint32(version).finish());
+  for (const { name, version, digest, pieces } of state.machines) {
+    yield* frame(new ByteWriter().text(name).uint32(version).bytes(digest).finish());
     for (const piece of pieces) if (piece.byteLength > 0) yield* frame(piece);
     yield frameHead(0);
   }
@@ -83,9 +88,9 @@ export function readHead(reader: FrameReader): SnapshotHead {
 }
 
 /** Throws {@link MalformedError}. */
-export function readMachineHead(reader: FrameReader): { name: string; version: number } {
+export function readMachineHead(reader: FrameReader): MachineDigest {
   const head = new ByteReader(reader.frame());
-  const found = { name: head.text(), version: head.uint32() };
+  const found = { name: head.text(), version: head.uint32(), digest: head.bytes() };
   head.end();
   return found;
 }
