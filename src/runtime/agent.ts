@@ -143,6 +143,7 @@ export class AgentRuntime {
       scheduler,
       disk: folder.disk,
       journalId: journal,
+      logger,
       network: (events) => {
         later.events = events;
         return networkWithAnswers(network, answers);

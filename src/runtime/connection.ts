@@ -27,8 +27,8 @@ export interface ConnectionHandler {
   drained?(): void;
 }
 
-/** Together smaller than this, pieces are copied into one; larger ones go out side by side in one `writev`. */
-const copiedBytesMax = 64 * 1024;
+/** Pieces up to this are copied together; larger ones go out beside them, all in one `writev`. */
+const copiedBytesMax = 4096;
 
 const noSource: FrameSource = { take: () => [] };
 const pingFrame = encodeFrame("ping", "", new Uint8Array(0)).parts[0] as Uint8Array;
@@ -170,18 +170,37 @@ export class Connection {
 
   #write(pieces: readonly Uint8Array[]): void {
     const socket = this.#socket;
-    if (pieces.length === 1) {
-      socket.write(pieces[0] as Uint8Array);
-      return;
-    }
-    let total = 0;
-    for (const piece of pieces) total += piece.byteLength;
-    if (total <= copiedBytesMax) {
-      socket.write(Buffer.concat(pieces, total));
+    const chunks = pieces.length === 1 ? pieces : gather(pieces);
+    if (chunks.length === 1) {
+      socket.write(chunks[0] as Uint8Array);
       return;
     }
     socket.cork();
-    for (const piece of pieces) socket.write(piece);
+    for (const chunk of chunks) socket.write(chunk);
     socket.uncork();
   }
+}
+
+/** Neighbours that are small are copied into one; a large piece stays as it is. */
+function gather(pieces: readonly Uint8Array[]): Uint8Array[] {
+  const chunks: Uint8Array[] = [];
+  for (let first = 0; first < pieces.length;) {
+    let total = 0;
+    let next = first;
+    for (
+      let piece = pieces[next];
+      piece !== undefined && piece.byteLength <= copiedBytesMax;
+      piece = pieces[next]
+    ) {
+      total += piece.byteLength;
+      next += 1;
+    }
+    if (next - first > 1) chunks.push(Buffer.concat(pieces.slice(first, next), total));
+    else {
+      chunks.push(pieces[first] as Uint8Array);
+      next = first + 1;
+    }
+    first = next;
+  }
+  return chunks;
 }

@@ -75,7 +75,8 @@ export class FrameReader {
   }
 
   #grow(length: number): void {
-    const grown = new Uint8Array(length);
+    // Not zeroed: nobody sees it before it is full.
+    const grown = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
     if (this.#have > 0) grown.set((this.#partial as Uint8Array).subarray(0, this.#have));
     this.#partial = grown;
     this.#want = length;

@@ -183,6 +183,8 @@ function decodeGroup(bytes: Uint8Array, from: number, length: number): string {
   return name;
 }
 
+const lengthGuessMax = 256 * 1024;
+
 /**
  * Many small frames, one behind the other in one piece of memory, so that the answers of a turn cost no object each
  * and leave as one write.
@@ -193,6 +195,8 @@ export class FrameWriter {
   #start = -1;
   #headStart = 0;
   #headEnd = -1;
+  /** About what the last turn wrote: the next one begins with as much, rather than grow into it. */
+  #lengthGuess = 0;
 
   /** Bytes of complete frames. */
   get byteLength(): number {
@@ -285,6 +289,7 @@ export class FrameWriter {
     assert(this.#start < 0, "no frame is open");
     if (this.#length === 0) return undefined;
     const taken = this.#bytes.subarray(0, this.#length);
+    this.#lengthGuess = Math.min(taken.byteLength + (taken.byteLength >> 2), lengthGuessMax);
     this.#bytes = new Uint8Array(0);
     this.#length = 0;
     return taken;
@@ -294,7 +299,9 @@ export class FrameWriter {
     const offset = this.#length;
     const end = offset + byteLength;
     if (end > this.#bytes.byteLength) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(end, 4096, this.#bytes.byteLength * 2));
+      const grown = Buffer.allocUnsafeSlow(
+        Math.max(end, 1024, this.#lengthGuess, this.#bytes.byteLength * 2),
+      );
       grown.set(this.#bytes.subarray(0, this.#length));
       this.#bytes = grown;
     }

@@ -42,6 +42,15 @@ interface Campaign {
   cancelTimer: Cancel;
 }
 
+/** What whoever hosts the group wants to know. */
+export interface HubEvents {
+  readonly closed?: () => void;
+  /** The disk has no room for another command, or has it again. */
+  readonly diskFull?: (full: boolean) => void;
+  /** Another leader, or another term of the same one. */
+  readonly led?: (leader: string, term: number) => void;
+}
+
 /** Sessions whose proposers are remembered. One more forgets the one that was learnt first; it is learnt again with its next command. */
 export const routesMax: number = limits.sessionsMax * 2;
 /** Changes in one answer to a long poll. */
@@ -54,7 +63,7 @@ export class GroupHub implements GroupObserver {
   readonly name: GroupName;
   readonly #clock: Clock;
   readonly #scheduler: Scheduler;
-  readonly #onClose: () => void;
+  readonly #events: HubEvents;
   readonly #subscribers = new Map<Subscriber, Set<number>>();
   /** Session → who proposed in it. */
   readonly #routes = new Map<number, Subscriber[]>();
@@ -64,13 +73,14 @@ export class GroupHub implements GroupObserver {
   #hosted: HostedGroup | undefined;
   #pollsScheduled = false;
   #led = "";
+  #diskFull = false;
   #closed = false;
 
-  constructor(name: GroupName, clock: Clock, scheduler: Scheduler, onClose: () => void = () => {}) {
+  constructor(name: GroupName, clock: Clock, scheduler: Scheduler, events: HubEvents = {}) {
     this.name = name;
     this.#clock = clock;
     this.#scheduler = scheduler;
-    this.#onClose = onClose;
+    this.#events = events;
   }
 
   /** The driver has brought the group up. */
@@ -85,6 +95,7 @@ export class GroupHub implements GroupObserver {
   // ── what the driver tells ──
 
   applied(bytes: Uint8Array, offset: number, answer: Uint8Array): void {
+    if (this.#diskFull) this.#checkDisk();
     if (this.#polls.size > 0) this.#schedulePolls();
     if (answer.byteLength === 0) return;
     const session = entrySession(bytes, offset);
@@ -97,6 +108,7 @@ export class GroupHub implements GroupObserver {
   }
 
   refused(session: number, sequence: number, refusal: Refusal): void {
+    if (refusal.kind === "diskFull") this.#checkDisk();
     const routes = this.#routes.get(session);
     if (routes === undefined) return;
     for (const subscriber of routes) subscriber.refused(session, sequence, refusal);
@@ -109,6 +121,7 @@ export class GroupHub implements GroupObserver {
     const led = status.leader === undefined ? "" : `${status.term} ${status.leader}`;
     const interrupted = led !== "" && led !== this.#led;
     if (led !== "") this.#led = led;
+    if (interrupted && status.leader !== undefined) this.#events.led?.(status.leader, status.term);
     for (const subscriber of this.#subscribers.keys()) {
       subscriber.statusChanged();
       if (interrupted) subscriber.interrupted();
@@ -223,7 +236,7 @@ export class GroupHub implements GroupObserver {
     if (this.#closed) return;
     this.#closed = true;
     this.#hosted?.close();
-    this.#onClose();
+    this.#events.closed?.();
     for (const campaign of this.#campaigns) {
       campaign.cancelTimer();
       campaign.done({ kind: "lost" });
@@ -269,6 +282,13 @@ export class GroupHub implements GroupObserver {
       if (left.length === 0) this.#routes.delete(session);
       else this.#routes.set(session, left);
     }
+  }
+
+  #checkDisk(): void {
+    const full = this.#hosted?.status().diskFull ?? false;
+    if (full === this.#diskFull) return;
+    this.#diskFull = full;
+    this.#events.diskFull?.(full);
   }
 
   #poll(check: () => boolean): Cancel {

@@ -17,6 +17,7 @@ import { ReplicatedState } from "../state/replicated.ts";
 import { checksum } from "./checksum.ts";
 import { checkGroup, type CheckedGroup, type GroupOptions } from "./group-options.ts";
 import { GroupHub } from "./group-hub.ts";
+import { silentLogger, type Logger } from "./logger.ts";
 import type { AnyCodec, NetworkEvents } from "./tcp-network.ts";
 
 /** A network that has to know how a group's messages are encoded; one within a process has not. */
@@ -36,6 +37,8 @@ export interface HostingOptions {
   readonly journal?: { readonly segmentBytes: number; readonly blockBytesMax: number };
   /** Makes the network, which tells what arrives through the events given. */
   readonly network: (events: NetworkEvents) => HostingNetwork;
+  /** Silent by default. */
+  readonly logger?: Logger;
   /** The disk failed or an invariant is broken: nothing runs any more, and the process should end. Called once. */
   readonly onFatal: (error: Error) => void;
 }
@@ -45,6 +48,7 @@ export class Hosting {
   readonly #options: HostingOptions;
   readonly #driver: Driver;
   readonly #network: HostingNetwork;
+  readonly #log: Logger;
   readonly #hubs = new Map<string, GroupHub>();
   #closing: Promise<void> | undefined;
 
@@ -52,6 +56,7 @@ export class Hosting {
   constructor(options: HostingOptions) {
     this.self = options.self;
     this.#options = options;
+    this.#log = options.logger ?? silentLogger;
     this.#network = options.network({
       receive: (from, group, message) => this.#driver.receive(from, group, message),
       linkChanged: (peer, up) => this.#driver.linkChanged(peer, up),
@@ -86,9 +91,13 @@ export class Hosting {
         hint: "Use the one that is there, or another name.",
       });
     }
-    const hub = new GroupHub(group.name, this.#options.clock, this.#options.scheduler, () => {
-      this.#hubs.delete(group.name);
-      this.#network.unregister?.(group.name);
+    const hub = new GroupHub(group.name, this.#options.clock, this.#options.scheduler, {
+      closed: () => {
+        this.#hubs.delete(group.name);
+        this.#network.unregister?.(group.name);
+      },
+      diskFull: (full) => this.#noteDisk(group.name, full),
+      led: (leader, term) => this.#log.info(`${group.name}: ${leader} leads in term ${term}`),
     });
     this.#network.register?.(group.name, raftCodec);
     try {
@@ -138,6 +147,11 @@ export class Hosting {
           recovered,
         ),
     });
+  }
+
+  #noteDisk(group: GroupName, full: boolean): void {
+    if (full) this.#log.error(`${group}: the disk is full, so nothing more is decided here; free some space`);
+    else this.#log.info(`${group}: the disk has room again`);
   }
 
   #failed(error: Error): void {

@@ -78,7 +78,9 @@ export class FakeAgent {
   /** Hosts a group that the test moves. */
   host(name = "main"): FakeGroup {
     const group = new FakeGroup(name, this.id);
-    const hub = new GroupHub(name as GroupName, systemClock, scheduler, () => this.#hubs.delete(name));
+    const hub = new GroupHub(name as GroupName, systemClock, scheduler, {
+      closed: () => this.#hubs.delete(name),
+    });
     group.observer = hub;
     hub.attach(group);
     this.#hubs.set(name, hub);

@@ -25,6 +25,7 @@ export class FakeGroup implements HostedGroup {
   /** History and entries before it are gone. */
   earliest = 1;
   campaigns = 0;
+  diskFull = false;
   closes = 0;
   readonly #entries = new Map<number, Uint8Array>();
 
@@ -74,7 +75,7 @@ export class FakeGroup implements HostedGroup {
       members: { voters: [this.self], outgoing: [], learners: [] },
       peers: [],
       lagMs: 1.6,
-      diskFull: false,
+      diskFull: this.diskFull,
     };
   }
 
