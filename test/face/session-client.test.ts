@@ -454,6 +454,18 @@ describe("time-outs, aborts and asking again", () => {
     expect(texts(it.gateway.applied)).toEqual(["x"]);
   });
 
+  test("an id of a session that is gone, or whose answer is: SESSION_EXPIRED, unknown", async () => {
+    const it = await opened();
+    const gone = errorOf(run(it, "x", { requestId: "@77.1" }));
+    it.gateway.deliverAll();
+    expect(await gone).toMatchObject({ code: "SESSION_EXPIRED", outcome: "unknown", requestId: "@77.1" });
+    const early = errorOf(run(it, "x", { requestId: "@1.9", timeoutMs: 1000 }));
+    it.gateway.deliverAll();
+    it.clock.advance(1500);
+    expect(await early).toMatchObject({ code: "TIMEOUT", outcome: "unknown", requestId: "@1.9" });
+    expect(texts(it.gateway.applied)).toEqual([]);
+  });
+
   test("an abandoned command does not hold up those behind it", async () => {
     const it = await opened();
     const lost = errorOf(run(it, "lost", { timeoutMs: 50 }));
@@ -611,6 +623,19 @@ describe("closing", () => {
     expect(await sent).toMatchObject({ code: "CLOSED", outcome: "unknown", requestId: "@1.2" });
     expect(await waiting).toMatchObject({ code: "CLOSED", outcome: "notDone" });
     expect(await errorOf(run(it, "late"))).toMatchObject({ code: "CLOSED", outcome: "notDone" });
+    expect(it.clock.keepsAlive).toBe(false);
+  });
+
+  test("whoever asks again for an answer is told, too", async () => {
+    const it = await opened();
+    const lost = errorOf(run(it, "x", { timeoutMs: 50 }));
+    it.clock.advance(60);
+    const { requestId } = await lost;
+    const attached = errorOf(run(it, "x", { requestId }));
+    const foreign = errorOf(run(it, "y", { requestId: "@77.1" }));
+    it.session.close();
+    expect(await attached).toMatchObject({ code: "CLOSED", outcome: "unknown", requestId });
+    expect(await foreign).toMatchObject({ code: "CLOSED", outcome: "unknown", requestId: "@77.1" });
     expect(it.clock.keepsAlive).toBe(false);
   });
 

@@ -153,7 +153,9 @@ export class SessionClient implements CommandOwner {
     if (this.#closed !== undefined) return;
     this.#closed = error;
     this.#repeats.close();
-    const waiting = [...this.#window.from(0), ...this.#line.clear(), ...this.#asked.clear()];
+    const sent = [...this.#window.from(0)];
+    const attached = sent.flatMap((pending) => pending.attached ?? []);
+    const waiting = [...sent, ...attached, ...this.#line.clear(), ...this.#asked.clear()];
     for (const pending of waiting) {
       if (pending.settled) continue;
       const outcome = this.#outcomeOf(pending);
@@ -397,14 +399,14 @@ export class SessionClient implements CommandOwner {
   }
 
   get #isWaiting(): boolean {
-    if (this.#nonce !== 0) return this.#line.count > 0;
-    return !this.#window.isEmpty || this.#asked.isWaiting;
+    const isOpening = this.#nonce !== 0 && this.#line.count > 0;
+    return isOpening || !this.#window.isEmpty || this.#asked.isWaiting;
   }
 
   /** Hands in everything that is unanswered, from this sequence on, in order. */
   #repeat(from: number): void {
     if (this.#closed !== undefined) return;
-    if (this.#nonce !== 0) this.#open();
+    if (this.#nonce !== 0 && this.#line.count > 0) this.#open();
     this.#handIn([...this.#window.from(from)]);
     const asked = this.#asked.entries();
     if (asked.length > 0) {
