@@ -46,7 +46,7 @@ export function withConnection(command: Command): Command {
     .addOption(timeoutOption());
 }
 
-export function timeoutOption(): Option {
+function timeoutOption(): Option {
   return new Option("--timeout <time>", "how long to wait for an answer: 500ms, 5s, 1min")
     .argParser(timeMs)
     .default(5000, "5s");

@@ -57,7 +57,7 @@ export function upCommand(context: CommandContext): Command {
   });
 }
 
-export function clusterOptions(options: UpOptions): ClusterOptions {
+function clusterOptions(options: UpOptions): ClusterOptions {
   return {
     folder: options.data,
     agents: options.agents,

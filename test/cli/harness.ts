@@ -158,7 +158,7 @@ export async function allGone(pids: readonly number[], withinMs = 10_000): Promi
 }
 
 /** Every file below a folder, by its path from there. */
-export function filesBelow(folder: string): string[] {
+function filesBelow(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: "utf8" });
 }
 

@@ -19,7 +19,7 @@ import {
 import { createDataFolder, readIdentity } from "../../runtime/data-folder.ts";
 import { syncFolder } from "../../runtime/durable-file.ts";
 
-export const clusterFileName = "cluster.json";
+const clusterFileName = "cluster.json";
 const identityFileName = "identity.json";
 const logFileSuffix = ".log";
 /** What `up` and its agents put into the folder: data folders, logs, and the lock of `up` itself. */

@@ -4,12 +4,6 @@ import { createHash } from "node:crypto";
 import type { FileDecision } from "../decisions.ts";
 import type { Json } from "../../state/index.ts";
 
-/** A value as it comes out of an agent's log. */
-export interface ReadValue {
-  readonly index: number;
-  readonly value: Json;
-}
-
 /** Where the reading of a log ends: a value that nobody else proposes. */
 export interface EndMark {
   readonly tour: string;

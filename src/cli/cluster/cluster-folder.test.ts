@@ -1,0 +1,165 @@
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+
+import { newClusterId } from "../../runtime/cluster-file.ts";
+import { agentPlaces, likelyPlaces } from "../places.ts";
+import {
+  agentFoldersIn,
+  createAgentFolder,
+  createClusterFolder,
+  isAgentFolder,
+  moveToPorts,
+  readAgentFolder,
+  readClusterFolder,
+  removeClusterFolder,
+} from "./cluster-folder.ts";
+
+let base: string;
+let folder: string;
+
+beforeEach(() => {
+  base = mkdtempSync(join(tmpdir(), "quorate-folder-"));
+  folder = join(base, ".quorate");
+});
+
+afterEach(() => {
+  rmSync(base, { recursive: true });
+});
+
+describe("the folder that up fills", () => {
+  test("each agent has a data folder of its own, all know the same cluster, and no two listen on one port", async () => {
+    const agents = await createClusterFolder(folder, 3, undefined);
+    expect(agents.map((agent) => agent.id)).toEqual(["agent_1", "agent_2", "agent_3"]);
+    expect(new Set(agents.map((agent) => agent.address)).size).toBe(3);
+    const files = agents.map(({ dataFolder }) => readAgentFolder(dataFolder));
+    expect(files.map((file) => file.id)).toEqual(["agent_1", "agent_2", "agent_3"]);
+    for (const { file } of files) expect(file).toEqual(files[0]!.file);
+    const keys = agents.map(({ dataFolder }) => readFileSync(join(dataFolder, "key.pem"), "utf8"));
+    expect(new Set(keys).size).toBe(3);
+    expect(readClusterFolder(folder)).toEqual(agents);
+  });
+
+  test("it is whole or not there: nothing half-made stays beside it", async () => {
+    await createClusterFolder(folder, 2, 7400);
+    expect(readdirSync(base)).toEqual([".quorate"]);
+    expect(readdirSync(folder).toSorted()).toEqual(["agent_1", "agent_2"]);
+  });
+
+  test("ports can be chosen, and changed later, on all agents at once", async () => {
+    const agents = await createClusterFolder(folder, 2, 7400);
+    expect(agents.map((agent) => agent.address)).toEqual(["127.0.0.1:7400", "127.0.0.1:7401"]);
+    moveToPorts(folder, 7500);
+    const moved = readClusterFolder(folder) ?? [];
+    expect(moved.map((agent) => agent.address)).toEqual(["127.0.0.1:7500", "127.0.0.1:7501"]);
+    expect(readAgentFolder(join(folder, "agent_2")).file.agents[0]?.address).toBe("127.0.0.1:7500");
+  });
+
+  test("ten agents' folders come in the order of their numbers", () => {
+    for (const number of [10, 2, 1]) {
+      createAgentFolder(join(folder, `agent_${number}`), `agent_${number}`, {
+        cluster: newClusterId(),
+        agents: [],
+      });
+    }
+    expect(agentFoldersIn(folder).map((path) => path.split("_").at(-1))).toEqual(["1", "2", "10"]);
+  });
+
+  test("no folder, or an empty one, holds no cluster", () => {
+    expect(readClusterFolder(folder)).toBeUndefined();
+    mkdirSync(folder);
+    expect(readClusterFolder(folder)).toBeUndefined();
+  });
+
+  test("a member whose folder is gone is missed, not made again", async () => {
+    await createClusterFolder(folder, 3, 7400);
+    rmSync(join(folder, "agent_3"), { recursive: true });
+    expect(() => readClusterFolder(folder)).toThrow(/agent_3 is gone/);
+    expect(existsSync(join(folder, "agent_3"))).toBe(false);
+  });
+
+  test("a member of another cluster is found out", async () => {
+    await createClusterFolder(folder, 2, 7400);
+    await createClusterFolder(join(base, "other"), 2, 7500);
+    rmSync(join(folder, "agent_2"), { recursive: true });
+    renameSync(join(base, "other/agent_2"), join(folder, "agent_2"));
+    expect(() => readClusterFolder(folder)).toThrow(/another cluster/);
+  });
+});
+
+describe("removing it", () => {
+  test("agents, logs and the lock of an earlier up go; the name is free again", async () => {
+    await createClusterFolder(folder, 2, 7400);
+    writeFileSync(join(folder, "agent_1.log"), "");
+    writeFileSync(join(folder, "lock.1"), "{}");
+    removeClusterFolder(folder);
+    expect(readdirSync(base)).toEqual([]);
+    // Again does nothing.
+    removeClusterFolder(folder);
+  });
+
+  test("with anything else in it, nothing is touched", async () => {
+    await createClusterFolder(folder, 1, 7400);
+    writeFileSync(join(folder, "notes.txt"), "mine");
+    expect(() => removeClusterFolder(folder)).toThrow(/something else/);
+    await expect(createClusterFolder(folder, 1, 7400)).rejects.toMatchObject({ code: "DATA_EXISTS" });
+    expect(isAgentFolder(join(folder, "agent_1"))).toBe(true);
+  });
+});
+
+describe("one agent's folder", () => {
+  test("a second one is not made over it", () => {
+    const path = join(base, "a");
+    const file = { cluster: newClusterId(), agents: [] };
+    createAgentFolder(path, "a", file);
+    const key = readFileSync(join(path, "key.pem"), "utf8");
+    expect(() => {
+      createAgentFolder(path, "a", file);
+    }).toThrow(/already/);
+    expect(readFileSync(join(path, "key.pem"), "utf8")).toBe(key);
+  });
+
+  test("an empty folder may be filled", () => {
+    const path = join(base, "a");
+    mkdirSync(path);
+    createAgentFolder(path, "a", { cluster: newClusterId(), agents: [] });
+    expect(isAgentFolder(path)).toBe(true);
+  });
+});
+
+describe("which agents a command talks to", () => {
+  test("those named, before those of a folder", async () => {
+    await createClusterFolder(folder, 1, 7400);
+    expect(
+      agentPlaces({ data: folder, agent: ["127.0.0.1:1", "[::1]:2"] }).map((place) => place.target),
+    ).toEqual(["127.0.0.1:1", "[::1]:2"]);
+    expect(() => agentPlaces({ agent: ["nowhere"] })).toThrow(/host:port/);
+  });
+
+  test("all of a folder, or one by its own data folder; none of them runs", async () => {
+    await createClusterFolder(folder, 2, 7400);
+    const places = agentPlaces({ data: folder, agent: [] });
+    expect(places.map(({ id, address, isLikely }) => [id, address, isLikely])).toEqual([
+      ["agent_1", "127.0.0.1:7400", false],
+      ["agent_2", "127.0.0.1:7401", false],
+    ]);
+    expect(agentPlaces({ data: join(folder, "agent_2"), agent: [] }).map((place) => place.id)).toEqual([
+      "agent_2",
+    ]);
+    expect(() => likelyPlaces(places)).toThrow(/No agent is running/);
+  });
+
+  test("a folder without agents says how to make some", () => {
+    expect(() => agentPlaces({ data: folder, agent: [] })).toThrow(/There are no agents in/);
+  });
+});
