@@ -72,7 +72,6 @@ export class CopyForward {
           return;
         }
         const [group, record] = next.value;
-        if (record.number < group.needed) continue;
         this.#o.copy(group, record);
         bytesLeft -= record.bytes.byteLength;
       }
@@ -96,6 +95,7 @@ export class CopyForward {
   *#recordsIn(segment: Segment): Generator<[Group, NumberedRecord]> {
     for (const group of this.#o.groups()) {
       for (const run of group.index.within(segment)) {
+        if (run.last < group.needed) continue;
         for (const record of this.#o.reader.records(run, group.needed)) yield [group, record];
       }
     }

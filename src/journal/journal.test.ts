@@ -226,8 +226,8 @@ describe("a disk that fails", () => {
     stage.disk.hang(30_000_000);
     stage.append("a", "2");
     stage.flush();
-    while (stage.clock.now < 1_000_000 && stage.clock.step());
-    expect(stage.clock.now).toBe(30_000_000);
+    stage.clock.run(29_999_999);
+    expect(stage.reports).toEqual([]);
     stage.clock.run();
     expect(stage.reports).toEqual(["a:1", "a:2"]);
   });

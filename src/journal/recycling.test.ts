@@ -56,6 +56,34 @@ describe("recycling", () => {
     expect(stage.recovered("busy")).toHaveLength(13);
   });
 
+  it("J11: nor is a segment recycled while the directory that frees it is still on its way to the disk", () => {
+    const stage = new JournalStage().open();
+    for (let record = 1; record <= 7; record++) stage.store("a", filler(`${record}`, 6000));
+    stage.release("a", 8);
+    stage.disk.hang(1_000_000);
+    // Opens the second segment, whose directory no longer needs the first.
+    stage.append("a", filler("8", 6000));
+    for (let turn = 1; turn <= 5; turn++) stage.flush().clock.run(stage.clock.now + turn * 1000);
+    expect(stage.segments()).toContain("journal-00000001.segment");
+    stage.clock.run();
+    expect(stage.segments()).not.toContain("journal-00000001.segment");
+  });
+
+  it("J11: nor one that has been released since the last directory, when the next segment is opened", () => {
+    const stage = new JournalStage({ segmentsKeptMax: 100 }).open();
+    for (let record = 1; record <= 8; record++) stage.store("a", filler(`${record}`, 6000));
+    // The first segment is full, the second one has a directory that still needs it.
+    stage.release("a", 9);
+    for (let record = 9; record <= 14; record++) stage.store("a", filler(`${record}`, 6000));
+    stage.disk.hang(1_000_000);
+    stage.append("a", filler("15", 6000));
+    for (let turn = 1; turn <= 5; turn++) stage.flush().clock.run(stage.clock.now + turn * 1000);
+    expect(blocksOf(stage).at(-1)!.segment.number).toBe(3);
+    expect(stage.segments()).toContain("journal-00000001.segment");
+    stage.crash();
+    expect(stage.isDamaged("a")).toBe(false);
+  });
+
   it("J5: blocks of a file's earlier life still lie in it, and none of them is taken for a block", () => {
     const stage = new JournalStage().open();
     busy(stage, 60);

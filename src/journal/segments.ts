@@ -160,6 +160,8 @@ export class SegmentStore {
       this.#requestsLeft -= 1;
       return;
     }
+    // A segment is about to become free: better than a new file.
+    if (this.#condemned.length > 0 && !urgent) return;
     this.#preparing = true;
     const free = this.#free.shift();
     if (free === undefined) this.#startFile();

@@ -19,23 +19,24 @@ export class TestClock {
     this.#tasks.push({ at: this.now + delayMicros, order: this.#order, task });
   };
 
-  /** Runs the next task; false if none waits. */
-  step(): boolean {
+  /** Runs the next task, if it is due by then; false if none is. */
+  step(latest: number = Number.POSITIVE_INFINITY): boolean {
     if (this.#tasks.length === 0) return false;
     let next = 0;
     for (const [position, { at, order }] of this.#tasks.entries()) {
       const best = this.#tasks[next]!;
       if (at < best.at || (at === best.at && order < best.order)) next = position;
     }
-    const [{ at, task }] = this.#tasks.splice(next, 1) as [{ at: number; task: () => void }];
-    this.now = at;
-    task();
+    if (this.#tasks[next]!.at > latest) return false;
+    const [due] = this.#tasks.splice(next, 1);
+    this.now = due!.at;
+    due!.task();
     return true;
   }
 
-  /** Runs tasks until none waits. */
-  run(): void {
-    while (this.step());
+  /** Runs tasks until none waits, or none that is due by then. */
+  run(latest?: number): void {
+    while (this.step(latest));
   }
 }
 
@@ -101,7 +102,7 @@ export class JournalStage {
     for (const text of texts) {
       number = this.journal.append(groupName(group), { head: encodeText(text), tail: [] });
       let known = this.appended.get(group);
-      if (known === undefined) this.appended.set(group, (known = new Map()));
+      if (known === undefined) this.appended.set(group, (known = new Map<number, string>()));
       known.set(number, text);
       for (const later of known.keys()) if (later > number) known.delete(later);
     }
