@@ -18,9 +18,9 @@ export interface QuorateCluster {
   stop(): Promise<void>;
 }
 
-interface StatusLine {
+interface AgentLine {
   readonly id: string;
-  readonly role: string;
+  readonly status?: { readonly role: string };
 }
 
 export async function startQuorate(parentFolder: string): Promise<QuorateCluster> {
@@ -53,8 +53,8 @@ export async function startQuorate(parentFolder: string): Promise<QuorateCluster
   const children = ids.map(start);
   const leader = (): number => {
     const agents = addresses.flatMap((address) => ["--agent", address]);
-    const { agents: lines } = run(["status", "--json", ...agents]) as { agents: readonly StatusLine[] };
-    return ids.indexOf(lines.find(({ role }) => role === "leader")?.id ?? "");
+    const { agents: lines } = run(["status", "--json", ...agents]) as { agents: readonly AgentLine[] };
+    return ids.indexOf(lines.find(({ status }) => status?.role === "leader")?.id ?? "");
   };
   const stop = async (): Promise<void> => {
     await Promise.all(children.map(endProcess));
