@@ -10,7 +10,8 @@ describe("a queue", () => {
         const model: number[] = [];
         let next = 0;
         for (const step of steps) {
-          if (step < 0 && model.length > 0) expect(queue.take()).toBe(model.shift());
+          const taken = step < 0 && model.length > 0 ? [queue.take(), model.shift()] : [0, 0];
+          expect(taken[0]).toBe(taken[1]);
           for (let count = 0; count < step; count++) {
             queue.push(next);
             model.push(next);

@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import fc from "fast-check";
 import { concatBytes, emptyBytes } from "../core/bytes.ts";
 import {
-  decodeRun,
   encodeCommand,
   entryHeaderBytes,
   entryIndex,
@@ -82,11 +81,9 @@ describe("D11: entries out of records", () => {
           const expected = log.slice(from, from + entriesMax);
           const found = gatherer.finish();
           // What was enough once is not gathered further after it was cut back, so it may be less, but never something else.
-          if (expected.length === 0) expect(found).toBeUndefined();
-          else {
-            expect(pairs(found!)).toEqual(expected.slice(0, pairs(found!).length));
-            expect(decodeRun(found!.bytes, logIndex(from + 1)).last).toBe(found!.last);
-          }
+          const given = found === undefined ? [] : pairs(found);
+          expect(given).toEqual(expected.slice(0, given.length));
+          expect(given.length > 0).toBe(expected.length > 0);
         },
       ),
     );

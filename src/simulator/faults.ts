@@ -22,6 +22,8 @@ const noticeMicros = 20_000;
 /** A fault befalls one of the next operations of a disk. */
 const operationsAhead = 20;
 const wallJumpMicros = 60_000_000;
+/** So often a crash looks for the leader: what it leaves half done is where bugs hide. */
+const leaderShare = 0.4;
 
 export class Faults {
   readonly counts: FaultCounts = { crashes: 0, pauses: 0, partitions: 0, diskHangs: 0, diskFailures: 0 };
@@ -110,7 +112,8 @@ export class Faults {
   // ── processes ──
 
   #crashOne(): void {
-    const agent = this.#one("running") ?? this.#one("paused");
+    const leader = this.#prng.chance(leaderShare) ? this.#agents.find((each) => each.leads()) : undefined;
+    const agent = leader ?? this.#one("running") ?? this.#one("paused");
     if (agent === undefined) return;
     this.counts.crashes += 1;
     const how = this.#prng.chance(0.5) ? "kill" : "powerFailure";

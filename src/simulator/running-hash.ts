@@ -14,17 +14,6 @@ export class RunningHash {
     this.#b = mix(this.#b, (low ^ Math.imul(high, 0x27d4_eb2f)) | 0);
   }
 
-  addText(text: string): void {
-    this.add(text.length);
-    for (let at = 0; at < text.length; at++) this.add(text.charCodeAt(at));
-  }
-
-  addBytes(bytes: Uint8Array): void {
-    this.add(bytes.byteLength);
-    for (const byte of bytes) this.#a = mix(this.#a, byte);
-    this.#b = mix(this.#b, this.#a);
-  }
-
   /** 16 hexadecimal digits. */
   digest(): string {
     return hex(finish(this.#a)) + hex(finish(this.#b ^ this.#a));
