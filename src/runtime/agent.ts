@@ -9,7 +9,7 @@ import { AgentServer } from "./agent-server.ts";
 import type { StatusReport } from "./client-wire.ts";
 import type { AgentAddress } from "./cluster-file.ts";
 import { systemClock } from "./clock.ts";
-import { DataFolder } from "./data-folder.ts";
+import { DataFolder, unusable } from "./data-folder.ts";
 import type { GroupHub } from "./group-hub.ts";
 import { badOption, type GroupOptions, type GroupTimings } from "./group-options.ts";
 import { Hosting, type HostingNetwork } from "./hosting.ts";
@@ -96,7 +96,7 @@ export class AgentRuntime {
       return agent;
     } catch (error) {
       for (const step of undo.reverse()) await step();
-      throw error;
+      throw unusable(options.dataDir, error);
     }
   }
 
@@ -150,7 +150,7 @@ export class AgentRuntime {
       },
       onFatal: (error) => {
         logger.error(`agent ${id} stops: ${describeError(error)}`);
-        void later.agent?.close();
+        void later.agent?.close().catch((failure: unknown) => logger.error(describeError(failure)));
         options.onFatal?.(error);
       },
     });

@@ -179,7 +179,7 @@ export class ClientPool {
 }
 
 /** A path has a slash in it (or, on Windows, a backslash), an address has none. */
-export function targetOf(agent: string): string | HostPort {
+function targetOf(agent: string): string | HostPort {
   return /[/\\]/.test(agent) ? agent : parseAddress(agent, "address of an agent");
 }
 

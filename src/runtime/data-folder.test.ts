@@ -3,9 +3,10 @@ import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "n
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { failure, temporaryFolder } from "../../test/support/runtime.ts";
+import { QuorateError } from "../core/errors.ts";
 import { agentId } from "../core/ids.ts";
 import { newClusterId, readClusterFile, writeClusterFile } from "./cluster-file.ts";
-import { createDataFolder, DataFolder, readIdentity } from "./data-folder.ts";
+import { createDataFolder, DataFolder, readIdentity, unusable } from "./data-folder.ts";
 import { clusterIdText } from "./handshake.ts";
 
 describe("a data folder", () => {
@@ -105,6 +106,40 @@ describe("a data folder", () => {
     createDataFolder(path, { agent: "a" });
     writeFileSync(join(path, "identity.json"), text);
     expect((await failure(() => readIdentity(path))).code).toBe(code);
+  });
+});
+
+describe("what the system says of a folder", () => {
+  test.each([
+    ["ENOSPC", "DISK_FULL", "Free some space"],
+    ["EDQUOT", "DISK_FULL", "Free some space"],
+    ["EROFS", "DENIED", "permissions"],
+    ["EPERM", "DENIED", "permissions"],
+  ])("%s becomes %s, with what to do", (code, expected, hint) => {
+    const error = unusable(
+      "the/folder",
+      Object.assign(new Error(`${code}: so it is`), { code }),
+    ) as QuorateError;
+    expect(error).toMatchObject({ code: expected, outcome: "notDone" });
+    expect(error.message).toContain("the/folder");
+    expect(error.hint).toContain(hint);
+  });
+
+  test("is left as it is where it is none of the system's errors", () => {
+    const own = new QuorateError("DATA_LOCKED", "", { outcome: "notDone", hint: "" });
+    const bug = new Error("a bug");
+    expect(unusable("x", own)).toBe(own);
+    expect(unusable("x", bug)).toBe(bug);
+  });
+
+  test("a folder can't be made inside a file", async () => {
+    const path = temporaryFolder();
+    writeFileSync(join(path, "file"), "");
+    const error = await failure(() => createDataFolder(join(path, "file", "agent"), { agent: "a" }));
+    expect(error.code).toBe("DENIED");
+    const onFile = await failure(() => createDataFolder(join(path, "file"), { agent: "a" }));
+    expect(onFile.code).toBe("DATA_EXISTS");
+    expect(readdirSync(path)).toEqual(["file"]);
   });
 });
 

@@ -37,11 +37,12 @@ export interface Identity {
 export function createDataFolder(path: string, options: { agent: string; cluster?: Uint8Array }): Identity {
   const agent = agentId(options.agent);
   if (existsSync(join(path, files.identity))) throw exists(path);
-  mkdirSync(dirname(resolve(path)), { recursive: true });
   // Filled under another name first, so that a folder is whole or not there.
   const temporary = `${resolve(path)}.new-${randomBytes(4).toString("hex")}`;
-  mkdirSync(join(temporary, files.journal), { recursive: true, mode: 0o700 });
   try {
+    mkdirSync(dirname(temporary), { recursive: true });
+    mkdirSync(temporary, { mode: 0o700 });
+    mkdirSync(join(temporary, files.journal));
     const { privateKey, publicKey } = generateKeyPairSync("ed25519");
     const identity: Identity = {
       agent,
@@ -56,9 +57,11 @@ export function createDataFolder(path: string, options: { agent: string; cluster
     syncFolder(dirname(resolve(path)));
     return identity;
   } catch (error) {
-    rmSync(temporary, { recursive: true, force: true });
-    const code = (error as NodeJS.ErrnoException).code;
-    throw code === "ENOTEMPTY" || code === "EEXIST" || code === "ENOTDIR" ? exists(path) : error;
+    if (existsSync(temporary)) rmSync(temporary, { recursive: true, force: true });
+    const code = (error as NodeJS.ErrnoException).code ?? "";
+    // What is in the way of the finished folder is a file, or a folder that is not empty.
+    const inTheWay = ["ENOTEMPTY", "EEXIST", "ENOTDIR"].includes(code) && existsSync(path);
+    throw inTheWay ? exists(path) : unusable(path, error);
   }
 }
 
@@ -122,12 +125,14 @@ export class DataFolder {
   static async open(path: string, expected: DataFolderExpectation = {}): Promise<DataFolder> {
     const identity = readIdentity(path);
     checkOwner(path, identity, expected);
-    const lock = await FolderLock.acquire(path);
+    const lock = await FolderLock.acquire(path).catch((error: unknown) => {
+      throw unusable(path, error);
+    });
     try {
       return new DataFolder(resolve(path), identity, readKey(path, identity), lock);
     } catch (error) {
       lock.release();
-      throw error;
+      throw unusable(path, error);
     }
   }
 
@@ -179,6 +184,24 @@ function exists(path: string): QuorateError {
   return new QuorateError("DATA_EXISTS", `There is something at ${path} already.`, {
     outcome: "notDone",
     hint: "Start the agent that lives there, or name another folder. Nothing was changed.",
+  });
+}
+
+/** What the system says of a folder, in words for people. Other errors come back as they are. */
+export function unusable(path: string, cause: unknown): unknown {
+  const error = cause as NodeJS.ErrnoException;
+  if (cause instanceof QuorateError || typeof error.code !== "string") return cause;
+  if (error.code === "ENOSPC" || error.code === "EDQUOT") {
+    return new QuorateError("DISK_FULL", `There is no room left for ${path}.`, {
+      outcome: "notDone",
+      hint: "Free some space on that disk, then try again.",
+      cause,
+    });
+  }
+  return new QuorateError("DENIED", `The folder ${path} can't be used: ${error.message}.`, {
+    outcome: "notDone",
+    hint: "Check that it is on a local disk, who owns it, and what its permissions are.",
+    cause,
   });
 }
 

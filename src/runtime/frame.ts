@@ -63,7 +63,7 @@ export function frameKindName(kind: number): FrameKind | undefined {
 
 export const frameHeaderBytes = 16;
 /** The longest name of a group. */
-export const groupBytesMax = 64;
+const groupBytesMax = 64;
 
 const at = { length: 0, checksum: 4, kind: 8, group: 9, zero: 10, head: 12 } as const;
 

@@ -54,8 +54,8 @@ export interface HubEvents {
 /** Sessions whose proposers are remembered. One more forgets the one that was learnt first; it is learnt again with its next command. */
 export const routesMax: number = limits.sessionsMax * 2;
 /** Changes in one answer to a long poll. */
-export const changesPerAnswerMax = 1000;
-export const entriesBytesPerAnswerMax: number = limits.appendBytesMax;
+const changesPerAnswerMax = 1000;
+const entriesBytesPerAnswerMax: number = limits.appendBytesMax;
 /** A campaign that leaves this agent's role as it is (somebody else leads, and is heard) is over after so long. */
 const campaignCheckMs = 1000;
 

@@ -7,7 +7,7 @@ import { errorCodes, MalformedError, type Code } from "../core/errors.ts";
 import { agentId } from "../core/ids.ts";
 import { encodeText } from "../core/text.ts";
 
-export const wireMagic: Uint8Array = encodeText("QUORATE\n");
+const wireMagic = encodeText("QUORATE\n");
 /** The versions of this protocol that this program speaks. */
 export const wireVersionMin = 1;
 export const wireVersionMax = 1;
