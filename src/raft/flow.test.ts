@@ -201,6 +201,56 @@ describe("behind the tail", () => {
     expect(cluster.take(to("a3")).map(({ channel }) => channel)).toContain("stream");
   });
 
+  test("R13: entries that were read for a peer and are acknowledged meanwhile are not sent again", () => {
+    const cluster = started({ limits: { ...tiny, inFlightAppendsMax: 10 } });
+    const leader = cluster.agent(1);
+    const late: Envelope[] = [];
+    for (let number = 1; number <= 4; number++) {
+      cluster.propose(leader, `c${number}`);
+      for (const sent of cluster.take(to("a3"))) cluster.deliver(sent);
+      cluster.sync(cluster.agent(3));
+      late.push(...cluster.take(({ from }) => from === "a3"));
+      cluster.settle();
+    }
+    cluster.step(leader, (core, out) => core.linkChanged(cluster.agent(3).id, true, cluster.now, out));
+    for (const sent of cluster.take(to("a3"))) cluster.deliver(sent);
+    cluster.sync(cluster.agent(3));
+    for (const sent of cluster.take(to("a1"))) cluster.deliver(sent);
+    expect(leader.loads).toMatchObject([{ first: 2 }]);
+    for (const sent of late) cluster.deliver(sent);
+    cluster.take(() => true);
+    cluster.load(leader);
+    expect(cluster.take(is("append"))).toEqual([]);
+    cluster.propose(leader, "new");
+    cluster.settle();
+    expect(texts(cluster.agent(3).committed).at(-1)).toBe("new");
+  });
+
+  test("a question after lost entries takes the connection that they took", () => {
+    const cluster = started({ limits: { ...tiny, inFlightAppendsMax: 10 } });
+    const leader = cluster.agent(1);
+    cluster.isolate(cluster.agent(3));
+    for (let number = 1; number <= 6; number++) {
+      cluster.propose(leader, `c${number}`);
+      cluster.settle();
+    }
+    cluster.heal();
+    cluster.step(leader, (core, out) => core.linkChanged(cluster.agent(3).id, true, cluster.now, out));
+    for (const sent of cluster.take(to("a3"))) cluster.deliver(sent);
+    cluster.sync(cluster.agent(3));
+    for (const sent of cluster.take(to("a1"))) cluster.deliver(sent);
+    cluster.load(leader);
+    expect(cluster.take(is("append"))).toHaveLength(1);
+    const asked: string[] = [];
+    cluster.onSent = (sent) => {
+      if (sent.message.kind === "append" && sent.to === "a3" && sent.message.runs.length === 0)
+        asked.push(sent.channel);
+    };
+    leader.loads = [];
+    cluster.run(160);
+    expect(asked[0]).toBe("bulk");
+  });
+
   test("an answer of the journal that nobody waits for any more is ignored", () => {
     const cluster = started({ limits: tiny });
     const leader = cluster.agent(1);

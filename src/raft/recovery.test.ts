@@ -265,6 +265,13 @@ describe("a leader whose log starts behind a snapshot", () => {
     core.checkInvariants();
   });
 
+  test("a link that comes and goes does not start a second transfer beside the first", () => {
+    const { core, out } = leader();
+    rejects(core, out);
+    for (const up of [false, true]) core.linkChanged(members.voters[2]!, up, now, out);
+    expect([modeOf(core), out.transfers.count]).toEqual(["snapshot", 1]);
+  });
+
   test("a transfer that failed is tried again once the peer is heard from", () => {
     const { core, out } = leader();
     rejects(core, out);

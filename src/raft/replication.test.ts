@@ -361,6 +361,38 @@ describe("pipelines", () => {
     expect(cluster.wire).toEqual([]);
   });
 
+  test("a message that other peers got is used again only while it still says all there is", () => {
+    const cluster = started({ limits: { inFlightAppendsMax: 1 } });
+    const leader = cluster.agent(1);
+    const probed = (): unknown => {
+      cluster.step(leader, (core, out) => core.linkChanged(cluster.agent(3).id, true, cluster.now, out));
+      return cluster.take(to("a3")).at(-1)?.message;
+    };
+    cluster.propose(leader, "x");
+    cluster.take(to("a3"));
+    cluster.propose(leader, "y");
+    expect(probed(), "more was appended").toMatchObject({ commit: 1, runs: [{ first: 2 }, { first: 3 }] });
+    cluster.settle();
+    expect(leader.core.commitIndex).toBe(3);
+    expect(probed(), "more is decided").toMatchObject({ prevIndex: 1, commit: 3 });
+  });
+
+  test("only an append that stays unanswered for two beats is asked about, however long nothing was sent before", () => {
+    const cluster = started();
+    cluster.run(1000);
+    const slow = cluster.agent(3);
+    slow.diskHangs = true;
+    let questions = 0;
+    cluster.onSent = ({ message }) => {
+      if (message.kind === "append" && message.runs.length === 0) questions += 1;
+    };
+    cluster.propose(cluster.agent(1), "x");
+    cluster.run(60);
+    expect(questions).toBe(0);
+    cluster.run(60);
+    expect(questions).toBe(1);
+  });
+
   test("a peer that is down for the leader is found again by its answers to heartbeats", () => {
     const cluster = started();
     const leader = cluster.agent(1);
