@@ -172,7 +172,8 @@ export class Journal {
       this.#directoryBytes + this.#blockBytesMax + 2 * limits.sectorBytes <= this.#segmentBytes,
       "a directory of all groups fits into a segment beside a block",
     );
-    const recordBytes = record.tail.reduce((total, part) => total + part.byteLength, record.head.byteLength);
+    let recordBytes = record.head.byteLength;
+    for (const part of record.tail) recordBytes += part.byteLength;
     group.last += 1;
     this.#gatherFor(group, recordBytes).add(group, group.last, false, record, recordBytes);
     return group.last as RecordNumber;
