@@ -113,6 +113,10 @@ const systemErrors: Readonly<Record<string, readonly [what: string, hint: string
   ENOTDIR: ["A part of that path is a file, not a folder", "Check the path."],
   ENOSPC: ["The disk is full", "Make room, or name a folder on another disk."],
   EDQUOT: ["The disk quota is used up", "Make room, or name a folder on another disk."],
+  EIO: [
+    "The disk failed",
+    "Look after the disk. What was acknowledged is on the other agents' disks as well.",
+  ],
   EADDRINUSE: ["Another process listens on that address", "Choose another port, or stop that process."],
   EADDRNOTAVAIL: ["This machine has no such address", "Use 127.0.0.1 or localhost."],
   EMFILE: ["This process may open no more files", "Raise the limit (ulimit -n)."],

@@ -62,7 +62,12 @@ export class Tour {
     const first = await this.#cluster.leaderAfter(0, electionMsMax, this.#options.interrupts);
     this.#tellLeader(first);
     const follower = this.#followerOf(first.leader);
-    await using log = await connectTo([follower.address], { pin: true });
+    // The others come after it, for the case that it leads itself when the leader is killed.
+    const others = this.#cluster.agents.filter((agent) => agent !== follower);
+    await using log = await connectTo(
+      [follower, ...others].map((agent) => agent.address),
+      { pin: true },
+    );
     const from = await this.#nextIndex(log);
     const { killed } = await this.#decide(log, follower, first);
     await this.#restart(killed);
