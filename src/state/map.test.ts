@@ -101,10 +101,10 @@ describe("a map", () => {
       const { version } = subject.command(mapCommands.put(key, bytes)) as { version: number };
       expect(subject.question(mapQuestions.get(key))).toEqual({ kind: "found", version, value: bytes });
     }
-    subject.command(mapCommands.put("large", new Uint8Array(100_000).fill(7)));
+    subject.command(mapCommands.put("large", new Uint8Array(20_000).fill(7)));
     subject.command(mapCommands.put("nothing", new Uint8Array(0)));
     expect(subject.question(mapQuestions.get("large"))).toMatchObject({
-      value: new Uint8Array(100_000).fill(7),
+      value: new Uint8Array(20_000).fill(7),
     });
     expect(subject.question(mapQuestions.get("nothing"))).toMatchObject({ value: new Uint8Array(0) });
   });
