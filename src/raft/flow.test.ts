@@ -272,6 +272,32 @@ describe("behind the tail", () => {
     expect(texts(cluster.agent(3).committed)).toHaveLength(6);
   });
 
+  test("what is not on disk yet stays in memory, for it can't be read again", () => {
+    const cluster = started({ limits: tiny });
+    const leader = cluster.agent(1);
+    leader.diskHangs = true;
+    for (const text of ["1", "2", "3", "4"]) {
+      cluster.propose(leader, text);
+      cluster.settle();
+    }
+    expect([leader.core.commitIndex, leader.core.durableIndex]).toEqual([5, 1]);
+    cluster.sync(leader);
+    expect([leader.loads, leader.commits[0]?.first]).toEqual([[], 2]);
+  });
+
+  test("what a leader has not decided yet stays in memory, for it counts its bytes", () => {
+    const cluster = started({ limits: tiny });
+    const leader = cluster.agent(1);
+    for (const text of ["1", "2", "3", "4"]) {
+      cluster.propose(leader, text);
+      cluster.sync(leader);
+    }
+    expect([leader.core.commitIndex, leader.core.durableIndex]).toEqual([1, 5]);
+    cluster.settle();
+    expect(cluster.agent(2).log).toHaveLength(5);
+    expect(texts(leader.committed)).toEqual(["1", "2", "3", "4"]);
+  });
+
   test("R16: a follower's tail is bounded even while its state machine stands still", () => {
     const cluster = started({ limits: tiny });
     const slow = cluster.agent(3);

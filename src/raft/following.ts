@@ -51,7 +51,8 @@ export function receiveAppend(
     reject(state, from, message, out);
     return;
   }
-  const last = message.runs.at(-1)?.last ?? message.prevIndex;
+  const { runs } = message;
+  const last = runs.length === 0 ? message.prevIndex : runs[runs.length - 1]!.last;
   // What is decided is the same everywhere, so an old append that lies within it needs no comparison.
   if (last > state.commitIndex) {
     const isKnown = message.prevIndex < state.commitIndex;
@@ -59,7 +60,7 @@ export function receiveAppend(
       reject(state, from, message, out);
       return;
     }
-    for (const run of message.runs) takeRun(state, run, now, out);
+    for (const run of runs) takeRun(state, run, now, out);
     commitThrough(state, message.commit < last ? message.commit : last);
   }
   out.sendsOnceDurable.push({

@@ -22,6 +22,7 @@ import { Log } from "./log.ts";
 import { PendingRecords } from "./pending-records.ts";
 import { Progress } from "./progress.ts";
 import { raftLimits } from "./options.ts";
+import { Slab } from "./slab.ts";
 import { Window } from "./window.ts";
 import type { AgentId } from "../core/index.ts";
 
@@ -305,6 +306,23 @@ describe("what is durable", () => {
     }
     pending.durable(record(1000));
     expect(pending.durableIndex).toBe(1000);
+  });
+});
+
+describe("memory for runs", () => {
+  test("pieces of one array, each of its own bytes; large ones apart", () => {
+    const slab = new Slab();
+    const pieces = [100, 30_000, 200, 16_384, 16_384, 16_384, 16_384].map((byteLength) =>
+      slab.take(byteLength),
+    );
+    for (const [position, piece] of pieces.entries()) piece.fill(position + 1);
+    for (const [position, piece] of pieces.entries()) {
+      expect(piece.every((byte) => byte === position + 1)).toBe(true);
+    }
+    expect(pieces[0]!.buffer).toBe(pieces[2]!.buffer);
+    expect(pieces[1]!.buffer.byteLength).toBe(30_000);
+    expect(pieces[6]!.buffer, "what no longer fits begins a new one").not.toBe(pieces[0]!.buffer);
+    expect(slab.take(500).every((byte) => byte === 0)).toBe(true);
   });
 });
 

@@ -108,7 +108,7 @@ export class Log {
   }
 
   #notePoint(run: Run, record: RecordNumber): void {
-    const newest = this.#pointRecords.at(-1);
+    const newest = this.#pointRecords[this.#pointRecords.length - 1];
     assert(newest === undefined || record >= newest, "records are appended in their order");
     if (newest === undefined || this.#bytesSincePoint >= recordPointBytes) {
       this.#pointIndices.push(run.first);

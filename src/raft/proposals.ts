@@ -112,7 +112,7 @@ function appendRun(
     byteLength = after;
     to += 1;
   }
-  const bytes = new Uint8Array(byteLength);
+  const bytes = state.slab.take(byteLength);
   const first = (state.log.last + 1) as LogIndex;
   let offset = 0;
   for (let position = from; position < to; position++) {

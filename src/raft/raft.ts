@@ -260,7 +260,6 @@ export class RaftCore implements LogCore<RaftProtocol> {
   durable(through: RecordNumber, now: Now, out: Outbox<RaftProtocol>): void {
     const state = this.#state;
     state.pending.durable(through);
-    trimTail(state);
     ownVoteMayCount(state, now, out);
     if (state.role.kind === "leading" && state.pending.durableIndex > state.commitIndex) {
       decide(state, state.role, out);
@@ -280,7 +279,9 @@ export class RaftCore implements LogCore<RaftProtocol> {
 
   /** All of the commands or none. `overloaded`: as long as more is undecided than `limits.uncommittedBytesMax`. */
   propose(commands: readonly Uint8Array[], now: Now, out: Outbox<RaftProtocol>): ProposeResult {
-    return propose(this.#state, commands, now, out);
+    const result = propose(this.#state, commands, now, out);
+    this.#finish(out);
+    return result;
   }
 
   campaign(now: Now, out: Outbox<RaftProtocol>): void {
@@ -350,10 +351,11 @@ export class RaftCore implements LogCore<RaftProtocol> {
     snapshotDelivered(this.#state, role, peer, index, outcome, out);
   }
 
-  /** Ends every input: hands out what it decided, and tells of a change of role, term or leader. */
+  /** Ends an input: hands out what it decided, lets go of what memory need not hold, tells of another role, term or leader. */
   #finish(out: Outbox<RaftProtocol>): void {
     const state = this.#state;
     handOut(state, out);
+    trimTail(state);
     if (state.role === this.#seen && state.term === this.#told.term) return;
     this.#seen = state.role;
     const { role, term, leader } = this;

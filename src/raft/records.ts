@@ -61,7 +61,6 @@ export function persist(
   out.records.push(record);
   state.nextRecord = (number + 1) as RecordNumber;
   state.pending.push(number, state.log.last, now.monotonic);
-  trimTail(state);
   return number;
 }
 

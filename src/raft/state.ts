@@ -21,6 +21,7 @@ import type { Append } from "./messages.ts";
 import { raftLimits, type RaftLimits, type RaftOptions } from "./options.ts";
 import { PendingRecords } from "./pending-records.ts";
 import type { Progress } from "./progress.ts";
+import { Slab } from "./slab.ts";
 import { Window } from "./window.ts";
 
 /** Waits for a leader, or hears one. Learners are never anything else. */
@@ -136,6 +137,8 @@ export class RaftState {
   /** The read from the journal that the next commit waits for. */
   commitLoad: Ticket | undefined;
   readonly settledReads: SettledRead[] = [];
+  /** Where a leader's runs are written. */
+  readonly slab: Slab = new Slab();
   /** Tickets of loads and reads. The first is drawn at random, so that one of an earlier life is not taken for a new one. */
   nextTicket: number;
 
