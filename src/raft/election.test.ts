@@ -462,6 +462,18 @@ describe("the end of an office", () => {
     expect(cluster.wire).toEqual([]);
   });
 
+  test("not even if answers from before its sleep are read first", () => {
+    const cluster = woken().start();
+    const leader = cluster.agent(1);
+    cluster.run(60);
+    cluster.pass(400);
+    for (const from of ["a2", "a3"]) {
+      cluster.tell(leader, from, { kind: "heartbeatAnswer", term: 1 as Term, round: 1 });
+    }
+    cluster.wake(leader);
+    expect(leader.core.role).toBe("follower");
+  });
+
   test("a short nap costs a leader nothing, and its heartbeats keep to the grid without a burst", () => {
     const cluster = woken().start();
     const leader = cluster.agent(1);

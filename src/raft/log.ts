@@ -165,7 +165,6 @@ export class Log {
   runAt(index: LogIndex): Run | undefined {
     const newest = this.#runs[this.#runs.length - 1];
     if (newest === undefined || index > newest.last) return undefined;
-    if (index >= newest.first) return newest;
     const position = this.#position(index);
     return position < this.#dropped ? undefined : this.#runs[position];
   }
@@ -181,6 +180,7 @@ export class Log {
   #position(index: LogIndex): number {
     let low = this.#dropped;
     let high = this.#runs.length;
+    if (high > low && this.#runs[high - 1]!.first <= index) return high - 1;
     while (low < high) {
       const middle = (low + high) >>> 1;
       if (this.#runs[middle]!.first <= index) low = middle + 1;

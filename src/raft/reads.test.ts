@@ -56,6 +56,21 @@ describe("at the leader", () => {
     expect(readable(leader)).toEqual([]);
   });
 
+  test("R14: a late answer to an earlier round takes no later one back", () => {
+    const cluster = new TestCluster({ voters: 5 }).start();
+    const leader = cluster.agent(1);
+    cluster.pass(50);
+    cluster.wake(leader);
+    ticketOf(cluster.read(leader));
+    const answer = (from: string, round: number): void =>
+      cluster.tell(leader, from, { kind: "heartbeatAnswer", term: 1 as Term, round });
+    answer("a2", 2);
+    answer("a2", 1);
+    expect(readable(leader)).toEqual([]);
+    answer("a3", 2);
+    expect(readable(leader)).toHaveLength(1);
+  });
+
   test("R14: learners confirm nothing, nor does one voter of four", () => {
     const cluster = new TestCluster({ voters: 4, learners: 1 }).start();
     const leader = cluster.agent(1);
