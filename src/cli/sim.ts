@@ -205,11 +205,14 @@ async function runMany(context: CommandContext, options: SimOptions): Promise<Ex
   while (tally.seeds < seedsMax && elapsedMs() < untilMs && !context.interrupts.aborted) {
     const seed = first + tally.seeds;
     const simulation = new Simulation(drawOptions(seed, choices), { stepsMax: options.steps });
-    while (simulation.advance(stepsPerSlice) && !context.interrupts.aborted) {
+    let goesOn: boolean;
+    do {
+      goesOn = simulation.advance(stepsPerSlice);
       progress();
-      // oxlint-disable-next-line no-await-in-loop -- lets Ctrl-C in
+      // Also after a run that one slice was enough for: Ctrl-C comes in only here.
+      // oxlint-disable-next-line no-await-in-loop -- that is the point
       await loopTurn();
-    }
+    } while (goesOn && !context.interrupts.aborted);
     if (!simulation.over) break;
     addTo(tally, simulation.result());
     progress();
