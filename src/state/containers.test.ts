@@ -4,7 +4,7 @@ import { recut } from "../../test/support/state-log.ts";
 import { AssertionError, encodeText, equalBytes, limits, MalformedError } from "../core/index.ts";
 import { Fifo } from "./fifo.ts";
 import { FrameReader, frameHead, inPieces } from "./pieces.ts";
-import { Slabs } from "./slabs.ts";
+import { type Slab, Slabs } from "./slabs.ts";
 import { SortedMap } from "./sorted-map.ts";
 import { VersionedMap } from "./versioned-map.ts";
 
@@ -141,28 +141,49 @@ describe("slabs", () => {
     expect(new Set(put.map(({ slab }) => slab)).size).toBeLessThan(put.length / 2);
   });
 
-  it("say once that it is time to move out: when three quarters are unused and something is left", () => {
+  /** A slab full of byte strings of 1,000, and another one begun. */
+  const full = (): { slabs: Slabs; slab: Slab; used: number } => {
     const slabs = new Slabs();
     const slab = slabs.roomFor(1);
     let used = 0;
-    while (slab.hasRoomFor(1000)) {
-      slab.add("k", new Uint8Array(1000));
-      used += 1000;
-    }
+    for (; slab.hasRoomFor(1000); used += 1000) slab.add("k", new Uint8Array(1000));
+    return { slabs, slab, used };
+  };
+
+  it("say that it is time to move out while less than a quarter is used, and something is left", () => {
+    const { slabs, slab, used } = full();
+    expect(slabs.release(slab, 1000), "the current one is still being filled").toBe(false);
+    slabs.roomFor(1000);
     const times: number[] = [];
-    for (let left = used - 1000; left >= 0; left -= 1000) if (slab.release(1000)) times.push(left);
-    expect(times).toEqual([4000]);
-    expect(() => slab.release(1)).toThrow(AssertionError);
+    for (let left = used - 2000; left >= 0; left -= 1000) if (slabs.release(slab, 1000)) times.push(left);
+    expect(times).toEqual([4000, 3000, 2000, 1000]);
+    expect(() => slabs.release(slab, 1)).toThrow(AssertionError);
+  });
+
+  it("count what they hold: a slab until nothing in it is used, also where that happens while it is the current one", () => {
+    const { slabs, slab, used } = full();
+    const one = slabs.heldBytes;
+    slabs.roomFor(1000).add("k", new Uint8Array(1));
+    expect(slabs.heldBytes).toBe(2 * one);
+    slabs.release(slab, used);
+    expect(slabs.heldBytes).toBe(one);
+
+    const other = full();
+    other.slabs.release(other.slab, other.used);
+    expect(other.slabs.heldBytes).toBe(one);
+    other.slabs.roomFor(1000);
+    expect(other.slabs.heldBytes).toBe(one);
+    const large = other.slabs.roomFor(5000);
+    large.add("k", new Uint8Array(5000));
+    expect(other.slabs.heldBytes).toBe(one + 5000);
+    other.slabs.release(large, 5000);
+    expect(other.slabs.heldBytes).toBe(one);
   });
 
   it("are full where the next does not fit: it goes to a new one", () => {
-    const slabs = new Slabs();
-    const first = slabs.roomFor(2000);
-    while (first.hasRoomFor(2000)) first.add("k", new Uint8Array(2000));
-    expect(slabs.isCurrent(first)).toBe(true);
-    expect(slabs.roomFor(2000)).not.toBe(first);
-    expect(slabs.isCurrent(first)).toBe(false);
-    expect(() => first.add("k", new Uint8Array(2000))).toThrow(AssertionError);
+    const { slabs, slab } = full();
+    expect(slabs.roomFor(1000)).not.toBe(slab);
+    expect(() => slab.add("k", new Uint8Array(1000))).toThrow(AssertionError);
   });
 });
 

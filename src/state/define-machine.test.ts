@@ -267,6 +267,14 @@ describe("snapshots and digests of one's own machine", () => {
     expect(hex(restored.log.state.digest())).toBe(digest);
   });
 
+  it("S9: the digest is that of the state as it is, also where it was asked for before", () => {
+    const [asking, other] = [opened(), opened()];
+    const before = hex(asking.log.state.digest());
+    for (const subject of [asking, other]) subject.call("put", { id: "b", cents: 1 });
+    expect(hex(asking.log.state.digest())).not.toBe(before);
+    expect(hex(asking.log.state.digest())).toBe(hex(other.log.state.digest()));
+  });
+
   it("S9: equal states have equal digests, in whatever order their keys came", () => {
     const flags = defineMachine({
       version: 1,

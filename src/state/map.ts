@@ -7,6 +7,7 @@ import {
   assert,
   ByteReader,
   type Changes,
+  type Codec,
   decodeText,
   limits,
   type MachineChange,
@@ -64,12 +65,12 @@ export function mapMachine(): StateMachine<MapCommand, MapAnswer, MapQuestion, M
   return new MapMachine();
 }
 
-class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuestion, MapReply> {
-  readonly version = 1;
-  readonly commands = mapCommandCodec;
-  readonly answers = mapAnswerCodec;
-  readonly questions = mapQuestionCodec;
-  readonly replies = mapReplyCodec;
+export class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuestion, MapReply> {
+  readonly version: number = 1;
+  readonly commands: Codec<MapCommand> = mapCommandCodec;
+  readonly answers: Codec<MapAnswer> = mapAnswerCodec;
+  readonly questions: Codec<MapQuestion> = mapQuestionCodec;
+  readonly replies: Codec<MapReply> = mapReplyCodec;
 
   #entries = new VersionedMap<Entry>();
   #sum = new HashSum();
@@ -78,6 +79,11 @@ class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuestion, Map
   #slabs = new Slabs();
   readonly #history = new ChangeHistory();
   readonly #hash = emptyHash();
+
+  /** Bytes that are set aside for keys and values: at most four times what they take, and one slab. */
+  get heldBytes(): number {
+    return this.#slabs.heldBytes;
+  }
 
   apply(command: MapCommand, context: ApplyContext): MapAnswer {
     assert(context.index > this.#changedAt, "commands are applied in the order of the log");
@@ -191,13 +197,15 @@ class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuestion, Map
   #release(entry: Entry): void {
     this.#sum.subtract(entry);
     const { slab } = entry;
-    if (!slab.release(entry.to - entry.from) || this.#slabs.isCurrent(slab)) return;
+    if (!this.#slabs.release(slab, entry.to - entry.from)) return;
     for (const key of slab.keys) {
       const left = this.#entries.get(key);
       if (left?.slab !== slab) continue;
-      const room = this.#slabs.roomFor(left.to - left.from);
+      const byteLength = left.to - left.from;
+      const room = this.#slabs.roomFor(byteLength);
       const from = room.add(key, recordOf(left));
-      this.#entries.set({ ...left, slab: room, from, to: from + left.to - left.from });
+      this.#entries.set({ ...left, slab: room, from, to: from + byteLength });
+      this.#slabs.release(slab, byteLength);
     }
   }
 

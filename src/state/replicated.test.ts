@@ -71,6 +71,16 @@ describe("sessions", () => {
     expect(get(log.state, "a")).toBe("absent");
   });
 
+  it("S6: that work are never the ones thrown out of a full table", () => {
+    const { log, session, add } = withCounter();
+    for (let nonce = 100; nonce < 99 + limits.sessionsMax; nonce++) log.open(nonce);
+    expect(add(1, 1).kind).toBe("answered");
+    log.open(50);
+    expect(add(2, 1).kind).toBe("answered");
+    expect(log.close(session).kind).toBe("answered");
+    expect(log.close(2).kind).toBe("sessionExpired");
+  });
+
   it("that were thrown out of a full table are told so: their repeats have no effect", () => {
     const { log, counter, session, add } = withCounter();
     add(1, 5);
@@ -158,8 +168,19 @@ describe("commands", () => {
     const [index, proposer, time, first, second, total] = text.split(" ");
     expect([index, proposer, time, total]).toEqual(["2", "bob", "1700000000003", "4"]);
     expect(first).not.toBe(second);
-    const next = add(2, 4);
-    expect(next.kind === "answered" && new TextDecoder().decode(next.bytes)).not.toContain(first);
+    const next = add(2, 4, { proposer: "eve" });
+    const nextText = next.kind === "answered" ? new TextDecoder().decode(next.bytes) : "";
+    expect(nextText).not.toContain(first);
+    expect(nextText.split(" ")[1]).toBe("eve");
+  });
+
+  it("S12: draw the same numbers, whatever was drawn before: after a restart from a snapshot, too", () => {
+    const { log, add } = withCounter();
+    add(1, 1);
+    const other = new StateLog({ counter: new Counter() });
+    other.state.restore(log.state.snapshot());
+    const answer = add(2, 1);
+    expect(decodeAnswer(other.state.apply(log.entries[2]!, 0))).toEqual(answer);
   });
 
   it("S1: are applied in the order of the log, each once: anything else is a bug of the caller", () => {

@@ -155,6 +155,14 @@ describe("the table", () => {
     const digests = [of(1, 2, ["a", "b"]), of(1, 2, ["b", "a"]), of(1, 3, ["a", "b"]), of(2, 2, ["a", "b"])];
     expect(new Set(digests).size).toBe(4);
     expect(of(1, 2, ["a", "b"])).toBe(digests[0]);
+
+    const two = (first: string, second: string): string => {
+      const sessions = new Sessions();
+      sessions.restore({ number: 1, nonce: 1, last: 1, lastIndex: 90, answers: [answer(1, first)] });
+      sessions.restore({ number: 2, nonce: 2, last: 1, lastIndex: 91, answers: [answer(1, second)] });
+      return hex(sessions.digest());
+    };
+    expect(two("a", "b")).not.toBe(two("b", "a"));
   });
 });
 

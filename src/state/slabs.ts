@@ -37,28 +37,44 @@ export class Slab {
     return from;
   }
 
-  /** So many bytes in here are no longer used. True where it is time to move the rest elsewhere: at most once. */
-  release(byteLength: number): boolean {
-    const before = this.#used;
+  /** So many bytes in here are no longer used; gives how many still are. */
+  release(byteLength: number): number {
     this.#used -= byteLength;
     assert(this.#used >= 0, "only what is used is released");
-    const threshold = this.bytes.byteLength / 4;
-    return before > threshold && this.#used <= threshold && this.#used > 0;
+    return this.#used;
   }
 }
 
 export class Slabs {
   #current = new Slab(slabBytes);
+  #heldBytes = slabBytes;
+
+  /** Bytes of all slabs that hold something that is used, and of the current one. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
 
   /** A slab with room for so many bytes. */
   roomFor(byteLength: number): Slab {
-    if (byteLength > packedBytesMax) return new Slab(byteLength);
-    if (!this.#current.hasRoomFor(byteLength)) this.#current = new Slab(slabBytes);
+    if (byteLength > packedBytesMax) return this.#create(byteLength);
+    if (!this.#current.hasRoomFor(byteLength)) {
+      // Whatever the current one held may be gone already.
+      if (this.#current.release(0) === 0) this.#heldBytes -= slabBytes;
+      this.#current = this.#create(slabBytes);
+    }
     return this.#current;
   }
 
-  /** Still being filled: not worth moving out of. */
-  isCurrent(slab: Slab): boolean {
-    return slab === this.#current;
+  /** So many bytes of the slab are no longer used. True where it is time to move the rest elsewhere. */
+  release(slab: Slab, byteLength: number): boolean {
+    const used = slab.release(byteLength);
+    if (slab === this.#current) return false;
+    if (used === 0) this.#heldBytes -= slab.bytes.byteLength;
+    return used > 0 && used <= slab.bytes.byteLength / 4;
+  }
+
+  #create(byteLength: number): Slab {
+    this.#heldBytes += byteLength;
+    return new Slab(byteLength);
   }
 }

@@ -188,6 +188,24 @@ describe("a change that is whole or not at all", () => {
     expect(() => JSON.stringify(data)).not.toThrow();
   });
 
+  it("is refused where what it puts in is deep, and where it puts it is deep as well", () => {
+    const nest = (levels: number): Json => (levels === 0 ? 1 : { in: nest(levels - 1) });
+    const put = (levels: number): void => {
+      const data = { top: nest(100) };
+      changeWhole(data, (view) => {
+        let at = (view as { top: Record<string, unknown> }).top;
+        for (let level = 1; level < 100; level++) at = at["in"] as Record<string, unknown>;
+        at["in"] = nest(levels);
+      });
+    };
+    expect(() => {
+      put(20);
+    }).not.toThrow();
+    expect(() => {
+      put(60);
+    }).toThrow("deep");
+  });
+
   it("ends with its command: a view that was kept can't change the state later", () => {
     let kept: Data | undefined;
     const data = done((view) => (kept = view));
