@@ -15,7 +15,11 @@ const waitMsMax = 60 * 60 * 1000;
 export class LoopScheduler implements Scheduler {
   readonly #clock: Clock;
   readonly #timers = new Set<NodeJS.Timeout>();
-  readonly #immediates = new Set<NodeJS.Immediate>();
+  readonly #run = (): void => this.#runTasks();
+  #tasks: (() => void)[] = [];
+  /** Those of this turn, the ones that ran included. */
+  #running: (() => void)[] = [];
+  #immediate: NodeJS.Immediate | undefined;
   #holds: number;
 
   /** `alive`: `always` keeps the process alive while anything waits; `held` only between {@link hold} and its release. */
@@ -24,13 +28,10 @@ export class LoopScheduler implements Scheduler {
     this.#holds = alive === "always" ? 1 : 0;
   }
 
+  /** All tasks of one turn of the loop share one `setImmediate`; those that they ask for come in the next. */
   soon(task: () => void): void {
-    const immediate = setImmediate(() => {
-      this.#immediates.delete(immediate);
-      task();
-    });
-    this.#immediates.add(immediate);
-    if (this.#holds === 0) immediate.unref();
+    this.#tasks.push(task);
+    if (this.#immediate === undefined) this.#arm();
   }
 
   at(instant: Micros, task: () => void): () => void {
@@ -72,13 +73,40 @@ export class LoopScheduler implements Scheduler {
   /** Cancels everything that waits. */
   close(): void {
     for (const timer of this.#timers) clearTimeout(timer);
-    for (const immediate of this.#immediates) clearImmediate(immediate);
+    clearImmediate(this.#immediate);
+    this.#immediate = undefined;
     this.#timers.clear();
-    this.#immediates.clear();
+    this.#tasks = [];
+    this.#running.length = 0;
+  }
+
+  #arm(): void {
+    this.#immediate = setImmediate(this.#run);
+    if (this.#holds === 0) this.#immediate.unref();
+  }
+
+  #runTasks(): void {
+    const tasks = this.#tasks;
+    this.#running = tasks;
+    this.#tasks = [];
+    this.#immediate = undefined;
+    let done = 0;
+    try {
+      for (const task of tasks) {
+        done += 1;
+        task();
+      }
+    } finally {
+      // A task that throws must not take those behind it along.
+      if (done < tasks.length) {
+        this.#tasks.unshift(...tasks.slice(done));
+        if (this.#immediate === undefined) this.#arm();
+      }
+    }
   }
 
   #each(what: "ref" | "unref"): void {
     for (const timer of this.#timers) timer[what]();
-    for (const immediate of this.#immediates) immediate[what]();
+    this.#immediate?.[what]();
   }
 }

@@ -1,6 +1,6 @@
 /** The small parts: addresses, back-off, the scheduler, errors in one line. */
-import { describe, expect, test } from "vitest";
-import { failure, pause } from "../../test/support/runtime.ts";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { failure, pause, until } from "../../test/support/runtime.ts";
 import type { Micros } from "../core/ids.ts";
 import { formatAddress, isLoopback, loopbackAddress, parseAddress } from "./address.ts";
 import { BackOff } from "./back-off.ts";
@@ -76,6 +76,41 @@ describe("the scheduler", () => {
     expect(order).toEqual(["now", "a", "b"]);
   });
 
+  test("what a task asks for comes in the next turn, after what waits already", async () => {
+    const scheduler = new LoopScheduler();
+    const order: string[] = [];
+    await new Promise<void>((resolve) => {
+      scheduler.soon(() => {
+        order.push("a");
+        scheduler.soon(() => {
+          order.push("c");
+          resolve();
+        });
+      });
+      scheduler.soon(() => order.push("b"));
+    });
+    expect(order).toEqual(["a", "b", "c"]);
+  });
+
+  test("a task that throws does not take those behind it along", async () => {
+    const scheduler = new LoopScheduler();
+    const order: string[] = [];
+    const thrown = new Promise((resolve) => {
+      process.setUncaughtExceptionCaptureCallback(resolve);
+    });
+    onTestFinished(() => process.setUncaughtExceptionCaptureCallback(null));
+    const bug = new Error("a bug");
+    scheduler.soon(() => order.push("before"));
+    scheduler.soon(() => {
+      scheduler.soon(() => order.push("later"));
+      throw bug;
+    });
+    scheduler.soon(() => order.push("behind"));
+    expect(await thrown).toBe(bug);
+    await until(() => order.length === 3, "the others run");
+    expect(order).toEqual(["before", "behind", "later"]);
+  });
+
   test("never wakes before the instant that it was given", async () => {
     const scheduler = new LoopScheduler();
     for (let round = 0; round < 20; round++) {
@@ -95,6 +130,10 @@ describe("the scheduler", () => {
     scheduler.at(soon, () => (ran += 1));
     scheduler.soon(() => (ran += 1));
     scheduler.close();
+    await pause(20);
+    expect(ran).toBe(0);
+    scheduler.soon(() => scheduler.close());
+    scheduler.soon(() => (ran += 1));
     await pause(20);
     expect(ran).toBe(0);
   });
