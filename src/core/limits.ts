@@ -21,6 +21,11 @@ export interface Limits {
   readonly applyBytesMax: number;
   /** The same in runs of entries. */
   readonly applyRunsMax: number;
+  /** Entries from one checkpoint to the next, where the members compare the digests of their states. */
+  readonly checkpointEntriesMax: number;
+  /** Own digests that a member remembers, for a leader that is behind with its word. */
+  readonly checkpointsKeptMax: number;
+  readonly digestBytesMax: number;
   /** The newest entries that a core keeps in memory; older ones are read from the journal. */
   readonly logTailBytesMax: number;
 
@@ -99,6 +104,9 @@ export const limits: Limits = {
   uncommittedBytesMax: 32 * mebibyte,
   applyBytesMax: 4 * mebibyte,
   applyRunsMax: 1024,
+  checkpointEntriesMax: 1024,
+  checkpointsKeptMax: 64,
+  digestBytesMax: 64,
   logTailBytesMax: 8 * mebibyte,
   // ── replication ──
   appendBytesMax: 256 * kibibyte,

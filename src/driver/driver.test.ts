@@ -288,6 +288,7 @@ class World {
         refused: (session, sequence, refusal) =>
           this.told.push(`refused ${session}/${sequence} ${refusal.kind}`),
         statusChanged: () => this.told.push(`status ${this.group.role} ${this.group.leader ?? "-"}`),
+        diverged: (index) => this.told.push(`diverged ${index}`),
       },
     });
     return this;

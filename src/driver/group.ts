@@ -352,6 +352,9 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
       case "readRefused":
         this.#reads.readRefused(event.ticket, event.refusal);
         return;
+      case "diverged":
+        this.#options.observer.diverged(event.index);
+        return;
       default:
         unreachable(event);
     }

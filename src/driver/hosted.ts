@@ -24,7 +24,9 @@ export type LogEvent =
     }
   /** The reads behind this ticket may be answered from the state as it is now. */
   | { readonly kind: "readable"; readonly ticket: Ticket }
-  | { readonly kind: "readRefused"; readonly ticket: Ticket; readonly refusal: Refusal };
+  | { readonly kind: "readRefused"; readonly ticket: Ticket; readonly refusal: Refusal }
+  /** The state here is not the leader's after the same entries up to `index`. */
+  | { readonly kind: "diverged"; readonly index: LogIndex };
 
 /** A mechanism that the driver can host. A record that holds entries has them in a field `run`. */
 export interface LogProtocol extends Protocol {
@@ -49,6 +51,8 @@ export interface GroupObserver {
   refused(session: number, sequence: number, refusal: Refusal): void;
   /** Role, term or leader changed. */
   statusChanged(): void;
+  /** An alarm: this agent's state is not the leader's after the same entries up to `index`. */
+  diverged(index: LogIndex): void;
 }
 
 export interface HostOptions<P extends LogProtocol> {

@@ -88,7 +88,16 @@ const word: fc.Arbitrary<Word> = fc.oneof(
     hintIndex: index,
     hintTerm: term,
   }),
-  fc.record({ kind: fc.constant("heartbeat" as const), term, commit: index, round: number }),
+  fc.record(
+    {
+      kind: fc.constant("heartbeat" as const),
+      term,
+      commit: index,
+      round: number,
+      checkpoint: fc.record({ index, digest: fc.uint8Array({ maxLength: 64 }) }),
+    },
+    { requiredKeys: ["kind", "term", "commit", "round"] },
+  ),
   fc.record({ kind: fc.constant("heartbeatAnswer" as const), term, round: number }),
   fc.record({ kind: fc.constant("commit" as const), term, commit: index }),
   fc.record({ kind: fc.constant("forward" as const), term, commands: fc.array(command, { maxLength: 4 }) }),

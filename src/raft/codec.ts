@@ -32,9 +32,11 @@ import {
 } from "./fields.ts";
 import type {
   Append,
+  Checkpoint,
   CommandName,
   Forward,
   ForwardRefused,
+  Heartbeat,
   RaftMessage,
   RaftPromise,
   RaftProtocol,
@@ -122,6 +124,7 @@ function writeMessage(writer: ByteWriter, message: RaftMessage | RaftPromise): r
       return noTail;
     case "heartbeat":
       writer.uint53(message.term).uint53(message.commit).uint53(message.round);
+      writeCheckpoint(writer, message.checkpoint);
       return noTail;
     case "heartbeatAnswer":
       writer.uint53(message.term).uint53(message.round);
@@ -170,7 +173,7 @@ function readMessage(reader: ByteReader, tail: Uint8Array): RaftMessage | RaftPr
         hintTerm: readTerm(reader),
       };
     case messageKinds.heartbeat:
-      return { kind: "heartbeat", term: readTerm(reader), commit: readIndex(reader), round: reader.uint53() };
+      return readHeartbeat(reader);
     case messageKinds.heartbeatAnswer:
       return { kind: "heartbeatAnswer", term: readTerm(reader), round: reader.uint53() };
     case messageKinds.commit:
@@ -192,6 +195,24 @@ function readLogEnd(
   reader: ByteReader,
 ): Pick<Extract<RaftPromise, { kind: "voteRequest" }>, "term" | "lastIndex" | "lastTerm"> {
   return { term: readTerm(reader), lastIndex: readIndex(reader), lastTerm: readTerm(reader) };
+}
+
+function writeCheckpoint(writer: ByteWriter, checkpoint: Checkpoint | undefined): void {
+  writeBoolean(writer, checkpoint !== undefined);
+  if (checkpoint !== undefined) writer.uint53(checkpoint.index).bytes(checkpoint.digest);
+}
+
+function readHeartbeat(reader: ByteReader): Heartbeat {
+  const term = readTerm(reader);
+  const commit = readIndex(reader);
+  const round = reader.uint53();
+  if (!readBoolean(reader)) return { kind: "heartbeat", term, commit, round };
+  const index = readIndex(reader);
+  const digest = reader.bytes();
+  if (digest.byteLength > limits.digestBytesMax)
+    throw new MalformedError("a digest is longer than the limit");
+  // A copy: the digest may be kept for longer than the bytes that it arrived with.
+  return { kind: "heartbeat", term, commit, round, checkpoint: { index, digest: new Uint8Array(digest) } };
 }
 
 /** However many runs were sent, they arrive as one. */

@@ -13,6 +13,7 @@ import {
   type Run,
   type Ticket,
 } from "../core/index.ts";
+import { checkpointFrom, checkpointPassed } from "./checkpoints.ts";
 import type { RaftProtocol } from "./messages.ts";
 import { newTicket, type RaftState } from "./state.ts";
 
@@ -34,17 +35,21 @@ export function handOut(state: RaftState, out: Outbox<RaftProtocol>): void {
       loadDecided(state, first, out);
       return;
     }
-    const piece = cut(held, first, bound, state.limits.applyBytesMax);
+    const piece = cut(state, held, bound);
     const bytesAfter = state.applying.bytes + piece.bytes.byteLength;
     if (state.applying.count > 0 && bytesAfter > state.limits.applyBytesMax) return;
     deliver(state, piece, out);
   }
 }
 
-/** The part of a run from `first` to at most `bound`; mostly that is all of it. */
-function cut(run: Run, first: LogIndex, bound: LogIndex, bytesMax: number): Run {
-  if (run.first === first && run.last <= bound && run.bytes.byteLength <= bytesMax) return run;
-  return sliceRun(run.last > bound ? truncateRun(run, bound) : run, first, bytesMax);
+/** What comes next of a run, to at most `bound` and the next checkpoint; mostly that is all of it. */
+function cut(state: RaftState, run: Run, bound: LogIndex): Run {
+  const first = (state.handedOut + 1) as LogIndex;
+  const { applyBytesMax } = state.limits;
+  const checkpoint = checkpointFrom(state, first);
+  const end = bound < checkpoint ? bound : checkpoint;
+  if (run.first === first && run.last <= end && run.bytes.byteLength <= applyBytesMax) return run;
+  return sliceRun(run.last > end ? truncateRun(run, end) : run, first, applyBytesMax);
 }
 
 function deliver(state: RaftState, run: Run, out: Outbox<RaftProtocol>): void {
@@ -53,7 +58,7 @@ function deliver(state: RaftState, run: Run, out: Outbox<RaftProtocol>): void {
   assert(run.last <= state.commitIndex, "R10: only what is decided is handed out");
   state.handedOut = run.last;
   state.applying.push(run.last, run.bytes.byteLength);
-  out.commits.push({ run, digestAfter: false });
+  out.commits.push({ run, digestAfter: run.last === checkpointFrom(state, run.last) });
 }
 
 /** One read at a time, and only once all before it is applied: so what comes back always fits into the window. */
@@ -81,14 +86,20 @@ export function decidedLoaded(
   );
   const durable = state.pending.durableIndex;
   const bound = state.commitIndex < durable ? state.commitIndex : durable;
-  deliver(state, cut(agreeing, first, bound, state.limits.applyBytesMax), out);
+  deliver(state, cut(state, agreeing, bound), out);
   return true;
 }
 
-/** The state machine has caught up to `through`. */
-export function applyThrough(state: RaftState, through: LogIndex): void {
+/** The state machine has caught up to `through`; with its digest, where that is a checkpoint. */
+export function applyThrough(
+  state: RaftState,
+  through: LogIndex,
+  digest: Uint8Array | undefined,
+  out: Outbox<RaftProtocol>,
+): void {
   assert(through >= state.applied, "what is applied stays applied");
   assert(through <= state.handedOut, "only what was handed out is applied");
   state.applied = through;
   state.applying.settle(through);
+  if (digest !== undefined) checkpointPassed(state, through, digest, out);
 }

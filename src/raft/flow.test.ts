@@ -63,12 +63,12 @@ describe("limits", () => {
     for (const text of ["1", "2", "3", "4"]) cluster.propose(agent, text);
     cluster.sync(agent);
     expect(agent.core.commitIndex).toBe(5);
-    expect(agent.commits.map(({ first, last }) => [first, last])).toEqual([
+    expect(agent.commits.map(({ run: { first, last } }) => [first, last])).toEqual([
       [2, 2],
       [3, 3],
     ]);
     cluster.apply(agent);
-    expect(agent.commits.map(({ first }) => first)).toEqual([3, 4]);
+    expect(agent.commits.map(({ run }) => run.first)).toEqual([3, 4]);
     cluster.settle();
     expect(texts(agent.committed)).toEqual(["1", "2", "3", "4"]);
   });
@@ -81,7 +81,7 @@ describe("limits", () => {
     const pieces: number[][] = [];
     while (agent.commits.length > 0) {
       expect(agent.commits).toHaveLength(1);
-      pieces.push([agent.commits[0]!.first, agent.commits[0]!.last]);
+      pieces.push([agent.commits[0]!.run.first, agent.commits[0]!.run.last]);
       cluster.apply(agent);
     }
     expect(pieces).toEqual([
@@ -282,7 +282,7 @@ describe("behind the tail", () => {
     }
     expect([leader.core.commitIndex, leader.core.durableIndex]).toEqual([5, 1]);
     cluster.sync(leader);
-    expect([leader.loads, leader.commits[0]?.first]).toEqual([[], 2]);
+    expect([leader.loads, leader.commits[0]?.run.first]).toEqual([[], 2]);
   });
 
   test("what a leader has not decided yet stays in memory, for it counts its bytes", () => {

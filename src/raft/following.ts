@@ -11,6 +11,7 @@ import {
   type Run,
   type Term,
 } from "../core/index.ts";
+import { receiveCheckpoint } from "./checkpoints.ts";
 import { commitThrough } from "./committing.ts";
 import type { Append, Commit, Heartbeat, RaftProtocol } from "./messages.ts";
 import { askAgain } from "./reads.ts";
@@ -126,6 +127,7 @@ export function receiveHeartbeat(
   });
   if (!isLeader) return;
   commitMatched(state, message.commit);
+  if (message.checkpoint !== undefined) receiveCheckpoint(state, message.checkpoint, out);
   if (state.role.kind === "following") askAgain(state, state.role, now, out);
 }
 

@@ -50,6 +50,12 @@ export interface Append {
   readonly runs: readonly Run[];
 }
 
+/** The digest that a member's state has once the entry at `index` is applied: the same on every member, or agreement is broken. */
+export interface Checkpoint {
+  readonly index: LogIndex;
+  readonly digest: Uint8Array;
+}
+
 /** "I still lead." Sent on time, whatever the logs do. */
 export interface Heartbeat {
   readonly kind: "heartbeat";
@@ -58,6 +64,8 @@ export interface Heartbeat {
   readonly commit: LogIndex;
   /** Counts the leader's rounds in this term. The answer brings it back, which confirms the reads that came before it. */
   readonly round: number;
+  /** The leader's newest one, once it has passed one in this life. */
+  readonly checkpoint?: Checkpoint;
 }
 
 export interface HeartbeatAnswer {
@@ -218,6 +226,11 @@ export type RaftEvent =
       readonly kind: "readRefused";
       readonly ticket: Ticket;
       readonly refusal: Refusal;
+    }
+  | {
+      /** This agent's state is not the leader's, after the same entries up to `index`. */
+      readonly kind: "diverged";
+      readonly index: LogIndex;
     };
 
 export interface RaftProtocol extends Protocol {

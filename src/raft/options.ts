@@ -10,6 +10,7 @@ export interface RaftLimits {
   readonly uncommittedBytesMax: number;
   readonly applyBytesMax: number;
   readonly logTailBytesMax: number;
+  readonly checkpointEntriesMax: number;
 }
 
 export interface RaftOptions {
@@ -36,6 +37,7 @@ export function raftLimits(given: Partial<RaftLimits> = {}): RaftLimits {
     uncommittedBytesMax: limits.uncommittedBytesMax,
     applyBytesMax: limits.applyBytesMax,
     logTailBytesMax: limits.logTailBytesMax,
+    checkpointEntriesMax: limits.checkpointEntriesMax,
     ...given,
   };
   for (const value of Object.values(chosen) as number[]) {

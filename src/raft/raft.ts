@@ -1,6 +1,6 @@
 /**
  * One member of one Raft group, as a core: every input comes in here and is passed to the duty that it concerns. The rules
- * and the invariants R1 to R20 are in SPEC.md.
+ * and the invariants R1 to R21 are in SPEC.md.
  */
 import {
   assert,
@@ -307,8 +307,8 @@ export class RaftCore implements LogCore<RaftProtocol> {
     return { kind: "busy", because: "transfer" };
   }
 
-  applied(through: LogIndex, _digest: Uint8Array | undefined, _now: Now, out: Outbox<RaftProtocol>): void {
-    applyThrough(this.#state, through);
+  applied(through: LogIndex, digest: Uint8Array | undefined, _now: Now, out: Outbox<RaftProtocol>): void {
+    applyThrough(this.#state, through, digest, out);
     releaseReads(this.#state, out);
     this.#finish(out);
   }

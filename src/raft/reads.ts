@@ -60,13 +60,20 @@ function startRoundIfIdle(state: RaftState, leading: Leading, out: Outbox<RaftPr
 /** The next heartbeat leaves, and with it the question behind every read that gathered. */
 export function startRound(state: RaftState, leading: Leading, out: Outbox<RaftProtocol>): void {
   leading.round += 1;
+  const checkpoint = state.checkpoints.at(-1);
   for (const peer of leading.peers.values()) {
     const commit = peer.matched < state.commitIndex ? peer.matched : state.commitIndex;
     if (peer.commitTold < commit) peer.commitTold = commit;
     out.sends.push({
       to: peer.id,
       channel: "urgent",
-      message: { kind: "heartbeat", term: state.term, commit, round: leading.round },
+      message: {
+        kind: "heartbeat",
+        term: state.term,
+        commit,
+        round: leading.round,
+        ...(checkpoint === undefined ? {} : { checkpoint }),
+      },
     });
   }
   const batch = leading.gathering;

@@ -135,7 +135,7 @@ describe("restart", () => {
     expect(agent.loads).toHaveLength(1);
     cluster.load(agent);
     expect([agent.commits.length, agent.loads.length], "what was read must be applied first").toEqual([1, 0]);
-    expect(agent.commits[0]!.bytes.byteLength).toBeLessThanOrEqual(130);
+    expect(agent.commits[0]!.run.bytes.byteLength).toBeLessThanOrEqual(130);
     cluster.apply(agent);
     expect(agent.loads).toHaveLength(1);
   });

@@ -17,7 +17,7 @@ import {
   type Ticket,
 } from "../core/index.ts";
 import { Log } from "./log.ts";
-import type { Append } from "./messages.ts";
+import type { Append, Checkpoint } from "./messages.ts";
 import { raftLimits, type RaftLimits, type RaftOptions } from "./options.ts";
 import { PendingRecords } from "./pending-records.ts";
 import type { Progress } from "./progress.ts";
@@ -137,6 +137,12 @@ export class RaftState {
   /** The read from the journal that the next commit waits for. */
   commitLoad: Ticket | undefined;
   readonly settledReads: SettledRead[] = [];
+  /** The digests of this agent's state at the newest checkpoints, oldest first. */
+  readonly checkpoints: Checkpoint[] = [];
+  /** The leader's word about a checkpoint that is still to come here. */
+  awaitedCheckpoint: Checkpoint | undefined;
+  /** Checkpoints up to here were compared already. */
+  comparedThrough = 0 as LogIndex;
   /** Where a leader's runs are written. */
   readonly slab: Slab = new Slab();
   /** Tickets of loads and reads. The first is drawn at random, so that one of an earlier life is not taken for a new one. */

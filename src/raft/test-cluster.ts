@@ -6,8 +6,10 @@
 import {
   agentId,
   assert,
+  ByteWriter,
   clearOutbox,
   concatBytes,
+  crc32,
   createOutbox,
   encodeCommand,
   encodeText,
@@ -68,7 +70,9 @@ export class TestAgent {
   promises: { readonly after: number; readonly envelope: Envelope }[] = [];
   /** What was handed out in this life, and how much of it is applied. */
   committed: Entry[] = [];
-  commits: Run[] = [];
+  commits: { readonly run: Run; readonly digestAfter: boolean }[] = [];
+  /** Its state machine is not deterministic: its state is not what the entries make of it. */
+  wrongState = false;
   applied = 0 as LogIndex;
   events: RaftEvent[] = [];
   loads: { readonly ticket: Ticket; readonly first: LogIndex; readonly bytesMax: number }[] = [];
@@ -161,6 +165,13 @@ export function runOf(first: number, ...terms: number[]): Run {
   };
 }
 
+/** Of everything that was applied. */
+function digestOf(agent: TestAgent): Uint8Array {
+  const state = agent.committed.map(({ term, text }) => `${term} ${text}`).join("\n");
+  const sum = crc32(encodeText(agent.wrongState ? `${state}, or so` : state));
+  return new ByteWriter().uint32(sum).finish();
+}
+
 export class TestCluster {
   readonly members: Members;
   readonly agents: TestAgent[] = [];
@@ -235,7 +246,7 @@ export class TestCluster {
     for (const send of out.sendsOnceDurable.toArray()) {
       agent.promises.push({ after: agent.records.length, envelope: envelope(agent.id, send) });
     }
-    for (const { run } of out.commits.toArray()) agent.commits.push(run);
+    agent.commits.push(...out.commits.toArray());
     agent.loads.push(...out.loads.toArray());
     agent.transfers.push(...out.transfers.toArray());
     agent.events.push(...out.events.toArray());
@@ -282,12 +293,14 @@ export class TestCluster {
   }
 
   apply(agent: TestAgent): void {
-    const run = agent.running ? agent.commits.shift() : undefined;
-    if (run === undefined) return;
+    const commit = agent.running ? agent.commits.shift() : undefined;
+    if (commit === undefined) return;
+    const { run } = commit;
     assert(run.first === agent.applied + 1, "R10: runs come in order");
     agent.committed.push(...entriesOf(run));
     agent.applied = run.last;
-    this.step(agent, (core, out) => core.applied(run.last, undefined, this.now, out));
+    const digest = commit.digestAfter ? digestOf(agent) : undefined;
+    this.step(agent, (core, out) => core.applied(run.last, digest, this.now, out));
   }
 
   /** Answers the oldest read from the journal, by folding records as a driver does. */

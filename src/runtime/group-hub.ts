@@ -7,7 +7,7 @@ import { unreachable } from "../core/assert.ts";
 import type { Refusal } from "../core/boundary.ts";
 import { entrySequence, entrySession } from "../core/entry.ts";
 import type { QuorateError } from "../core/errors.ts";
-import { logIndex, microsFromMs, type GroupName, type Micros } from "../core/ids.ts";
+import { logIndex, microsFromMs, type GroupName, type LogIndex, type Micros } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
 import type { Changes } from "../core/machine.ts";
 import type { GroupObserver, HostedGroup, QueryAnswer } from "../driver/hosted.ts";
@@ -49,6 +49,8 @@ export interface HubEvents {
   readonly diskFull?: (full: boolean) => void;
   /** Another leader, or another term of the same one. */
   readonly led?: (leader: string, term: number) => void;
+  /** This agent's state is not the leader's after the same entries up to `index`. */
+  readonly diverged?: (index: number) => void;
 }
 
 /** Sessions whose proposers are remembered. One more forgets the one that was learnt first; it is learnt again with its next command. */
@@ -126,6 +128,10 @@ export class GroupHub implements GroupObserver {
       subscriber.statusChanged();
       if (interrupted) subscriber.interrupted();
     }
+  }
+
+  diverged(index: LogIndex): void {
+    this.#events.diverged?.(index);
   }
 
   // ── what its users do ──

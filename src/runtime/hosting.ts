@@ -98,6 +98,11 @@ export class Hosting {
       },
       diskFull: (full) => this.#noteDisk(group.name, full),
       led: (leader, term) => this.#log.info(`${group.name}: ${leader} leads in term ${term}`),
+      diverged: (index) =>
+        this.#log.error(
+          `${group.name}: the state of this agent is not the leader's after the same entries up to ${index}; ` +
+            "a state machine is not deterministic, or memory is damaged: stop this agent and compare",
+        ),
     });
     this.#network.register?.(group.name, raftCodec);
     try {

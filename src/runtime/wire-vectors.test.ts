@@ -174,6 +174,7 @@ const frames: readonly Vector[] = [
       ["0200000000000000", "term: 2"],
       ["0700000000000000", "commit: 7"],
       ["0300000000000000", "round: 3"],
+      ["00", "checkpoint: none"],
     ],
     encoded: built(
       "message",
@@ -391,7 +392,13 @@ const raftMessages: readonly (RaftMessage | RaftPromise)[] = [
   { kind: "append", term, prevIndex: index(6), prevTerm: 1 as Term, commit: index(5), runs: [run] },
   { kind: "appendMatched", term, matched: index(7) },
   { kind: "appendRejected", term, prevIndex: index(6), hintIndex: index(4), hintTerm: 1 as Term },
-  { kind: "heartbeat", term, commit: index(7), round: 3 },
+  {
+    kind: "heartbeat",
+    term,
+    commit: index(7),
+    round: 3,
+    checkpoint: { index: index(5), digest: Uint8Array.of(0xd1, 0x9e, 0x57) },
+  },
   { kind: "heartbeatAnswer", term, round: 3 },
   { kind: "commit", term, commit: index(7) },
   { kind: "forward", term, commands: [command] },
@@ -431,6 +438,7 @@ function raftLines(message: RaftMessage | RaftPromise): string {
   const { head, tail } = raftCodec.encodeMessage(message);
   const shown = JSON.stringify(message, (key, value: unknown) => {
     if (key === "runs") return ["the entry in the tail"];
+    if (value instanceof Uint8Array) return hex(value);
     return key === "commands" && message.kind === "forward" ? ["the command in the tail"] : value;
   });
   const lines = [`# ${message.kind}`, `${hex(head)}  head: ${shown}`];

@@ -408,6 +408,12 @@ export class SimulatedAgent {
         this.#links.get(session)?.refused(this.index, session, sequence, leader);
       },
       statusChanged: () => {},
+      diverged: (index) => {
+        throw new Violation(
+          "equalDigests",
+          `agent ${this.index} hears that its state at ${index} is not its leader's`,
+        );
+      },
     };
   }
 }

@@ -151,6 +151,7 @@ function drawRaft(prng: Prng, delayMicros: number): RaftParameters {
       uncommittedBytesMax: prng.pick([8192, 65_536]),
       applyBytesMax: prng.pick([512, 4096, 65_536]),
       logTailBytesMax: prng.pick([1024, 8192, 65_536]),
+      checkpointEntriesMax: prng.pick([1, 7, 64]),
     },
   };
 }
