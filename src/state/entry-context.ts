@@ -9,9 +9,8 @@ const termRange = 0x20_0000;
  */
 export class EntryContext implements ApplyContext {
   index = 0;
-  time = 0;
-  #term = 0;
   #bytes: Uint8Array = new Uint8Array(0);
+  #offset = 0;
   #proposerFrom = 0;
   #proposerTo = 0;
   #proposer: string | undefined;
@@ -20,13 +19,16 @@ export class EntryContext implements ApplyContext {
   /** Turns to the entry at `offset`, whose proposer's name is at `bytes[proposerFrom … proposerTo)`. */
   turnTo(bytes: Uint8Array, offset: number, index: number, proposerFrom: number, proposerTo: number): void {
     this.index = index;
-    this.time = Math.floor(entryTime(bytes, offset) / 1000);
-    this.#term = entryTerm(bytes, offset);
     this.#bytes = bytes;
+    this.#offset = offset;
     this.#proposerFrom = proposerFrom;
     this.#proposerTo = proposerTo;
     this.#proposer = undefined;
     this.#prng = undefined;
+  }
+
+  get time(): number {
+    return Math.floor(entryTime(this.#bytes, this.#offset) / 1000);
   }
 
   /** Throws `MalformedError` where the name is not UTF-8: on every agent alike. */
@@ -37,7 +39,10 @@ export class EntryContext implements ApplyContext {
 
   /** A property, so that `const { random } = context` works too. */
   readonly random = (): number => {
-    this.#prng ??= new Prng((this.index % indexRange) * termRange + (this.#term % termRange));
+    if (this.#prng === undefined) {
+      const term = entryTerm(this.#bytes, this.#offset) % termRange;
+      this.#prng = new Prng((this.index % indexRange) * termRange + term);
+    }
     return this.#prng.unit();
   };
 }

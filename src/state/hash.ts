@@ -25,6 +25,7 @@ export function emptyHash(): Hash128 {
 /** A short input is copied here, since a view of its own would cost more than its hash. */
 const short = new Uint8Array(64);
 const shortView = new DataView(short.buffer);
+/** The last bytes of a long one, with zeros behind them. */
 const block = new DataView(new ArrayBuffer(16));
 
 /**
@@ -45,7 +46,9 @@ export function hashRange(
     return;
   }
   for (let at = 0; at < length; at++) short[at] = bytes[from + at]!;
-  hashView(shortView, 0, length, into, seed, otherSeed);
+  // Up to 15 zeros behind it: the last words are then read as they are.
+  for (let at = length; (at & 15) !== 0; at++) short[at] = 0;
+  hashPadded(shortView, 0, length, shortView, length & ~15, into, seed, otherSeed);
 }
 
 /** The same for bytes of which there is a view already: its reads of whole words make it more than twice as fast. */
@@ -57,12 +60,29 @@ export function hashView(
   seed: number,
   otherSeed: number = seed,
 ): void {
+  const rest = from + ((to - from) & ~15);
+  for (let word = 0; word < 16; word += 4) block.setInt32(word, 0);
+  for (let at = rest; at < to; at++) block.setUint8(at - rest, view.getUint8(at));
+  hashPadded(view, from, to - from, block, 0, into, seed, otherSeed);
+}
+
+/** Whole blocks of 16 bytes from `view`; what is left is in `last`, with zeros behind it: a zero word changes nothing. */
+function hashPadded(
+  view: DataView,
+  from: number,
+  length: number,
+  last: DataView,
+  lastAt: number,
+  into: Hash128,
+  seed: number,
+  otherSeed: number,
+): void {
   let a = seed | 0;
   let b = otherSeed | 0;
   let c = a;
   let d = b;
-  let at = from;
-  for (; at + 16 <= to; at += 16) {
+  const rest = from + (length & ~15);
+  for (let at = from; at < rest; at += 16) {
     a = rotate(a ^ scramble(view.getInt32(at, true), c1, 15, c2), 19) + b;
     a = (Math.imul(a, 5) + 0x561c_cd1b) | 0;
     b = rotate(b ^ scramble(view.getInt32(at + 4, true), c2, 16, c3), 17) + c;
@@ -72,16 +92,13 @@ export function hashView(
     d = rotate(d ^ scramble(view.getInt32(at + 12, true), c4, 18, c1), 13) + a;
     d = (Math.imul(d, 5) + 0x32ac_3b17) | 0;
   }
-  if (at < to) {
-    // Up to 15 bytes are left, to which zeros are added: a word that is not there changes nothing.
-    for (let word = 0; word < 16; word += 4) block.setInt32(word, 0);
-    for (let byte = 0; at + byte < to; byte++) block.setUint8(byte, view.getUint8(at + byte));
-    a ^= scramble(block.getInt32(0, true), c1, 15, c2);
-    b ^= scramble(block.getInt32(4, true), c2, 16, c3);
-    c ^= scramble(block.getInt32(8, true), c3, 17, c4);
-    d ^= scramble(block.getInt32(12, true), c4, 18, c1);
+  if ((length & 15) !== 0) {
+    a ^= scramble(last.getInt32(lastAt, true), c1, 15, c2);
+    b ^= scramble(last.getInt32(lastAt + 4, true), c2, 16, c3);
+    c ^= scramble(last.getInt32(lastAt + 8, true), c3, 17, c4);
+    d ^= scramble(last.getInt32(lastAt + 12, true), c4, 18, c1);
   }
-  finish(into, a, b, c, d, to - from);
+  finish(into, a, b, c, d, length);
 }
 
 /** A whole number below 2^53 as a seed of 32 bits. */

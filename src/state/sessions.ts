@@ -100,8 +100,7 @@ export class Sessions {
   /** Keeps the answer of the next sequence; the session will ask for none but the last `unsettled`. */
   remember(session: Session, answer: Uint8Array, unsettled: number): void {
     session.last += 1;
-    session.answers.push(answer);
-    this.#count(session, session.last, answer, "add");
+    this.#keep(session, session.last, answer);
     const kept = Math.min(unsettled, limits.sessionUnsettledMax);
     while (session.answers.count > kept) this.#forgetOldest(session);
     while (session.answersBytes > limits.sessionAnswersBytesMax && session.answers.count > 1) {
@@ -176,8 +175,7 @@ export class Sessions {
     };
     this.#insert(session);
     answers.forEach((answer, place) => {
-      session.answers.push(answer);
-      this.#count(session, last - answers.length + 1 + place, answer, "add");
+      this.#keep(session, last - answers.length + 1 + place, answer);
     });
     if (this.#answersBytes > limits.answersBytesMax) throw new MalformedError("sessions hold too many bytes");
   }
@@ -215,15 +213,26 @@ export class Sessions {
 
   #forgetOldest(session: Session): void {
     const sequence = session.last - session.answers.count + 1;
-    this.#count(session, sequence, session.answers.shift(), "subtract");
+    const answer = session.answers.shift();
+    this.#hashAnswer(session, sequence, answer);
+    this.#answersSum.subtract(this.#hash);
+    this.#countBytes(session, -answer.byteLength - answerOverheadBytes);
   }
 
-  #count(session: Session, sequence: number, answer: Uint8Array, how: "add" | "subtract"): void {
+  #keep(session: Session, sequence: number, answer: Uint8Array): void {
+    session.answers.push(answer);
+    this.#hashAnswer(session, sequence, answer);
+    this.#answersSum.add(this.#hash);
+    this.#countBytes(session, answer.byteLength + answerOverheadBytes);
+  }
+
+  #hashAnswer(session: Session, sequence: number, answer: Uint8Array): void {
     hashRange(answer, 0, answer.byteLength, this.#hash, fold(session.number), fold(sequence));
-    this.#answersSum[how](this.#hash);
-    const cost = answer.byteLength + answerOverheadBytes;
-    session.answersBytes += how === "add" ? cost : -cost;
-    this.#answersBytes += how === "add" ? cost : -cost;
+  }
+
+  #countBytes(session: Session, byteLength: number): void {
+    session.answersBytes += byteLength;
+    this.#answersBytes += byteLength;
   }
 
   #link(session: Session): void {
