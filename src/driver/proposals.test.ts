@@ -1,0 +1,89 @@
+/** How callers' commands reach a core, and what they hear of those that did not. */
+import { describe, expect, it } from "vitest";
+import { entrySequence } from "../core/entry.ts";
+import { limits } from "../core/limits.ts";
+import { command, World } from "./test-world.ts";
+
+describe("proposals", () => {
+  it("D7: all commands that wait are proposed in one call, in order", () => {
+    const world = new World().host();
+    world.settle();
+    const sequences: number[] = [];
+    world.core.onPropose = (commands) => {
+      for (const each of commands) sequences.push(entrySequence(each, 0));
+      return { kind: "accepted", count: commands.length };
+    };
+    for (let sequence = 1; sequence <= 10; sequence++)
+      world.group.propose([command(sequence)], { onlyAsLeader: false });
+    world.turn();
+    expect(world.core.heard).toEqual(["propose 10"]);
+    expect(sequences).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  });
+
+  it("D7: more commands than a batch may hold go in several calls, by count and by bytes", () => {
+    const world = new World().host();
+    world.settle();
+    world.group.propose(
+      Array.from({ length: limits.batchEntriesMax + 1 }, (_, at) => command(at)),
+      { onlyAsLeader: false },
+    );
+    world.turn();
+    expect(world.core.heard).toEqual([`propose ${limits.batchEntriesMax}`, "propose 1"]);
+    const half = limits.batchBytesMax / 2;
+    world.group.propose([command(1, half), command(2, half), command(3, 10)], { onlyAsLeader: false });
+    world.turn();
+    expect(world.core.heard.slice(2)).toEqual(["propose 1", "propose 2"]);
+  });
+
+  it("D8: a batch that is refused is refused command by command; a part that was accepted is not", () => {
+    const world = new World().host();
+    world.settle();
+    let room = 2;
+    world.core.onPropose = (commands) => {
+      if (room === 0) return { kind: "overloaded", inFlight: 2, inFlightMax: 2 };
+      const count = Math.min(room, commands.length);
+      room -= count;
+      return { kind: "accepted", count };
+    };
+    world.group.propose([command(1), command(2), command(3), command(4)], { onlyAsLeader: false });
+    world.turn();
+    expect(world.told).toEqual(["refused 7/3 overloaded", "refused 7/4 overloaded"]);
+  });
+
+  it("D8: a follower refuses what is for the leader only, and forwards the rest", () => {
+    const world = new World().host();
+    world.settle();
+    world.group.propose([command(1)], { onlyAsLeader: true });
+    world.group.propose([command(2)], { onlyAsLeader: false });
+    world.turn();
+    expect(world.told).toEqual(["refused 7/1 notLeader"]);
+    expect(world.core.heard).toEqual(["propose 1"]);
+  });
+
+  it("D8: nothing is proposed while the disk is full", () => {
+    const world = new World().host();
+    world.settle();
+    world.journal.diskFull = true;
+    world.group.propose([command(1)], { onlyAsLeader: false });
+    world.turn();
+    expect(world.told).toEqual(["refused 7/1 diskFull"]);
+    expect(world.core.heard).toEqual([]);
+  });
+
+  it("passes on the fate of a forwarded command", () => {
+    const world = new World().host();
+    world.settle();
+    world.core.onReceive = (_, out) =>
+      out.events.push({
+        kind: "refused",
+        commands: [
+          { session: 7, sequence: 9 },
+          { session: 8, sequence: 1 },
+        ],
+        refusal: { kind: "overloaded", inFlight: 1, inFlightMax: 1 },
+      });
+    world.say("forwardRefused");
+    world.turn();
+    expect(world.told).toEqual(["refused 7/9 overloaded", "refused 8/1 overloaded"]);
+  });
+});
