@@ -32,7 +32,9 @@ export async function measureLimit(
     const args = [probe, `sync=${sync}`, "pre=1", `secs=${seconds}`, `clients=${callers}`, "repeats=1"];
     const output = await new Promise<string>((resolve, reject) => {
       execFile(process.execPath, args, { env: { ...process.env, LIMIT_DATA: folder } }, (error, stdout) =>
-        error === null ? resolve(stdout) : reject(error),
+        error === null
+          ? resolve(stdout)
+          : reject(new Error("The probe of the disk failed.", { cause: error })),
       );
     });
     const line = output.split("\n").find((text) => text.startsWith("{"));

@@ -3,7 +3,7 @@
  * deterministic; the goal is that somebody says so, and that nobody does while all is well.
  */
 import { describe, expect, it } from "vitest";
-import type { LogIndex, Term } from "../core/index.ts";
+import type { LogIndex } from "../core/index.ts";
 import { TestCluster } from "./test-cluster.ts";
 
 /** Three agents with a leader, checkpoints at every fourth entry. The leader's first entry has index 1. */
@@ -73,7 +73,7 @@ describe("checkpoints", () => {
     const heartbeat = (index: number): void =>
       cluster.tell(follower, "a1", {
         kind: "heartbeat",
-        term: follower.core.term as Term,
+        term: follower.core.term,
         commit: 0 as LogIndex,
         round: 1,
         checkpoint: { index: index as LogIndex, digest: Uint8Array.of(1, 2, 3) },
@@ -92,7 +92,7 @@ describe("checkpoints", () => {
     const follower = cluster.agent(3);
     cluster.tell(follower, "a1", {
       kind: "heartbeat",
-      term: follower.core.term as Term,
+      term: follower.core.term,
       commit: 0 as LogIndex,
       round: 1,
       checkpoint: { index: 8 as LogIndex, digest: Uint8Array.of(1, 2, 3) },
