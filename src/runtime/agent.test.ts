@@ -91,7 +91,7 @@ describe("one agent", () => {
     const agent = await startAlone({ dataDir });
     await Promise.all([agent.close(), agent.close()]);
     expect(existsSync(agent.socketPath)).toBe(false);
-    expect(readdirSync(dataDir).toSorted()).toEqual(["identity.json", "journal", "key.pem", "lock.1"]);
+    expect(readdirSync(dataDir).toSorted()).toEqual(["identity.json", "journal", "key.pem", "owner.1"]);
     const again = await startAlone({ dataDir, listen: agent.address });
     expect(again.address).toBe(agent.address);
   });

@@ -7,10 +7,8 @@ import { createDataFolder, DataFolder } from "./data-folder.ts";
 import { FolderLock, lockHolder } from "./folder-lock.ts";
 import { findSocketPath, prepareSocketPath, removeSocket, socketPathBytesMax } from "./socket-path.ts";
 
-function locksIn(path: string): string[] {
-  return readdirSync(path)
-    .filter((name) => name.startsWith("lock"))
-    .toSorted();
+function leftIn(path: string): string[] {
+  return readdirSync(path).toSorted();
 }
 
 describe("the lock of a folder", () => {
@@ -27,10 +25,10 @@ describe("the lock of a folder", () => {
     (await FolderLock.acquire(path)).release();
   });
 
-  test("leaves one file behind, however often it was taken", async () => {
+  test("leaves no lock and no socket behind, but who had it last, however often it was taken", async () => {
     const path = temporaryFolder();
     for (let round = 0; round < 5; round++) (await FolderLock.acquire(path)).release();
-    expect(locksIn(path)).toEqual(["lock.5"]);
+    expect(leftIn(path)).toEqual(["owner.5"]);
   });
 
   test("of many that want it at once exactly one gets it", async () => {
@@ -53,33 +51,33 @@ describe("the lock of a folder", () => {
     const path = temporaryFolder();
     // A holder with the number of a process that lives (this one), but that was started at another time.
     const lock = await FolderLock.acquire(path);
-    const holder = JSON.parse(readFileSync(join(path, "lock.1"), "utf8")) as Record<string, unknown>;
+    const holder = JSON.parse(readFileSync(join(path, "owner.1"), "utf8")) as Record<string, unknown>;
     lock.release();
     if (holder["world"] === "") return;
-    writeFileSync(join(path, "lock.2"), JSON.stringify({ ...holder, startedAt: "1" }));
+    writeFileSync(join(path, "owner.2"), JSON.stringify({ ...holder, startedAt: "1" }));
     expect(await lockHolder(path)).toBeUndefined();
     (await FolderLock.acquire(path)).release();
-    expect(locksIn(path)).toEqual(["lock.3"]);
+    expect(leftIn(path)).toEqual(["owner.3"]);
   });
 
   test("of a process that can't be seen from here counts while its socket accepts", async () => {
     const path = temporaryFolder();
     const lock = await FolderLock.acquire(path);
-    const text = readFileSync(join(path, "lock.1"), "utf8");
+    const text = readFileSync(join(path, "owner.1"), "utf8");
     const holder = JSON.parse(text) as Record<string, unknown>;
     // As if written in another container: the process numbers there mean nothing here.
-    writeFileSync(join(path, "lock.1"), JSON.stringify({ ...holder, world: "elsewhere", pid: 1 }));
+    writeFileSync(join(path, "owner.1"), JSON.stringify({ ...holder, world: "elsewhere", pid: 1 }));
     expect((await failure(async () => FolderLock.acquire(path))).code).toBe("DATA_LOCKED");
     lock.release();
-    writeFileSync(join(path, "lock.2"), JSON.stringify({ ...holder, world: "elsewhere", pid: 1 }));
+    writeFileSync(join(path, "owner.2"), JSON.stringify({ ...holder, world: "elsewhere", pid: 1 }));
     (await FolderLock.acquire(path)).release();
   });
 
   test("that was cut short by a crash of the machine is nobody's", async () => {
     const path = temporaryFolder();
-    writeFileSync(join(path, "lock.7"), '{"pid":');
+    writeFileSync(join(path, "owner.7"), '{"pid":');
     (await FolderLock.acquire(path)).release();
-    expect(locksIn(path)).toEqual(["lock.8"]);
+    expect(leftIn(path)).toEqual(["owner.8"]);
   });
 
   test("holds against a second process, survives its being stopped, and falls with kill -9", async () => {

@@ -1,13 +1,13 @@
 /**
  * Keeps a second process out of a folder, whatever happened to the first.
  *
- * The lock is the file `lock.N` with the highest N. Its text names its holder, and it counts only while that holder lives:
- * the process has the same number *and* the same start time (a number alone may have been given to another process), or,
- * where that can't be seen (another container, another operating system), the holder's Unix socket still accepts.
+ * Who holds it stands in the file `owner.N` with the highest N, and counts only while that holder lives: the process has
+ * the same number *and* the same start time (a number alone may have been given to another process), or, where that can't
+ * be seen (another container, another operating system), the holder's Unix socket still accepts.
  *
- * Taking over is one atomic step: linking a finished file to the name `lock.(N+1)`, which fails if somebody else did.
+ * Taking over is one atomic step: linking a finished file to the name `owner.(N+1)`, which fails if somebody else did.
  * The highest number is never removed, and whoever finds a higher one than its own steps back, so an old look at the
- * folder can't lead to a second holder.
+ * folder can't lead to a second holder. What a clean end leaves is that one file, which then says that nobody holds it.
  */
 import { randomBytes } from "node:crypto";
 import {
@@ -25,7 +25,7 @@ import { basename, join } from "node:path";
 import { QuorateError } from "../core/errors.ts";
 import { prepareSocketPath, removeSocket } from "./socket-path.ts";
 
-const lockName = /^lock\.(\d+)$/;
+const ownerName = /^owner\.(\d+)$/;
 const attemptsMax = 16;
 const probeMs = 2000;
 
@@ -82,7 +82,7 @@ export class FolderLock {
     const temporary = join(this.#folder, `${this.#socket}.new`);
     try {
       writeFileSync(temporary, JSON.stringify({ ...this.#holder, released: true }));
-      renameSync(temporary, join(this.#folder, `lock.${this.#number}`));
+      renameSync(temporary, join(this.#folder, `owner.${this.#number}`));
     } catch {
       // A full disk, or a folder that is gone: the lock then counts until this process ends, and no longer.
       rmSync(temporary, { force: true });
@@ -94,7 +94,7 @@ export class FolderLock {
   /** Removes what holders before this one left. */
   #tidy(): void {
     for (const name of readdirSync(this.#folder)) {
-      const number = Number(lockName.exec(name)?.[1] ?? this.#number);
+      const number = Number(ownerName.exec(name)?.[1] ?? this.#number);
       if (number >= this.#number) continue;
       const before = readHolder(this.#folder, number);
       if (before !== undefined) removeSocket(this.#folder, basename(before.socket));
@@ -123,9 +123,9 @@ async function link(folder: string, holder: Holder): Promise<number> {
   try {
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
       const number = (await refuseIfHeld(folder)) + 1;
-      if (!linkOnce(temporary, join(folder, `lock.${number}`))) continue;
+      if (!linkOnce(temporary, join(folder, `owner.${number}`))) continue;
       if (highest(folder) === number) return number;
-      unlinkSync(join(folder, `lock.${number}`));
+      unlinkSync(join(folder, `owner.${number}`));
     }
   } finally {
     rmSync(temporary, { force: true });
@@ -146,16 +146,16 @@ function linkOnce(from: string, to: string): boolean {
 function highest(folder: string): number {
   let found = 0;
   for (const name of readdirSync(folder)) {
-    const match = lockName.exec(name);
+    const match = ownerName.exec(name);
     if (match !== null) found = Math.max(found, Number(match[1]));
   }
   return found;
 }
 
-/** A lock whose text can't be read was cut short by a crash of the machine: nobody who lives wrote it. */
+/** An owner whose text can't be read was cut short by a crash of the machine: nobody who lives wrote it. */
 function readHolder(folder: string, number: number): Holder | undefined {
   try {
-    return JSON.parse(readFileSync(join(folder, `lock.${number}`), "utf8")) as Holder;
+    return JSON.parse(readFileSync(join(folder, `owner.${number}`), "utf8")) as Holder;
   } catch {
     return undefined;
   }

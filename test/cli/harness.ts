@@ -166,8 +166,8 @@ function filesBelow(folder: string): string[] {
 export function leftBehind(folder: string): string[] {
   return filesBelow(folder).filter((name) => {
     const path = join(folder, name);
-    if (statSync(path).isSocket() || name.endsWith(".sock.path")) return true;
-    return /lock\.\d+$/.test(name) && !readFileSync(path, "utf8").includes('"released":true');
+    if (statSync(path).isSocket() || /\.sock\.path$|lock/.test(name)) return true;
+    return /owner\.\d+$/.test(name) && !readFileSync(path, "utf8").includes('"released":true');
   });
 }
 

@@ -202,7 +202,7 @@ describe("what up refuses", { timeout: 60_000 }, () => {
           join(small, "a"),
         ]);
         expect(init.code).toBe(1);
-        expect(init.stderr).toContain("disk is full");
+        expect(init.stderr).toContain(`There is no room left for ${join(small, "a")}.  DISK_FULL`);
       } finally {
         spawnSync("umount", [small]);
       }

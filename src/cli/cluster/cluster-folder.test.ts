@@ -101,7 +101,9 @@ describe("removing it", () => {
   test("agents, logs and the lock of an earlier up go; the name is free again", async () => {
     await createClusterFolder(folder, 2, 7400);
     writeFileSync(join(folder, "agent_1.log"), "");
-    writeFileSync(join(folder, "lock.1"), "{}");
+    writeFileSync(join(folder, "owner.1"), "{}");
+    // The socket of one that was killed.
+    writeFileSync(join(folder, "lock-0a1b2c3d.sock"), "");
     removeClusterFolder(folder);
     expect(readdirSync(base)).toEqual([]);
     // Again does nothing.

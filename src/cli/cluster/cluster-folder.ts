@@ -16,14 +16,14 @@ import {
   readClusterFile,
   writeClusterFile,
 } from "../../runtime/cluster-file.ts";
-import { createDataFolder, readIdentity } from "../../runtime/data-folder.ts";
+import { createDataFolder, readIdentity, unusable } from "../../runtime/data-folder.ts";
 import { syncFolder } from "../../runtime/durable-file.ts";
 
 const clusterFileName = "cluster.json";
 const identityFileName = "identity.json";
 const logFileSuffix = ".log";
 /** What `up` and its agents put into the folder: data folders, logs, and the lock of `up` itself. */
-const ownName = /^(agent_\d+(\.log)?|lock[.-].*)$/;
+const ownName = /^(agent_\d+(\.log)?|owner\.\d+|lock-.*)$/;
 
 /** One agent's place in the folder. */
 export interface AgentFolder {
@@ -148,7 +148,8 @@ function wholeOrNothing(folder: string, fill: (temporary: string) => void): void
     renameSync(temporary, place);
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });
-    throw error;
+    // Nobody asked for a folder of that other name.
+    throw unusable(folder, error instanceof QuorateError ? (error.cause ?? error) : error);
   }
   syncFolder(dirname(place));
 }
