@@ -129,6 +129,7 @@ function report(agent: AgentRuntime, parent: Parent): () => void {
   const leave = gateway.listen({
     answered: () => {},
     refused: () => {},
+    progressed: () => {},
     interrupted: () => {},
     statusChanged: look,
     closed: () => {},

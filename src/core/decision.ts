@@ -3,6 +3,11 @@ export const decisionStates = ["pending", "proposed", "prepare", "commit", "deci
 
 export type DecisionState = (typeof decisionStates)[number];
 
+/** Those in between, which an agent reports of a command while it is on its way. The order is on the wire: never change it. */
+export const progressStates = ["proposed", "prepare", "commit"] as const;
+
+export type ProgressState = (typeof progressStates)[number];
+
 /** `decided` and `rejected` are final. */
 export function isSettled(state: DecisionState): boolean {
   return state === "decided" || state === "rejected";

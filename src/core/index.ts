@@ -113,4 +113,11 @@ export {
   type FlexibleQuorum,
   type WeightedQuorum,
 } from "./quorum.ts";
-export { decisionStates, isSettled, canFollow, type DecisionState } from "./decision.ts";
+export {
+  decisionStates,
+  progressStates,
+  isSettled,
+  canFollow,
+  type DecisionState,
+  type ProgressState,
+} from "./decision.ts";

@@ -51,6 +51,8 @@ export interface Limits {
   readonly laneEffectsMax: number;
   /** Inputs that the driver takes in one turn; the rest wait for the next. */
   readonly inputsPerTurnMax: number;
+  /** Commands of one group whose progress is reported. More: they are decided all the same, but nothing is said before. */
+  readonly trackedCommandsMax: number;
 
   // ── sessions and state ──
   /** Open sessions of one group. One more closes the one that was quiet for longest in the log. */
@@ -121,6 +123,7 @@ export const limits: Limits = {
   // ── driver ──
   laneEffectsMax: 4096,
   inputsPerTurnMax: 16_384,
+  trackedCommandsMax: 1024,
   // ── sessions and state ──
   sessionsMax: 10_000,
   sessionUnsettledMax: 8192,

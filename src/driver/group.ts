@@ -32,6 +32,7 @@ import type {
   HostOptions,
   LogEvent,
   LogProtocol,
+  ProposeOptions,
   QueryAnswer,
 } from "./hosted.ts";
 import { PromiseGate } from "./promise-gate.ts";
@@ -39,6 +40,7 @@ import { batchEnd, Proposals } from "./proposals.ts";
 import { Queue } from "./queue.ts";
 import { Reads } from "./reads.ts";
 import { RunGatherer, runOf } from "./reading.ts";
+import { Tracking } from "./tracking.ts";
 import type { DriverJournal, Network } from "./world.ts";
 
 /** Reads from the journal that one turn does for one group. */
@@ -93,6 +95,7 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
   readonly #applying: Applying;
   readonly #proposals = new Proposals();
   readonly #reads: Reads;
+  readonly #tracking: Tracking;
   readonly #loads = new Queue<Load>();
   /** The last record pushed, and the last known to be on disk; 0: none. */
   #pushed: number;
@@ -121,6 +124,7 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
     this.#leaderHeardAt = host.now.monotonic;
     this.#applying = new Applying(options.state, options.observer, status.applied);
     this.#reads = new Reads(options.state);
+    this.#tracking = new Tracking(options.observer);
   }
 
   // ── as its users see it ──
@@ -142,10 +146,15 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
     };
   }
 
-  propose(commands: readonly Uint8Array[], options: { readonly onlyAsLeader: boolean }): void {
+  propose(commands: readonly Uint8Array[], options: ProposeOptions): void {
     if (this.#closed) return;
+    if (options.tracked === true) this.#tracking.add(commands);
     this.#proposals.add(commands, options.onlyAsLeader);
     this.#host.touch(this);
+  }
+
+  untrack(session: number): void {
+    this.#tracking.dropSession(session);
   }
 
   query(question: Uint8Array, at: "linearizable" | "local", done: (answer: QueryAnswer) => void): void {
@@ -247,12 +256,16 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
     return this.#host.out;
   }
 
-  /** Promises first: they have waited for this, and what the core answers comes after them. */
+  /**
+   * Promises first: they have waited for this, and what the core answers comes after them. What is tracked hears of the
+   * disk before the core may decide it.
+   */
   #tellDurable(): void {
     const through = this.#durableThrough;
     if (through === this.#durableTold) return;
     this.#durableTold = through;
     this.#promises.durable(through as RecordNumber);
+    this.#tracking.durable(through);
     this.#core.durable(through as RecordNumber, this.#host.now, this.#out);
     this.#drain();
   }
@@ -319,7 +332,11 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
     for (let at = 0; at < out.sendsOnceDurable.count; at++) {
       this.#promises.add(out.sendsOnceDurable.at(at), this.#pushed);
     }
-    for (let at = 0; at < out.commits.count; at++) this.#applying.add(out.commits.at(at));
+    for (let at = 0; at < out.commits.count; at++) {
+      const commit = out.commits.at(at);
+      this.#applying.add(commit);
+      if (this.#tracking.isWatching) this.#tracking.committed(commit.run);
+    }
     for (let at = 0; at < out.loads.count; at++) this.#loads.push(out.loads.at(at));
     assert(out.checks.count === 0, "a signature check needs a verifier, and none was given");
     assert(out.transfers.count === 0, "a snapshot transfer needs snapshots, and none was taken");
@@ -331,6 +348,9 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
     const number = this.#host.journal.append(this.name, this.#options.codec.encodeRecord(record));
     assert(number === this.#pushed + 1, "the journal numbers a group's records without a gap");
     this.#pushed = number;
+    if (!this.#tracking.isWatching) return;
+    const run = runOf(record);
+    if (run !== undefined) this.#tracking.pushed(run, number);
   }
 
   #happened(event: LogEvent): void {
@@ -343,7 +363,7 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
         return;
       case "refused":
         for (const { session, sequence } of event.commands) {
-          this.#options.observer.refused(session, sequence, event.refusal);
+          this.#refused(session, sequence, event.refusal);
         }
         return;
       case "readable":
@@ -361,7 +381,12 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
   }
 
   #refuse(command: Uint8Array, refusal: Refusal): void {
-    this.#options.observer.refused(entrySession(command, 0), entrySequence(command, 0), refusal);
+    this.#refused(entrySession(command, 0), entrySequence(command, 0), refusal);
+  }
+
+  #refused(session: number, sequence: number, refusal: Refusal): void {
+    this.#tracking.drop(session, sequence);
+    this.#options.observer.refused(session, sequence, refusal);
   }
 
   #notLeader(): Refusal {

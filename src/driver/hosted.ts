@@ -8,6 +8,7 @@ import type {
   Refusal,
   Role,
 } from "../core/boundary.ts";
+import type { ProgressState } from "../core/decision.ts";
 import type { Run } from "../core/entry.ts";
 import type { AgentId, GroupName, LogIndex, Term, Ticket } from "../core/ids.ts";
 import type { Changes } from "../core/machine.ts";
@@ -49,6 +50,11 @@ export interface GroupObserver {
   applied(bytes: Uint8Array, offset: number, answer: Uint8Array): void;
   /** A command proposed here has certainly not been appended, now or later. */
   refused(session: number, sequence: number, refusal: Refusal): void;
+  /**
+   * A tracked command is in the leader's log and being written here (`proposed`), is on this agent's disk (`prepare`), is
+   * decided and about to be applied here (`commit`). Each at most once, in this order; some may never be told.
+   */
+  progressed(session: number, sequence: number, state: ProgressState): void;
   /** Role, term or leader changed. */
   statusChanged(): void;
   /** An alarm: this agent's state is not the leader's after the same entries up to `index`. */
@@ -83,6 +89,13 @@ export type AppliedEntries =
   | Run
   | { readonly kind: "compacted"; /** The earliest index still known. */ readonly earliest: LogIndex };
 
+export interface ProposeOptions {
+  /** Refuse rather than forward. */
+  readonly onlyAsLeader: boolean;
+  /** Report the progress of these commands, as far as `limits.trackedCommandsMax` allows. */
+  readonly tracked?: boolean;
+}
+
 export interface HostedGroup {
   readonly name: GroupName;
   /** Made anew at each call, so not for the hot path. */
@@ -94,9 +107,10 @@ export interface HostedGroup {
   /**
    * Queues commands; all that wait are proposed in one turn, in order. Each command's fate is told by the observer:
    * `applied` with its session and sequence, or `refused`; neither, if its leader is lost, so callers repeat it.
-   * `onlyAsLeader`: refuse rather than forward.
    */
-  propose(commands: readonly Uint8Array[], options: { readonly onlyAsLeader: boolean }): void;
+  propose(commands: readonly Uint8Array[], options: ProposeOptions): void;
+  /** Nobody wants to hear of the progress of that session's commands any more. */
+  untrack(session: number): void;
   /** `linearizable`: reflects every command that was acknowledged anywhere before the call. `done` is called exactly once, later. */
   query(question: Uint8Array, at: "linearizable" | "local", done: (answer: QueryAnswer) => void): void;
   /** Applied entries from `from` on, of at most `bytesMax` bytes but at least one; undefined where `from` is not applied yet. */

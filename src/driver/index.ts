@@ -11,6 +11,7 @@ export type {
   HostOptions,
   LogEvent,
   LogProtocol,
+  ProposeOptions,
   QueryAnswer,
 } from "./hosted.ts";
 export { DeadlineHeap, type Timed } from "./heap.ts";

@@ -82,6 +82,7 @@ class ScriptedCore implements LogCore<TestProtocol> {
   onRead: (out: Outbox<TestProtocol>) => { kind: "ticket"; ticket: Ticket } | Refusal = () => ({
     kind: "notLeader",
   });
+  onDurable: (through: RecordNumber, out: Outbox<TestProtocol>) => void = () => {};
   onLoaded: (run: Run | undefined) => void = () => {};
   readonly recovered: string[];
 
@@ -103,8 +104,9 @@ class ScriptedCore implements LogCore<TestProtocol> {
     this.heard.push(`receive ${message.text}`);
     this.onReceive(message.text, out);
   }
-  durable(through: RecordNumber): void {
+  durable(through: RecordNumber, _now: Now, out: Outbox<TestProtocol>): void {
     this.heard.push(`durable ${through}`);
+    this.onDurable(through, out);
   }
   checked(): void {}
   linkChanged(id: AgentId, up: boolean): void {
@@ -278,6 +280,7 @@ export class World {
         applied: (bytes, offset) => this.told.push(`applied ${entryIndex(bytes, offset)}`),
         refused: (session, sequence, refusal) =>
           this.told.push(`refused ${session}/${sequence} ${refusal.kind}`),
+        progressed: (session, sequence, state) => this.told.push(`${state} ${session}/${sequence}`),
         statusChanged: () => this.told.push(`status ${this.group.role} ${this.group.leader ?? "-"}`),
         diverged: (index) => this.told.push(`diverged ${index}`),
       },

@@ -5,6 +5,7 @@
  */
 import { unreachable } from "../core/assert.ts";
 import type { Refusal } from "../core/boundary.ts";
+import type { ProgressState } from "../core/decision.ts";
 import { entryKind, splitCommands } from "../core/entry.ts";
 import { MalformedError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
@@ -14,11 +15,12 @@ import {
   decodeQuery,
   decodeRequest,
   decodeStatusRequest,
-  onlyAsLeaderFlag,
+  readProposeFlags,
   writeCampaignAnswer,
   writeChangesAnswer,
   writeEntriesAnswer,
   writeFailure,
+  writeProgress,
   writeQueryAnswer,
   writeRefusal,
   writeStatusReport,
@@ -45,6 +47,9 @@ const unreadBytesMax = 1024 * 1024;
 const pausedMsMax = 1000;
 const answersBytesMax = 256 * 1024;
 
+/** Frames in which much of one kind gathers. */
+type BatchKind = "answers" | "refusals" | "progress";
+
 const clientKinds = ["propose", "query", "changes", "entries", "campaign", "status", "cancel"] as const;
 type ClientKind = (typeof clientKinds)[number];
 
@@ -60,6 +65,8 @@ class Use implements Subscriber {
   readonly leave: Cancel;
   readonly #client: ClientConnection;
   watchesStatus = false;
+  /** This client has asked for the progress of a command: only then does it know the frame. */
+  tracks = false;
 
   constructor(client: ClientConnection, hub: GroupHub) {
     this.#client = client;
@@ -73,6 +80,10 @@ class Use implements Subscriber {
 
   refused(session: number, sequence: number, refusal: Refusal): void {
     this.#client.refuse(this.hub.name, session, sequence, refusal);
+  }
+
+  progressed(session: number, sequence: number, state: ProgressState): void {
+    if (this.tracks) this.#client.progress(this.hub.name, session, sequence, state);
   }
 
   /** The client sees it from the status, which changed as well. */
@@ -98,7 +109,9 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
   #connection: Connection | undefined;
   /** Commands handed in since and not answered; a guess after a change of leader. */
   #proposals = 0;
-  #open: { readonly group: string; readonly refusal: Refusal | undefined } | undefined;
+  #open:
+    | { readonly kind: BatchKind; readonly group: string; readonly refusal: Refusal | undefined }
+    | undefined;
   #paused: NodeJS.Timeout | undefined;
 
   constructor(host: ClientHost) {
@@ -189,6 +202,11 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
     this.#host.waiting(this);
   }
 
+  progress(group: string, session: number, sequence: number, state: ProgressState): void {
+    writeProgress(this.#batch("progress", group, undefined), session, sequence, state);
+    this.#host.waiting(this);
+  }
+
   forgetProposals(): void {
     this.#proposals = 0;
     this.#throttle();
@@ -216,14 +234,15 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
   }
 
   #propose(frame: Frame, hub: GroupHub | undefined): void {
-    const flags = frame.head[0] ?? 0xff;
-    if (flags > onlyAsLeaderFlag) throw new MalformedError("commands with unknown flags");
+    const options = readProposeFlags(frame.head[0] ?? 0xff);
     const commands = splitCommands(frame.head.subarray(1));
     for (const command of commands) checkKind(command);
     if (hub === undefined) this.#fail(frame.group, 0, "unknownGroup");
     else if (commands.length > 0) {
       this.#proposals += commands.length;
-      hub.propose(this.#use(hub), commands, flags === onlyAsLeaderFlag);
+      const use = this.#use(hub);
+      if (options.tracked) use.tracks = true;
+      hub.propose(use, commands, options);
     }
   }
 
@@ -328,12 +347,12 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
   }
 
   /** The frame into which answers of one kind gather; a new one where the last is of another kind, or full. */
-  #batch(kind: "answers" | "refusals", group: string, refusal: Refusal | undefined): FrameWriter {
+  #batch(kind: BatchKind, group: string, refusal: Refusal | undefined): FrameWriter {
     const open = this.#open;
-    const fits = open?.group === group && isSameRefusal(open.refusal, refusal);
+    const fits = open?.kind === kind && open.group === group && isSameRefusal(open.refusal, refusal);
     if (fits && this.#writer.openBytes < answersBytesMax) return this.#writer;
     this.#closeBatch();
-    this.#open = { group, refusal };
+    this.#open = { kind, group, refusal };
     this.#writer.begin(kind, group);
     if (refusal !== undefined) writeRefusal(this.#writer, refusal);
     return this.#writer;

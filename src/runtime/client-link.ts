@@ -4,13 +4,15 @@
  */
 import type { Refusal } from "../core/boundary.ts";
 import { ByteReader } from "../core/bytes.ts";
+import type { ProgressState } from "../core/decision.ts";
 import { MalformedError, type QuorateError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import type { HostPort } from "./address.ts";
 import {
-  onlyAsLeaderFlag,
+  proposeFlags,
   readAnswers,
   readFailure,
+  readProgress,
   readRefusals,
   readStatusReport,
   type Failure,
@@ -19,7 +21,7 @@ import {
 import type { Connection, ConnectionHandler, FrameSource } from "./connection.ts";
 import { dial, unreachableAgent } from "./dial.ts";
 import { FrameWriter, type Frame, type FrameKind } from "./frame.ts";
-import type { Cancel } from "./gateway.ts";
+import type { Cancel, ProposeOptions } from "./gateway.ts";
 import { wireVersionMax, wireVersionMin, type Welcome } from "./handshake.ts";
 
 const pingMs = 300;
@@ -31,6 +33,7 @@ export interface LinkUser {
   readonly group: string;
   answered(session: number, sequence: number, answer: Uint8Array): void;
   refused(session: number, sequence: number, refusal: Refusal): void;
+  progressed(session: number, sequence: number, state: ProgressState): void;
   /** The agent tells on its own that its status changed. */
   reported(report: StatusReport): void;
   /** The agent does not host the group, or no longer. */
@@ -114,12 +117,12 @@ export class ClientLink implements ConnectionHandler, FrameSource {
   }
 
   /** False where too much waits already: nothing was handed over. */
-  propose(group: string, commands: readonly Uint8Array[], onlyAsLeader: boolean): boolean {
+  propose(group: string, commands: readonly Uint8Array[], options?: ProposeOptions): boolean {
     let total = 0;
     for (const command of commands) total += command.byteLength;
     if (this.queuedBytes + total > limits.linkQueueBytesMax) return false;
     const writer = this.#writer;
-    const flags = onlyAsLeader ? onlyAsLeaderFlag : 0;
+    const flags = proposeFlags(options);
     let begun = false;
     for (const command of commands) {
       if (begun && writer.openBytes + command.byteLength > limits.batchBytesMax) {
@@ -178,6 +181,10 @@ export class ClientLink implements ConnectionHandler, FrameSource {
     } else if (kind === "refusals") {
       readRefusals(head, (session, sequence, refusal) => {
         for (const user of this.#users.get(group) ?? []) user.refused(session, sequence, refusal);
+      });
+    } else if (kind === "progress") {
+      readProgress(head, (session, sequence, state) => {
+        for (const user of this.#users.get(group) ?? []) user.progressed(session, sequence, state);
       });
     } else this.#answer(frame);
   }

@@ -2,10 +2,12 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Refusal } from "../core/boundary.ts";
 import { ByteReader, concatBytes } from "../core/bytes.ts";
+import { progressStates } from "../core/decision.ts";
 import { MalformedError, QuorateError } from "../core/errors.ts";
 import type { AgentId } from "../core/ids.ts";
 import * as wire from "./client-wire.ts";
 import { decodeFrame, frameLength, FrameWriter, type Frame } from "./frame.ts";
+import type { ProposeOptions } from "./gateway.ts";
 import { clusterIdFrom, clusterIdText, commonVersion, decodeHello, encodeHello } from "./handshake.ts";
 
 /** What one side writes, as the other reads it. */
@@ -56,6 +58,23 @@ describe("answers to clients", () => {
       [1, 2, refusal],
       [3, 4, refusal],
     ]);
+  });
+
+  test.each([[{}], [{ onlyAsLeader: true }], [{ tracked: true }], [{ onlyAsLeader: true, tracked: true }]])(
+    "how commands are handed in, %j, comes back as it was",
+    (options) => {
+      const { onlyAsLeader = false, tracked = false } = options as ProposeOptions;
+      expect(wire.readProposeFlags(wire.proposeFlags(options))).toEqual({ onlyAsLeader, tracked });
+    },
+  );
+
+  test("progress comes back as it was, state by state and in order", () => {
+    const { head } = sent((writer) => {
+      for (const [at, state] of progressStates.entries()) wire.writeProgress(writer, 2 ** 52, at, state);
+    });
+    const found: unknown[] = [];
+    wire.readProgress(head, (...one) => found.push(one));
+    expect(found).toEqual(progressStates.map((state, at) => [2 ** 52, at, state]));
   });
 
   test("history or entries that are gone come back as that", () => {
@@ -109,6 +128,8 @@ describe("what is malformed is refused", () => {
     ["status", (head) => wire.decodeStatusRequest(head)],
     ["answers", (head) => wire.readAnswers(head, () => {})],
     ["refusals", (head) => wire.readRefusals(head, () => {})],
+    ["propose", (head) => wire.readProposeFlags(head[0] ?? 0)],
+    ["progress", (head) => wire.readProgress(head, () => {})],
     ["queryAnswer", (head) => wire.readQueryAnswer(new ByteReader(head))],
     ["changesAnswer", (head) => wire.readChangesAnswer(new ByteReader(head))],
     ["entriesAnswer", (head) => wire.readEntriesAnswer(new ByteReader(head), head)],
@@ -133,6 +154,10 @@ describe("what is malformed is refused", () => {
     ["a query of a third kind", () => wire.decodeQuery(Uint8Array.of(1, 0, 0, 0, 2))],
     ["a flag of 2", () => wire.decodeStatusRequest(Uint8Array.of(1, 0, 0, 0, 2))],
     ["an answer that ends early", () => wire.readAnswers(new Uint8Array(17), () => {})],
+    ["commands with a third flag", () => wire.readProposeFlags(4)],
+    ["progress that ends early", () => wire.readProgress(new Uint8Array(16), () => {})],
+    ["progress that ends after some", () => wire.readProgress(new Uint8Array(18), () => {})],
+    ["progress to a fourth state", () => wire.readProgress(new Uint8Array(17).fill(3, 16), () => {})],
     ["a status that is no object", () => wire.readStatusReport(new ByteReader(Buffer.from("7")))],
     ["a status without agents", () => wire.readStatusReport(new ByteReader(Buffer.from("{}")))],
   ])("%s", (_name, decode) => {

@@ -7,20 +7,33 @@
  */
 import type { Refusal } from "../core/boundary.ts";
 import { ByteReader, ByteWriter } from "../core/bytes.ts";
+import { progressStates, type ProgressState } from "../core/decision.ts";
 import { MalformedError } from "../core/errors.ts";
 import type { Changes, MachineChange } from "../core/machine.ts";
 import { decodeText, encodeText } from "../core/text.ts";
 import { readRefusal, writeRefusal as encodeRefusal } from "../raft/fields.ts";
 import type { AgentAddress } from "./cluster-file.ts";
 import type { FrameWriter } from "./frame.ts";
-import type { CampaignResult, EntriesResult, GroupStatus, QueryResult } from "./gateway.ts";
+import type { CampaignResult, EntriesResult, GroupStatus, ProposeOptions, QueryResult } from "./gateway.ts";
 
 type Answered<T> = Exclude<T, { readonly kind: "lost" }>;
 
 // ── client to agent ──
 
-/** In `propose`: refuse rather than forward. */
-export const onlyAsLeaderFlag = 1;
+const onlyAsLeaderFlag = 1;
+const trackedFlag = 2;
+
+/** The first byte of a `propose`. */
+export function proposeFlags(options: ProposeOptions | undefined): number {
+  return (
+    (options?.onlyAsLeader === true ? onlyAsLeaderFlag : 0) | (options?.tracked === true ? trackedFlag : 0)
+  );
+}
+
+export function readProposeFlags(flags: number): Required<ProposeOptions> {
+  if (flags > (onlyAsLeaderFlag | trackedFlag)) throw new MalformedError("commands with unknown flags");
+  return { onlyAsLeader: (flags & onlyAsLeaderFlag) !== 0, tracked: (flags & trackedFlag) !== 0 };
+}
 
 export interface QueryRequest {
   readonly request: number;
@@ -108,6 +121,30 @@ export function readRefusals(
   const reader = new ByteReader(head);
   const refusal = readRefusal(reader);
   while (reader.remaining > 0) each(reader.uint53(), reader.uint53(), refusal);
+}
+
+/** One command's part of a `progress` frame. */
+export function writeProgress(
+  writer: FrameWriter,
+  session: number,
+  sequence: number,
+  state: ProgressState,
+): void {
+  writer.uint53(session).uint53(sequence).uint8(progressStates.indexOf(state));
+}
+
+export function readProgress(
+  head: Uint8Array,
+  each: (session: number, sequence: number, state: ProgressState) => void,
+): void {
+  const reader = new ByteReader(head);
+  while (reader.remaining > 0) {
+    const session = reader.uint53();
+    const sequence = reader.uint53();
+    const state = progressStates[reader.uint8()];
+    if (state === undefined) throw new MalformedError("progress to an unknown state");
+    each(session, sequence, state);
+  }
 }
 
 export function writeQueryAnswer(writer: FrameWriter, answer: Answered<QueryResult>): void {

@@ -49,6 +49,7 @@ export const frameKinds = {
   campaignAnswer: 53,
   statusAnswer: 54,
   failed: 55,
+  progress: 56,
 } as const;
 
 export type FrameKind = keyof typeof frameKinds;

@@ -6,6 +6,7 @@
  * No callback runs inside the call that caused it.
  */
 import type { Refusal, Role } from "../core/boundary.ts";
+import type { ProgressState } from "../core/decision.ts";
 import type { QuorateError } from "../core/errors.ts";
 import type { GroupName } from "../core/ids.ts";
 import type { Changes } from "../core/machine.ts";
@@ -60,13 +61,21 @@ export type StatusResult =
 /** Takes back a question: its `done` is not called any more. Calling it twice, or too late, does nothing. */
 export type Cancel = () => void;
 
+/** How commands are handed in. */
+export interface ProposeOptions {
+  /** Refuse rather than forward. */
+  readonly onlyAsLeader?: boolean;
+  /** Tell the listeners how far these commands come (`progressed`), besides their fate. */
+  readonly tracked?: boolean;
+}
+
 export interface Gateway {
   readonly group: GroupName;
   /**
    * Hands in commands (each in the form of an entry, `core/entry.ts`), fire and forget: their fate comes to the
    * listeners, or never. Order is kept; commands that belong to one session must be given in the order of their sequence.
    */
-  propose(commands: readonly Uint8Array[], options?: { readonly onlyAsLeader?: boolean }): void;
+  propose(commands: readonly Uint8Array[], options?: ProposeOptions): void;
   /** `lost`: the question may not have arrived; ask again. */
   query(question: Uint8Array, at: "linearizable" | "local", done: (result: QueryResult) => void): Cancel;
   /** Long poll: answers once there is at least one change from index `from` on, or the history there is gone. */
@@ -91,6 +100,11 @@ export interface GatewayListener {
   answered(session: number, sequence: number, answer: Uint8Array): void;
   /** That command was certainly not appended by whoever refused it. */
   refused(session: number, sequence: number, refusal: Refusal): void;
+  /**
+   * How far a command has come that was handed in as `tracked`, as one agent saw it. Any may be missing, and after a
+   * repeat or a change of the agent an earlier one may come again.
+   */
+  progressed(session: number, sequence: number, state: ProgressState): void;
   /** What is unanswered may be lost: hand it in again, in order. */
   interrupted(): void;
   statusChanged(status: GroupStatus): void;

@@ -28,6 +28,9 @@ class Listener implements Subscriber {
   refused(session: number, sequence: number, refusal: { kind: string }): void {
     this.log.push(`refused ${session}/${sequence} ${refusal.kind}`);
   }
+  progressed(session: number, sequence: number, state: string): void {
+    this.log.push(`${state} ${session}/${sequence}`);
+  }
   interrupted(): void {
     this.log.push("interrupted");
   }
@@ -58,8 +61,8 @@ describe("answers", () => {
     const { group, hub, listener } = withListener();
     const other = new Listener();
     hub.subscribe(other);
-    hub.propose(listener, [command(5, 1), command(5, 2)], false);
-    hub.propose(other, [command(6, 1)], true);
+    hub.propose(listener, [command(5, 1), command(5, 2)]);
+    hub.propose(other, [command(6, 1)], { onlyAsLeader: true });
     expect(group.proposals.map(({ commands, onlyAsLeader }) => [commands.length, onlyAsLeader])).toEqual([
       [2, false],
       [1, true],
@@ -77,8 +80,8 @@ describe("answers", () => {
     const { group, hub, listener } = withListener();
     const again = new Listener();
     const leave = hub.subscribe(again);
-    hub.propose(listener, [command(5, 1)], false);
-    hub.propose(again, [command(5, 1)], false);
+    hub.propose(listener, [command(5, 1)]);
+    hub.propose(again, [command(5, 1)]);
     group.apply(5, 1, answer);
     expect(listener.log).toEqual(again.log);
     leave();
@@ -89,14 +92,14 @@ describe("answers", () => {
 
   test("are not given for entries that nobody asked for", () => {
     const { group, hub, listener } = withListener();
-    hub.propose(listener, [command(0, 0)], false);
+    hub.propose(listener, [command(0, 0)]);
     group.apply(0, 1, new Uint8Array(0));
     expect(listener.log).toEqual([]);
   });
 
   test("the nonce of an opening is forgotten with its answer", () => {
     const { group, hub, listener } = withListener();
-    hub.propose(listener, [command(777, 0)], false);
+    hub.propose(listener, [command(777, 0)]);
     group.apply(777, 0, answer);
     group.apply(777, 0, answer);
     expect(listener.log).toEqual(["answered 777/0 3"]);
@@ -104,26 +107,63 @@ describe("answers", () => {
 
   test("whoever left is forgotten, with its sessions", () => {
     const { group, hub, listener, leave } = withListener();
-    hub.propose(listener, [command(5, 1)], false);
+    hub.propose(listener, [command(5, 1)]);
     leave();
     leave();
     group.apply(5, 1, answer);
-    hub.propose(listener, [command(5, 2)], false);
+    hub.propose(listener, [command(5, 2)]);
     expect(listener.log).toEqual([]);
     expect(group.proposals).toHaveLength(1);
   });
 
   test("sessions are bounded: the one that was learnt first is forgotten, and learnt again", () => {
     const { group, hub, listener } = withListener();
-    for (let session = 1; session <= routesMax + 1; session++)
-      hub.propose(listener, [command(session, 1)], false);
+    for (let session = 1; session <= routesMax + 1; session++) hub.propose(listener, [command(session, 1)]);
     group.apply(1, 1, answer);
     expect(listener.log).toEqual([]);
     group.apply(2, 1, answer);
     expect(listener.log).toEqual(["answered 2/1 3"]);
-    hub.propose(listener, [command(1, 1)], false);
+    hub.propose(listener, [command(1, 1)]);
     group.apply(1, 1, answer);
     expect(listener.log.at(-1)).toBe("answered 1/1 3");
+  });
+});
+
+describe("progress", () => {
+  test("is asked for with the command, and goes to whoever proposed in the session", () => {
+    const { group, hub, listener } = withListener();
+    const other = new Listener();
+    hub.subscribe(other);
+    hub.propose(listener, [command(5, 1)], { tracked: true });
+    hub.propose(other, [command(6, 1)]);
+    expect(group.proposals.map(({ tracked }) => tracked)).toEqual([true, false]);
+    group.progress(5, 1, "proposed");
+    group.progress(5, 1, "prepare");
+    group.progress(7, 1, "commit");
+    group.apply(5, 1, answer);
+    expect(listener.log).toEqual(["proposed 5/1", "prepare 5/1", "answered 5/1 3"]);
+    expect(other.log).toEqual([]);
+  });
+
+  test("is asked for no longer once the last one who proposed in the session has left", () => {
+    const { group, hub, listener, leave } = withListener();
+    const again = new Listener();
+    const leaveAgain = hub.subscribe(again);
+    hub.propose(listener, [command(5, 1), command(6, 1)], { tracked: true });
+    hub.propose(again, [command(5, 1)], { tracked: true });
+    leave();
+    expect(group.untracked).toEqual([6]);
+    leaveAgain();
+    expect(group.untracked).toEqual([6, 5]);
+    group.progress(5, 1, "commit");
+    expect([listener.log, again.log]).toEqual([[], []]);
+  });
+
+  test("nor of a session that was forgotten because there are too many", () => {
+    const { group, hub, listener } = withListener();
+    for (let session = 1; session <= routesMax + 1; session++)
+      hub.propose(listener, [command(session, 1)], { tracked: true });
+    expect(group.untracked).toEqual([1]);
   });
 });
 
@@ -319,7 +359,7 @@ describe("closing a hub", () => {
     hub.close();
     group.apply(1, 1, answer);
     group.lead("leader", "agent_1");
-    hub.propose(listener, [command(1, 1)], false);
+    hub.propose(listener, [command(1, 1)]);
     hub.query(question, "local", (result) => got.push(result));
     hub.campaign((result) => got.push(result));
     await turn();
@@ -345,6 +385,7 @@ describe("the gateway over a hub", () => {
     gateway.listen({
       answered: (...all) => listener.answered(...all),
       refused: (...all) => listener.refused(...all),
+      progressed: (...all) => listener.progressed(...all),
       interrupted: () => listener.interrupted(),
       statusChanged: (status) => {
         listener.statusChanged();
@@ -355,14 +396,16 @@ describe("the gateway over a hub", () => {
     return { group, hub, gateway, listener };
   }
 
-  test("passes commands, answers and refusals on", () => {
+  test("passes commands, progress, answers and refusals on", () => {
     const { group, gateway, listener } = opened();
-    gateway.propose([command(5, 1)]);
+    gateway.propose([command(5, 1)], { tracked: true });
     gateway.propose([command(5, 2)], { onlyAsLeader: true });
+    group.progress(5, 1, "commit");
     group.apply(5, 1, answer);
     group.refuse(5, 2, { kind: "notLeader" });
-    expect(listener.log).toEqual(["answered 5/1 3", "refused 5/2 notLeader"]);
+    expect(listener.log).toEqual(["commit 5/1", "answered 5/1 3", "refused 5/2 notLeader"]);
     expect(group.proposals.map(({ onlyAsLeader }) => onlyAsLeader)).toEqual([false, true]);
+    expect(group.proposals.map(({ tracked }) => tracked)).toEqual([true, false]);
   });
 
   test("says what people are shown", async () => {

@@ -5,6 +5,7 @@
  */
 import { unreachable } from "../core/assert.ts";
 import type { Refusal } from "../core/boundary.ts";
+import type { ProgressState } from "../core/decision.ts";
 import { entrySequence, entrySession } from "../core/entry.ts";
 import type { QuorateError } from "../core/errors.ts";
 import { logIndex, microsFromMs, type GroupName, type LogIndex, type Micros } from "../core/ids.ts";
@@ -12,12 +13,14 @@ import { limits } from "../core/limits.ts";
 import type { Changes } from "../core/machine.ts";
 import type { GroupObserver, HostedGroup, QueryAnswer } from "../driver/hosted.ts";
 import type { Clock, Scheduler } from "../driver/world.ts";
-import type { CampaignResult, Cancel, GroupStatus } from "./gateway.ts";
+import type { CampaignResult, Cancel, GroupStatus, ProposeOptions } from "./gateway.ts";
 
 /** Somebody in this process who uses the group. */
 export interface Subscriber {
   answered(session: number, sequence: number, answer: Uint8Array): void;
   refused(session: number, sequence: number, refusal: Refusal): void;
+  /** Of a tracked command: how far it has come. Also where another one of this session's proposers had it tracked. */
+  progressed(session: number, sequence: number, state: ProgressState): void;
   /** Another leader: what was forwarded to the last one may be lost. */
   interrupted(): void;
   /** Role, term or leader changed. */
@@ -116,6 +119,10 @@ export class GroupHub implements GroupObserver {
     for (const subscriber of routes) subscriber.refused(session, sequence, refusal);
   }
 
+  progressed(session: number, sequence: number, state: ProgressState): void {
+    for (const subscriber of this.#routes.get(session) ?? []) subscriber.progressed(session, sequence, state);
+  }
+
   statusChanged(): void {
     const status = this.#hosted?.status();
     if (status === undefined || this.#closed) return;
@@ -141,7 +148,7 @@ export class GroupHub implements GroupObserver {
     return () => this.#leave(subscriber);
   }
 
-  propose(subscriber: Subscriber, commands: readonly Uint8Array[], onlyAsLeader: boolean): void {
+  propose(subscriber: Subscriber, commands: readonly Uint8Array[], options: ProposeOptions = {}): void {
     const sessions = this.#subscribers.get(subscriber);
     if (sessions === undefined || this.#hosted === undefined || this.#closed) return;
     let before = -1;
@@ -151,7 +158,8 @@ export class GroupHub implements GroupObserver {
       before = session;
       this.#route(session, subscriber, sessions);
     }
-    this.#hosted.propose(commands, { onlyAsLeader });
+    const { onlyAsLeader = false, tracked = false } = options;
+    this.#hosted.propose(commands, { onlyAsLeader, tracked });
   }
 
   query(question: Uint8Array, at: "linearizable" | "local", done: (answer: QueryAnswer) => void): void {
@@ -275,8 +283,13 @@ export class GroupHub implements GroupObserver {
   }
 
   #forget(session: number, routes: readonly Subscriber[]): void {
-    this.#routes.delete(session);
+    this.#unroute(session);
     for (const subscriber of routes) this.#subscribers.get(subscriber)?.delete(session);
+  }
+
+  #unroute(session: number): void {
+    this.#routes.delete(session);
+    this.#hosted?.untrack(session);
   }
 
   #leave(subscriber: Subscriber): void {
@@ -285,7 +298,7 @@ export class GroupHub implements GroupObserver {
     this.#subscribers.delete(subscriber);
     for (const session of sessions) {
       const left = (this.#routes.get(session) ?? []).filter((other) => other !== subscriber);
-      if (left.length === 0) this.#routes.delete(session);
+      if (left.length === 0) this.#unroute(session);
       else this.#routes.set(session, left);
     }
   }

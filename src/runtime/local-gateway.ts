@@ -1,5 +1,6 @@
 /** The way into a group that this very process hosts. */
 import type { Refusal } from "../core/boundary.ts";
+import type { ProgressState } from "../core/decision.ts";
 import type { QuorateError } from "../core/errors.ts";
 import type { GroupName } from "../core/ids.ts";
 import type { Scheduler } from "../driver/world.ts";
@@ -11,6 +12,7 @@ import type {
   Gateway,
   GatewayListener,
   GroupStatus,
+  ProposeOptions,
   QueryResult,
   StatusResult,
 } from "./gateway.ts";
@@ -33,8 +35,8 @@ export class LocalGateway implements Gateway, Subscriber {
     this.#leave = hub.subscribe(this);
   }
 
-  propose(commands: readonly Uint8Array[], options?: { readonly onlyAsLeader?: boolean }): void {
-    if (!this.#closed) this.#hub.propose(this, commands, options?.onlyAsLeader ?? false);
+  propose(commands: readonly Uint8Array[], options?: ProposeOptions): void {
+    if (!this.#closed) this.#hub.propose(this, commands, options);
   }
 
   query(question: Uint8Array, at: "linearizable" | "local", done: (result: QueryResult) => void): Cancel {
@@ -92,6 +94,10 @@ export class LocalGateway implements Gateway, Subscriber {
 
   refused(session: number, sequence: number, refusal: Refusal): void {
     for (const listener of this.#listeners) listener.refused(session, sequence, refusal);
+  }
+
+  progressed(session: number, sequence: number, state: ProgressState): void {
+    for (const listener of this.#listeners) listener.progressed(session, sequence, state);
   }
 
   interrupted(): void {

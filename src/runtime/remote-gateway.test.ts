@@ -49,6 +49,7 @@ function listen(gateway: Gateway): string[] {
   gateway.listen({
     answered: (session, sequence, bytes) => log.push(`answered ${session}/${sequence} ${bytes.byteLength}`),
     refused: (session, sequence, { kind }) => log.push(`refused ${session}/${sequence} ${kind}`),
+    progressed: (session, sequence, state) => log.push(`${state} ${session}/${sequence}`),
     interrupted: () => log.push("interrupted"),
     statusChanged: (status) => log.push(`status ${status.self} ${status.role} ${status.term}`),
     closed: (error) => log.push(`closed ${error?.code ?? ""}`),
@@ -88,6 +89,64 @@ describe("commands and their answers", () => {
     group.apply(9, 1, answer);
     await until(() => log.length === 3, "answers arrive");
     expect(log).toEqual(["answered 5/1 3", "answered 5/2 100", "refused 6/1 overloaded"]);
+  });
+
+  test("progress comes back, between the answers, for what was handed in as tracked", async () => {
+    const { agents, groups } = await cluster(1);
+    const [group] = groups as [FakeGroup];
+    const { gateway, log } = client({ agents: [agents[0]!.address] });
+    await until(() => log.includes("interrupted"), "an agent is found");
+    gateway.propose([command(5, 1), command(5, 2)], { tracked: true });
+    gateway.propose([command(6, 1)], { tracked: true, onlyAsLeader: true });
+    gateway.propose([command(7, 1)]);
+    await until(() => group.proposals.length === 3, "they arrive");
+    expect(group.proposals.map(({ onlyAsLeader, tracked }) => [onlyAsLeader, tracked])).toEqual([
+      [false, true],
+      [true, true],
+      [false, false],
+    ]);
+    log.splice(0);
+    group.progress(5, 1, "proposed");
+    group.progress(5, 2, "proposed");
+    group.progress(5, 1, "prepare");
+    group.progress(5, 1, "commit");
+    group.apply(5, 1, answer);
+    group.progress(6, 1, "commit");
+    group.refuse(6, 1, { kind: "notLeader" });
+    group.progress(5, 2, "commit");
+    await until(() => log.length === 8, "all of it arrives");
+    expect(log).toEqual([
+      "proposed 5/1",
+      "proposed 5/2",
+      "prepare 5/1",
+      "commit 5/1",
+      "answered 5/1 3",
+      "commit 6/1",
+      "refused 6/1 notLeader",
+      "commit 5/2",
+    ]);
+  });
+
+  test("a client that never asked for progress never gets its frame, not even for a session that another one tracks", async () => {
+    const { agents, groups } = await cluster(1);
+    const tracking = client({ agents: [agents[0]!.address] });
+    const plain = client({ agents: [agents[0]!.address] });
+    await until(() => tracking.log.length > 0 && plain.log.length > 0, "both are there");
+    tracking.gateway.propose([command(5, 1)], { tracked: true });
+    plain.gateway.propose([command(5, 1)]);
+    await until(() => groups[0]!.proposals.length === 2, "they arrive");
+    groups[0]!.progress(5, 1, "commit");
+    groups[0]!.apply(5, 1, answer);
+    await until(() => plain.log.includes("answered 5/1 3"), "the answer comes");
+    await until(() => tracking.log.includes("answered 5/1 3"), "to both");
+    expect(tracking.log).toContain("commit 5/1");
+    expect(plain.log).not.toContain("commit 5/1");
+    tracking.pool.close();
+    await until(() => agents[0]!.server.clientCount === 1, "the one that tracks is gone");
+    expect(groups[0]!.untracked).toEqual([]);
+    plain.pool.close();
+    await until(() => groups[0]!.untracked.length > 0, "with the last one that session is of no interest");
+    expect(groups[0]!.untracked).toEqual([5]);
   });
 
   test("large batches are cut into frames that an agent accepts", async () => {
@@ -427,13 +486,14 @@ describe("a client that breaks the rules is closed with one line, and nothing el
   test.each<[string, FrameKind, (writer: FrameWriter) => void]>([
     ["a request number that is in use", "entries", (writer) => writer.uint32(1).uint53(1)],
     ["a request number 0", "query", (writer) => writer.uint32(0).uint8(0)],
-    ["an unknown flag", "propose", (writer) => writer.uint8(2).raw(command(5, 1))],
+    ["an unknown flag", "propose", (writer) => writer.uint8(4).raw(command(5, 1))],
     ["no flag at all", "propose", () => {}],
     ["half a command", "propose", (writer) => writer.uint8(0).raw(command(5, 1).subarray(0, 40))],
     ["a malformed command", "propose", (writer) => writer.uint8(0).raw(brokenCommand)],
     ["an entry that only the mechanism makes", "propose", (writer) => writer.uint8(0).raw(noop)],
     ["another one", "propose", (writer) => writer.uint8(0).raw(members)],
     ["an agent's frame", "answers", () => {}],
+    ["an agent's report", "progress", () => {}],
     ["a peer's frame", "message", () => {}],
     ["a second hello", "hello", () => {}],
     ["bytes behind a request", "campaign", (writer) => writer.uint32(3).uint8(0)],

@@ -30,6 +30,7 @@ import type {
   Gateway,
   GatewayListener,
   GroupStatus,
+  ProposeOptions,
   QueryResult,
   StatusResult,
 } from "./gateway.ts";
@@ -89,11 +90,11 @@ export class RemoteGateway implements Gateway {
     return this.#current?.report?.agent;
   }
 
-  propose(commands: readonly Uint8Array[], options?: { readonly onlyAsLeader?: boolean }): void {
+  propose(commands: readonly Uint8Array[], options?: ProposeOptions): void {
     const link = this.#current?.link;
     // Without an agent they are lost; the listeners hear `interrupted` once there is one.
     if (link === undefined || this.#closed) return;
-    if (link.propose(this.group, commands, options?.onlyAsLeader ?? false)) return;
+    if (link.propose(this.group, commands, options)) return;
     const refusal = overloaded(link);
     setImmediate(() => {
       for (const command of commands)
@@ -272,6 +273,9 @@ export class RemoteGateway implements Gateway {
           for (const listener of this.#listeners) listener.answered(session, sequence, answer);
         },
         refused: (session, sequence, refusal) => this.#refused(session, sequence, refusal),
+        progressed: (session, sequence, state) => {
+          for (const listener of this.#listeners) listener.progressed(session, sequence, state);
+        },
         reported: (report) => this.#reported(post, report),
         groupFailed: (failure) => this.#groupFailed(post, failure),
       } satisfies LinkUser),

@@ -189,12 +189,26 @@ const frames: readonly Vector[] = [
     kind: "propose",
     group: "main",
     head: [
-      ["00", "flags (1: only as leader)"],
+      ["00", "flags (1: only as leader, 2: report progress)"],
       [hex(command), "a command, not stamped yet"],
     ],
     encoded: written("propose", "main", (writer) => writer.uint8(0).raw(command)),
     decode: (frame) => hex(frame.head.subarray(1)),
     value: hex(command),
+  },
+  {
+    name: "propose: one command, for this agent only if it leads, with its progress",
+    kind: "propose",
+    group: "main",
+    head: [
+      ["03", "flags: only as leader, report progress"],
+      [hex(command), "a command, not stamped yet"],
+    ],
+    encoded: written("propose", "main", (writer) =>
+      writer.uint8(wire.proposeFlags({ onlyAsLeader: true, tracked: true })).raw(command),
+    ),
+    decode: (frame) => wire.readProposeFlags(frame.head[0] ?? 0),
+    value: { onlyAsLeader: true, tracked: true },
   },
   {
     name: "query: a linearizable question",
@@ -373,6 +387,32 @@ const frames: readonly Vector[] = [
     encoded: written("failed", "main", (writer) => wire.writeFailure(writer, 9, "unknownGroup")),
     decode: (frame) => wire.readFailure(answerOf(frame)),
     value: "unknownGroup",
+  },
+  {
+    name: "progress: two commands of session 5 are on their way",
+    kind: "progress",
+    group: "main",
+    head: [
+      ["0500000000000000", "session: 5"],
+      ["0300000000000000", "sequence: 3"],
+      ["02", "commit (proposed: 0, prepare: 1)"],
+      ["0500000000000000", "session: 5"],
+      ["0400000000000000", "sequence: 4"],
+      ["00", "proposed"],
+    ],
+    encoded: written("progress", "main", (writer) => {
+      wire.writeProgress(writer, 5, 3, "commit");
+      wire.writeProgress(writer, 5, 4, "proposed");
+    }),
+    decode: (frame) => {
+      const found: unknown[] = [];
+      wire.readProgress(frame.head, (...one) => found.push(one));
+      return found;
+    },
+    value: [
+      [5, 3, "commit"],
+      [5, 4, "proposed"],
+    ],
   },
 ];
 

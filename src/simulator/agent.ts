@@ -407,6 +407,8 @@ export class SimulatedAgent {
         const leader = refusal.kind === "notLeader" ? refusal.leader : undefined;
         this.#links.get(session)?.refused(this.index, session, sequence, leader);
       },
+      // No simulated client asks for it.
+      progressed: () => {},
       statusChanged: () => {},
       diverged: (index) => {
         throw new Violation(

@@ -22,6 +22,7 @@ function world(limits: { unsettledMax?: number; lineMax?: number } = {}): World 
   gateway.listen({
     answered: (...told) => session.answered(...told),
     refused: (...told) => session.refused(...told),
+    progressed: (...told) => session.progressed(...told),
     interrupted: () => session.interrupted(),
     statusChanged: (status) => session.leaderKnown(status.leader !== undefined),
     closed: (error) => session.close(error),

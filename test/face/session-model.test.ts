@@ -85,6 +85,7 @@ class Run {
     gateway.listen({
       answered: (...told) => session.answered(...told),
       refused: (...told) => session.refused(...told),
+      progressed: (...told) => session.progressed(...told),
       interrupted: () => session.interrupted(),
       statusChanged: () => {},
       closed: () => {},

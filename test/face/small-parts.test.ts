@@ -169,6 +169,7 @@ describe("a gateway that is still being opened", () => {
     const listener: GatewayListener = {
       answered: () => told.push("answered"),
       refused: () => told.push("refused"),
+      progressed: (_session, _sequence, state) => told.push(state),
       interrupted: () => told.push("interrupted"),
       statusChanged: (status) => told.push(`status of ${status.self}`),
       closed: (error) => told.push(`closed ${error?.code ?? ""}`),

@@ -42,6 +42,7 @@ export class TestSession {
     gateway.listen({
       answered: (session, sequence, bytes) => this.#answered(session, sequence, decodeAnswer(bytes)),
       refused: () => {},
+      progressed: () => {},
       interrupted: () => this.repeat(),
       statusChanged: () => {},
       closed: () => clearInterval(this.#timer),

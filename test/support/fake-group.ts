@@ -1,5 +1,6 @@
 /** A hosted group without a mechanism: the test decides what is applied, who leads and what is answered. */
 import type { Refusal, Role } from "../../src/core/boundary.ts";
+import type { ProgressState } from "../../src/core/decision.ts";
 import { encodeCommand, stampEntry } from "../../src/core/entry.ts";
 import type { AgentId, GroupName, LogIndex, Term } from "../../src/core/ids.ts";
 import type { Changes, MachineChange } from "../../src/core/machine.ts";
@@ -8,6 +9,7 @@ import type {
   GroupObserver,
   HostedGroup,
   HostedStatus,
+  ProposeOptions,
   QueryAnswer,
 } from "../../src/driver/hosted.ts";
 
@@ -19,7 +21,8 @@ export class FakeGroup implements HostedGroup {
   leader: AgentId | undefined;
   applied = 0 as LogIndex;
   observer: GroupObserver | undefined;
-  readonly proposals: { commands: Uint8Array[]; onlyAsLeader: boolean }[] = [];
+  readonly proposals: ({ commands: Uint8Array[] } & ProposeOptions)[] = [];
+  readonly untracked: number[] = [];
   readonly queries: { question: Uint8Array; at: string; done: (answer: QueryAnswer) => void }[] = [];
   readonly history: MachineChange[] = [];
   /** History and entries before it are gone. */
@@ -59,6 +62,10 @@ export class FakeGroup implements HostedGroup {
     this.observer?.refused(session, sequence, refusal);
   }
 
+  progress(session: number, sequence: number, state: ProgressState): void {
+    this.observer?.progressed(session, sequence, state);
+  }
+
   // ── the group ──
 
   status(): HostedStatus {
@@ -79,8 +86,12 @@ export class FakeGroup implements HostedGroup {
     };
   }
 
-  propose(commands: readonly Uint8Array[], options: { readonly onlyAsLeader: boolean }): void {
+  propose(commands: readonly Uint8Array[], options: ProposeOptions): void {
     this.proposals.push({ commands: [...commands], ...options });
+  }
+
+  untrack(session: number): void {
+    this.untracked.push(session);
   }
 
   query(question: Uint8Array, at: "linearizable" | "local", done: (answer: QueryAnswer) => void): void {

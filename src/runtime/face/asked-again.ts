@@ -3,6 +3,7 @@
  * The answer may have come since, be on its way, or belong to a session of another client: then the command is handed
  * in under that very session and sequence, so that the session table gives the first answer, or applies it only now.
  */
+import type { ProgressState } from "../../core/decision.ts";
 import { writeCommandHeader } from "../../core/entry.ts";
 import { requestIdOf } from "./call.ts";
 import type { PendingCommand } from "./pending-command.ts";
@@ -22,6 +23,17 @@ export class AskedAgain {
 
   get isWaiting(): boolean {
     return this.#asked.size > 0;
+  }
+
+  /** Whether anybody wants to hear how far a command has come. */
+  get isTracked(): boolean {
+    for (const { waiting } of this.#asked.values()) if (waiting.some((one) => one.isTracked)) return true;
+    return false;
+  }
+
+  progressed(session: number, sequence: number, state: ProgressState): void {
+    if (this.#asked.size === 0) return;
+    for (const one of this.#asked.get(requestIdOf(session, sequence))?.waiting ?? []) one.progressed(state);
   }
 
   /** An answer that nobody waits for any more. The bytes are copied. */

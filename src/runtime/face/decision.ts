@@ -1,5 +1,4 @@
-import { canFollow, isSettled, type DecisionState } from "../../core/decision.ts";
-import { assert } from "../../core/assert.ts";
+import { canFollow, isSettled, type DecisionState, type ProgressState } from "../../core/decision.ts";
 import { QuorateError } from "../../core/errors.ts";
 
 /** One proposal on its way to a decision. */
@@ -9,19 +8,14 @@ export interface Decision<R> {
   /** How far it is known to be. */
   readonly state: DecisionState;
   /**
-   * Every state from `pending` on, in order, never one back; ends with `decided` or `rejected`. Any number of readers,
-   * at any time. Rejects as {@link result} does where the outcome can't be found out.
+   * The states as they are observed, from `pending` on, in order, never one back; those that nobody observed are left
+   * out. Ends with `decided` or `rejected`. Any number of readers, at any time: a late one gets those seen so far, then
+   * the rest. Rejects as {@link result} does where the outcome can't be found out.
    */
   states(): AsyncIterable<DecisionState>;
   /** The decided value. Rejects with a `QuorateError`; its `outcome` says what is known. */
   result(): Promise<R>;
 }
-
-/**
- * An ordered log tells its proposer only the end, so the states in between, which a decided command has certainly
- * passed, are all reported then.
- */
-const wayToDecided: readonly DecisionState[] = ["proposed", "prepare", "commit", "decided"];
 
 export class LogDecision<R> implements Decision<R> {
   readonly id: string;
@@ -31,15 +25,16 @@ export class LogDecision<R> implements Decision<R> {
   #error: unknown;
   #isOver = false;
 
-  constructor(id: string, result: Promise<R>) {
+  /** `propose` calls back with what is observed until its promise settles. */
+  constructor(id: string, propose: (observed: (state: ProgressState) => void) => Promise<R>) {
     this.id = id;
-    this.#result = result;
+    this.#result = propose((state) => this.#see(state));
     // Also keeps a decision whose result nobody asks for from being an unhandled rejection.
-    result.then(
-      () => this.#end(wayToDecided, undefined),
+    this.#result.then(
+      () => this.#end("decided", undefined),
       (error: unknown) => {
         const isRejected = error instanceof QuorateError && error.outcome === "notDone";
-        this.#end(isRejected ? ["rejected"] : [], error);
+        this.#end(isRejected ? "rejected" : undefined, error);
       },
     );
   }
@@ -65,13 +60,21 @@ export class LogDecision<R> implements Decision<R> {
     }
   }
 
-  #end(states: readonly DecisionState[], error: unknown): void {
-    for (const state of states) {
-      assert(canFollow(this.state, state), "a decision never goes back");
-      this.#history.push(state);
-    }
+  /** A repeat, or another agent after a change, may report what is behind already: that is no news. */
+  #see(state: DecisionState): void {
+    if (this.#isOver || !canFollow(this.state, state)) return;
+    this.#history.push(state);
+    this.#wakeAll();
+  }
+
+  #end(state: "decided" | "rejected" | undefined, error: unknown): void {
+    if (state !== undefined) this.#see(state);
     this.#error = error;
     this.#isOver = true;
+    this.#wakeAll();
+  }
+
+  #wakeAll(): void {
     for (const wake of this.#wake) wake();
     this.#wake = [];
   }

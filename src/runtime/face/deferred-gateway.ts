@@ -12,6 +12,7 @@ import type {
   Gateway,
   GatewayListener,
   GroupStatus,
+  ProposeOptions,
   QueryResult,
   StatusResult,
 } from "../gateway.ts";
@@ -38,7 +39,7 @@ export class DeferredGateway implements Gateway {
     );
   }
 
-  propose(commands: readonly Uint8Array[], options?: { readonly onlyAsLeader?: boolean }): void {
+  propose(commands: readonly Uint8Array[], options?: ProposeOptions): void {
     this.#gateway?.propose(commands, options);
   }
 

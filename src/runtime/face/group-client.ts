@@ -3,6 +3,7 @@
  * them. Listens to the gateway once and passes on what it tells.
  */
 import type { Refusal } from "../../core/boundary.ts";
+import type { ProgressState } from "../../core/decision.ts";
 import type { QuorateError } from "../../core/errors.ts";
 import type { Gateway, GatewayListener, GroupStatus } from "../gateway.ts";
 import { closedError } from "./call.ts";
@@ -87,6 +88,10 @@ export class GroupClient implements GatewayListener {
 
   refused(session: number, sequence: number, refusal: Refusal): void {
     this.session.refused(session, sequence, refusal);
+  }
+
+  progressed(session: number, sequence: number, state: ProgressState): void {
+    this.session.progressed(session, sequence, state);
   }
 
   interrupted(): void {

@@ -6,6 +6,7 @@ import {
   type Json,
   type Learned,
 } from "../../state/index.ts";
+import type { ProgressState } from "../../core/decision.ts";
 import type { CampaignResult } from "../gateway.ts";
 import { badOption, rejection, type Call } from "./call.ts";
 import { decidedEntries, type DecidedEntry } from "./decided-entries.ts";
@@ -55,19 +56,12 @@ export class LogHandle<S> implements Log<S> {
   }
 
   propose<V extends Json>(value: V, call?: Call): Promise<V> {
-    try {
-      const bytes = encodeProposal([value]);
-      // Always with an id, so that `learnDecision` finds it. The same id with another value is refused by the group.
-      const options = { ...call, requestId: call?.requestId ?? this.#client.newRequestId() };
-      return this.#client.session.run({ machine: ownMachine, bytes, decode: () => value }, options);
-    } catch (error) {
-      return rejection(error);
-    }
+    return this.#propose(value, call, undefined);
   }
 
   submit<V extends Json>(value: V, call?: Call): Decision<V> {
     const id = call?.requestId ?? this.#client.newRequestId();
-    return new LogDecision(id, this.propose(value, { ...call, requestId: id }));
+    return new LogDecision(id, (observed) => this.#propose(value, { ...call, requestId: id }, observed));
   }
 
   entries(options: EntriesOptions = {}): AsyncIterable<DecidedEntry> {
@@ -134,6 +128,22 @@ export class LogHandle<S> implements Log<S> {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #propose<V extends Json>(
+    value: V,
+    call: Call | undefined,
+    progressed: ((state: ProgressState) => void) | undefined,
+  ): Promise<V> {
+    try {
+      const bytes = encodeProposal([value]);
+      // Always with an id, so that `learnDecision` finds it. The same id with another value is refused by the group.
+      const options = { ...call, requestId: call?.requestId ?? this.#client.newRequestId() };
+      const command = { machine: ownMachine, bytes, decode: () => value, progressed };
+      return this.#client.session.run(command, options);
+    } catch (error) {
+      return rejection(error);
+    }
   }
 
   async #close(): Promise<void> {

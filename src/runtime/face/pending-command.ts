@@ -1,4 +1,5 @@
 import type { Refusal } from "../../core/boundary.ts";
+import type { ProgressState } from "../../core/decision.ts";
 import type { QuorateError } from "../../core/errors.ts";
 import { Waiter } from "./waiters.ts";
 
@@ -10,6 +11,8 @@ export interface Command<T> {
   decode(answer: Uint8Array, index: number): T;
   /** Given: only for the leader. If it was refused because this agent does not lead, the call resolves to this. */
   readonly unlessLeader?: { readonly value: T };
+  /** Given: called with what is observed of the command on its way, until the call is over. A state may come twice. */
+  readonly progressed?: ((state: ProgressState) => void) | undefined;
 }
 
 /** Whom a command tells that its caller waits no longer. */
@@ -85,6 +88,18 @@ export class PendingCommand extends Waiter {
   /** Only the leader may append it, as far as that can still be told. */
   get isForLeaderOnly(): boolean {
     return this.command.unlessLeader !== undefined && !this.doubt;
+  }
+
+  /** Somebody who still waits wants to hear how far it has come. */
+  get isTracked(): boolean {
+    if (this.command.progressed !== undefined && !this.settled) return true;
+    return this.attached?.some((other) => other.isTracked) === true;
+  }
+
+  /** For its own caller and those who asked for the same answer. */
+  progressed(state: ProgressState): void {
+    if (!this.settled) this.command.progressed?.(state);
+    for (const other of this.attached ?? []) other.progressed(state);
   }
 
   override expire(): void {

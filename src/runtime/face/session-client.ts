@@ -8,12 +8,13 @@
  */
 import { assert, unreachable } from "../../core/assert.ts";
 import type { Refusal } from "../../core/boundary.ts";
+import type { ProgressState } from "../../core/decision.ts";
 import { emptyBytes, readUint53 } from "../../core/bytes.ts";
 import { encodeCommand, writeCommandHeader } from "../../core/entry.ts";
 import { QuorateError, type ErrorOutcome } from "../../core/errors.ts";
 import { limits } from "../../core/limits.ts";
 import { decodeAnswer, type Answer } from "../../state/index.ts";
-import type { Gateway } from "../gateway.ts";
+import type { Gateway, ProposeOptions } from "../gateway.ts";
 import { AskedAgain } from "./asked-again.ts";
 import {
   abortedError,
@@ -44,8 +45,16 @@ const quietMs = 10_000;
 /** Calls that wait for a place in the window. */
 const lineMax = 65_536;
 
-const toAnyMember = { onlyAsLeader: false } as const;
-const toLeaderOnly = { onlyAsLeader: true } as const;
+const toAnyMember: ProposeOptions = { onlyAsLeader: false, tracked: false };
+const toLeaderOnly: ProposeOptions = { onlyAsLeader: true, tracked: false };
+const tracked: ProposeOptions = { onlyAsLeader: false, tracked: true };
+const trackedToLeaderOnly: ProposeOptions = { onlyAsLeader: true, tracked: true };
+
+/** How a command is handed in; commands with the same of these objects may share a batch. */
+function wayOf(pending: PendingCommand): ProposeOptions {
+  if (pending.isTracked) return pending.isForLeaderOnly ? trackedToLeaderOnly : tracked;
+  return pending.isForLeaderOnly ? toLeaderOnly : toAnyMember;
+}
 
 export interface SessionOptions {
   readonly gateway: Gateway;
@@ -136,6 +145,12 @@ export class SessionClient implements CommandOwner {
     } else {
       this.#repeats.rewind(sequence, "refused");
     }
+  }
+
+  progressed(session: number, sequence: number, state: ProgressState): void {
+    const pending = session === this.#session ? this.#window.get(sequence) : undefined;
+    pending?.progressed(state);
+    this.#asked.progressed(session, sequence, state);
   }
 
   interrupted(): void {
@@ -337,7 +352,8 @@ export class SessionClient implements CommandOwner {
       this.#deliver(pending, tryDecode(late));
       return;
     }
-    this.#gateway.propose([this.#asked.ask(pending, session, sequence)], toAnyMember);
+    const entry = this.#asked.ask(pending, session, sequence);
+    this.#gateway.propose([entry], pending.isTracked ? tracked : toAnyMember);
     this.#repeats.watch();
   }
 
@@ -369,19 +385,20 @@ export class SessionClient implements CommandOwner {
 
   #handIn(batch: readonly PendingCommand[]): void {
     let entries: Uint8Array[] = [];
-    let forLeaderOnly = false;
+    let way = toAnyMember;
     for (const pending of batch) {
       if (pending.outstanding) pending.doubt = true;
-      if (entries.length > 0 && pending.isForLeaderOnly !== forLeaderOnly) {
-        this.#gateway.propose(entries, forLeaderOnly ? toLeaderOnly : toAnyMember);
+      const wayNow = wayOf(pending);
+      if (entries.length > 0 && wayNow !== way) {
+        this.#gateway.propose(entries, way);
         entries = [];
       }
-      forLeaderOnly = pending.isForLeaderOnly;
+      way = wayNow;
       entries.push(this.#entryOf(pending));
       pending.outstanding = true;
     }
     if (entries.length === 0) return;
-    this.#gateway.propose(entries, forLeaderOnly ? toLeaderOnly : toAnyMember);
+    this.#gateway.propose(entries, way);
     this.#repeats.watch();
   }
 
@@ -410,7 +427,7 @@ export class SessionClient implements CommandOwner {
     this.#handIn([...this.#window.from(from)]);
     const asked = this.#asked.entries();
     if (asked.length > 0) {
-      this.#gateway.propose(asked, toAnyMember);
+      this.#gateway.propose(asked, this.#asked.isTracked ? tracked : toAnyMember);
       this.#repeats.watch();
     }
     this.#flushSoon();

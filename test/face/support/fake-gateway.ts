@@ -1,4 +1,5 @@
 import type { Refusal } from "../../../src/core/boundary.ts";
+import type { ProgressState } from "../../../src/core/decision.ts";
 import { writeUint53 } from "../../../src/core/bytes.ts";
 import {
   entryKind,
@@ -16,6 +17,7 @@ import type {
   Gateway,
   GatewayListener,
   GroupStatus,
+  ProposeOptions,
   QueryResult,
   StatusResult,
 } from "../../../src/runtime/gateway.ts";
@@ -25,6 +27,7 @@ import { decodeCommandEnvelope, encodeAnswer, type AnswerStatus } from "../../..
 export interface Batch {
   readonly commands: readonly Uint8Array[];
   readonly onlyAsLeader: boolean;
+  readonly tracked: boolean;
 }
 
 /** A command that took effect. */
@@ -74,9 +77,10 @@ export class FakeGateway implements Gateway {
   readonly #nonces = new Map<number, number>();
   readonly #requestIds = new Map<string, Uint8Array>();
 
-  propose(commands: readonly Uint8Array[], options: { readonly onlyAsLeader?: boolean } = {}): void {
+  propose(commands: readonly Uint8Array[], options: ProposeOptions = {}): void {
     this.proposals += 1;
-    this.inFlight.push({ commands, onlyAsLeader: options.onlyAsLeader ?? false });
+    const { onlyAsLeader = false, tracked = false } = options;
+    this.inFlight.push({ commands, onlyAsLeader, tracked });
   }
 
   query(question: Uint8Array, at: "linearizable" | "local", done: (result: QueryResult) => void): () => void {
@@ -169,9 +173,8 @@ export class FakeGateway implements Gateway {
     const [batch] = this.inFlight.splice(place, 1);
     if (batch === undefined) return;
     const middle = Math.floor(batch.commands.length / 2);
-    const { onlyAsLeader } = batch;
-    this.inFlight.push({ commands: batch.commands.slice(middle), onlyAsLeader });
-    this.inFlight.push({ commands: batch.commands.slice(0, middle), onlyAsLeader });
+    this.inFlight.push({ ...batch, commands: batch.commands.slice(middle) });
+    this.inFlight.push({ ...batch, commands: batch.commands.slice(0, middle) });
   }
 
   refuse(refusal: Refusal, place = 0, keep = 0): void {
@@ -182,6 +185,17 @@ export class FakeGateway implements Gateway {
         for (const listener of this.#listeners) {
           listener.refused(entrySession(command, 0), entrySequence(command, 0), refusal);
         }
+    }
+  }
+
+  /** Every tracked command of the batch at that place is seen to be so far. */
+  progress(state: ProgressState, place = 0): void {
+    const batch = this.inFlight[place];
+    if (batch?.tracked !== true) return;
+    for (const command of batch.commands) {
+      for (const listener of this.#listeners) {
+        listener.progressed(entrySession(command, 0), entrySequence(command, 0), state);
+      }
     }
   }
 
