@@ -2,7 +2,16 @@
  * The journal alone, over a real disk: batches of records, one batch per sync, as the driver uses it. Beside it, in the
  * same minute, the bare minimum that Node can do: one write and one asynchronous `fdatasync` on a file of zeros.
  */
-import { fdatasync, closeSync, fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
+import {
+  fdatasync,
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { emptyBytes, groupName } from "../src/core/index.ts";
 import { Journal } from "../src/journal/index.ts";
@@ -27,6 +36,7 @@ export async function benchJournal(
   const folder = mkdtempSync(join(parentFolder, "journal-"));
   try {
     const bareRecordsPerSecond = await bareLoop(join(folder, "bare"), batch, seconds);
+    mkdirSync(join(folder, "journal"));
     const recordsPerSecond = await journalLoop(join(folder, "journal"), batch, seconds);
     return { batch, recordsPerSecond, bareRecordsPerSecond, ofBare: recordsPerSecond / bareRecordsPerSecond };
   } finally {

@@ -10,7 +10,7 @@ import {
   inspectJournal,
 } from "../journal/index.ts";
 import { checksum } from "../runtime/checksum.ts";
-import { readIdentity } from "../runtime/data-folder.ts";
+import { readIdentity, requireJournal } from "../runtime/data-folder.ts";
 import { lockHolder } from "../runtime/folder-lock.ts";
 import { NodeDisk } from "../runtime/node-disk.ts";
 import { agentFoldersIn, isAgentFolder } from "./cluster/cluster-folder.ts";
@@ -78,11 +78,12 @@ function foldersOf(data: string): readonly string[] {
 }
 
 async function check(folder: string): Promise<Checked> {
-  const { agent } = readIdentity(folder);
+  const { agent, journal } = readIdentity(folder);
+  requireJournal(folder);
   const inUseBy = await lockHolder(folder);
   const disk = new NodeDisk(join(folder, "journal"));
   try {
-    return { agent, data: folder, inUseBy, report: inspectJournal(disk, checksum) };
+    return { agent, data: folder, inUseBy, report: inspectJournal(disk, journal, checksum) };
   } finally {
     disk.close();
   }
@@ -121,6 +122,7 @@ function linesOf({ agent, data, inUseBy, report }: Checked): string[] {
     ...(report.groupsLost > 0
       ? [`  ${counted(report.groupsLost, "group")} lost: not even the name is left.`]
       : []),
+    ...(report.left === "rubble" ? ["  Nothing in it can be read: it is lost."] : []),
     ...(report.sound
       ? []
       : [

@@ -1,4 +1,5 @@
 /** The agent's write-ahead log, one for all its groups. SPEC.md beside this file has format and rules. */
+export { beginJournal } from "./begin.ts";
 export { DiskError, isDiskFull } from "./disk.ts";
 export type { Disk, DiskFile } from "./disk.ts";
 export { inspectJournal } from "./inspect.ts";

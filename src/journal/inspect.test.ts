@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { blocksOf, filler, JournalStage, segmentBytes } from "../../test/support/journal.ts";
+import { blocksOf, filler, journalId, JournalStage, segmentBytes } from "../../test/support/journal.ts";
 import { crc32 } from "../core/checksum.ts";
 import { encodeLabel } from "./format.ts";
 import { inspectJournal, type JournalReport } from "./inspect.ts";
 
 function inspect(stage: JournalStage): JournalReport {
   const before = stage.disk.list().map((name) => `${name} ${stage.disk.contents(name).join()}`);
-  const report = inspectJournal(stage.disk, crc32);
+  const report = inspectJournal(stage.disk, journalId, crc32);
   // J20: an inspection changes nothing.
   expect(stage.disk.list().map((name) => `${name} ${stage.disk.contents(name).join()}`)).toEqual(before);
   return report;
@@ -50,6 +50,7 @@ describe("inspecting a journal", () => {
         { name: "b", first: 1, last: 1, records: 1, damaged: false },
       ],
       groupsLost: 0,
+      left: "memory",
       sound: true,
     });
   });
@@ -110,15 +111,24 @@ describe("inspecting a journal", () => {
     expect(stage.recovered("a")).toHaveLength(20);
   });
 
-  it("of an empty folder finds nothing", () => {
-    expect(inspect(new JournalStage())).toEqual({ segments: [], groups: [], groupsLost: 0, sound: true });
+  it("of an empty folder finds nothing, and does not call that sound", () => {
+    const nothing = { segments: [], groups: [], groupsLost: 0, left: "nothing", sound: false };
+    expect(inspect(new JournalStage())).toEqual(nothing);
+  });
+
+  it("tells a journal that has only begun from one of which only rubble is left", () => {
+    const stage = new JournalStage({ begun: true });
+    expect(inspect(stage)).toMatchObject({ left: "memory", sound: true });
+    stage.open();
+    for (const name of stage.segments()) stage.disk.tamper(name, 4096, new Uint8Array(4096));
+    expect(inspect(stage)).toMatchObject({ left: "rubble", sound: false });
   });
 
   it("refuses a folder with segments of two journals", () => {
     const stage = new JournalStage().open();
     stage.store("a", "1");
     stage.disk.tamper(stage.segments()[1]!, 0, encodeLabel(new Uint8Array(16).fill(9), crc32));
-    expect(() => inspectJournal(stage.disk, crc32)).toThrow(
+    expect(() => inspectJournal(stage.disk, journalId, crc32)).toThrow(
       expect.objectContaining({ code: "DATA_FOREIGN" }),
     );
   });

@@ -1,9 +1,10 @@
 /** Looks a journal over and changes nothing: what `quorate journal check` shows. */
 import type { Checksum } from "../core/checksum.ts";
 import type { GroupName } from "../core/ids.ts";
+import { whatIsLeft } from "./begin.ts";
 import type { Disk } from "./disk.ts";
 import { loadJournal, type Loaded } from "./load.ts";
-import { listSegments, type SegmentScan } from "./scan.ts";
+import type { SegmentScan } from "./scan.ts";
 
 export interface SegmentReport {
   readonly name: string;
@@ -34,27 +35,27 @@ export interface JournalReport {
   readonly groups: readonly GroupReport[];
   /** Groups that the journal once had, and of which not even the name is left. */
   readonly groupsLost: number;
-  /** No block is corrupt and no group damaged. */
+  /** `nothing`: there is no segment. `rubble`: there are some, and nothing in them can be read. */
+  readonly left: "memory" | "nothing" | "rubble";
+  /** There is a journal, no block of it is corrupt and no group damaged. */
   readonly sound: boolean;
 }
 
-/** Throws `DATA_FOREIGN` or `DATA_VERSION` if the segments are of several journals or of an unknown format. */
-export function inspectJournal(disk: Disk, checksum: Checksum): JournalReport {
-  const labels = listSegments(disk, checksum).map((file) => file.label);
-  const label = labels.find((one) => one.kind === "label");
-  // Without any label the blocks can't be checked; an id of zeros makes them all invalid, which is what they are.
-  const id = label?.kind === "label" ? label.id : new Uint8Array(16);
+/** `id`: the journal's. Throws `DATA_FOREIGN` or `DATA_VERSION` if a segment is of another journal or of an unknown format. */
+export function inspectJournal(disk: Disk, id: Uint8Array, checksum: Checksum): JournalReport {
   const loaded = loadJournal(disk, id, checksum);
   const segments = loaded.scans.map((scan) => reportSegment(scan, loaded));
   const groups = reportGroups(loaded);
   const { groupsLost } = loaded.folded;
   for (const { segment } of loaded.scans) segment.file.close();
+  const left = whatIsLeft(loaded);
   const rotten = segments.some((segment) => segment.corruptAt.length > 0);
   return {
     segments,
     groups,
     groupsLost,
-    sound: !rotten && groupsLost === 0 && !groups.some((g) => g.damaged),
+    left,
+    sound: left === "memory" && !rotten && groupsLost === 0 && !groups.some((g) => g.damaged),
   };
 }
 

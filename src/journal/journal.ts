@@ -22,6 +22,8 @@ export interface JournalOptions {
   /** 16 random bytes, made with the data folder, known to nobody else. Segments with another id are `DATA_FOREIGN`. */
   readonly id: Uint8Array;
   readonly checksum: Checksum;
+  /** The folder was given a beginning (`beginJournal`): one without memory is refused then. Default: a journal is made there. */
+  readonly begun?: boolean;
   /** Runs a task soon, after what already waits: pieces of zeroing and copying. */
   readonly schedule: (task: () => void) => void;
   /** Length of a segment: whole sectors. Default `limits.segmentBytes`. */
@@ -86,7 +88,8 @@ export class Journal {
 
   /**
    * Reads the journal in the folder, or makes one; blocking, for start-up. When it returns, everything recovered is
-   * durable. Throws `DATA_FOREIGN`, `DATA_VERSION`, `DISK_FULL`, or the `DiskError` of a disk that fails.
+   * durable. Throws `DATA_FOREIGN`, `DATA_VERSION`, `DISK_FULL`, the `DiskError` of a disk that fails, and, for a journal
+   * that was begun, `DATA_MISSING` or `DATA_CORRUPT` if nothing is left of it.
    */
   static open(options: JournalOptions): Journal {
     return new Journal(options);
@@ -100,6 +103,7 @@ export class Journal {
     assert(this.#blockBytesMax * 2 <= this.#segmentBytes, "a block fits into a segment beside its directory");
     const started = startJournal({
       ...options,
+      begun: options.begun ?? false,
       segmentBytes: this.#segmentBytes,
       blockBytesMax: this.#blockBytesMax,
       onReady: () => this.#onSegmentReady(),
@@ -214,7 +218,7 @@ export class Journal {
 
   /** What `quorate journal check` shows: reads the whole journal, blocking. */
   check(): JournalReport {
-    return inspectJournal(this.#o.disk, this.#o.checksum);
+    return inspectJournal(this.#o.disk, this.#o.id, this.#o.checksum);
   }
 
   /** Takes nothing more, finishes what `flush` was asked for, closes the files, then calls `done`. */

@@ -191,7 +191,7 @@ describe("a block that is corrupt in the middle", () => {
       second.offset,
       stage.disk.contents(name).slice(first.offset, first.offset + 4096),
     );
-    expect(inspectJournal(stage.disk, crc32).segments[0]!.corruptAt).toEqual([second.offset]);
+    expect(inspectJournal(stage.disk, journalId, crc32).segments[0]!.corruptAt).toEqual([second.offset]);
     stage.kill();
     expect(stage.isDamaged("a")).toBe(true);
   });

@@ -33,6 +33,8 @@ export interface InvalidScan {
 
 export interface SegmentScan {
   readonly segment: Segment;
+  /** Its label can be read. */
+  readonly isLabelled: boolean;
   /** In the order of the offsets; block numbers rise. */
   readonly entries: readonly (BlockScan | InvalidScan)[];
 }
@@ -92,7 +94,8 @@ export function scanSegment(
     invalid = true;
     offset += limits.sectorBytes;
   }
-  return { segment, entries };
+  const label = decodeLabel(bytes.subarray(0, Math.min(there, limits.sectorBytes)), checksum);
+  return { segment, isLabelled: label.kind === "label", entries };
 }
 
 function examine(

@@ -48,7 +48,7 @@ export class SegmentStore {
   #closed: (() => void) | undefined;
   #isClosed = false;
 
-  /** `existing`: what recovery found, all with records or torn blocks. */
+  /** `existing`: what recovery found, but for segments that can be used as they are. */
   constructor(options: SegmentStoreOptions, existing: readonly Segment[], highestNumber: number) {
     assert(options.segmentBytes % limits.sectorBytes === 0, "a segment is whole sectors");
     this.#o = options;

@@ -1,8 +1,9 @@
 /** Opens a journal's segments: recovery, and a fresh segment in which everything recovered is durable. */
 import { QuorateError } from "../core/errors.ts";
 import type { GroupName } from "../core/ids.ts";
+import { journalMissing, journalUnreadable, whatIsLeft } from "./begin.ts";
 import { encodeDirectory, recordsOf } from "./body.ts";
-import { isDiskFull, type Disk } from "./disk.ts";
+import { isDiskFull } from "./disk.ts";
 import { isTemporaryName } from "./format.ts";
 import { Gather } from "./gather.ts";
 import type { Group } from "./group.ts";
@@ -13,6 +14,7 @@ import { SegmentStore, type SegmentStoreOptions } from "./segments.ts";
 import { writeBlock } from "./write-block.ts";
 
 export interface StartOptions extends SegmentStoreOptions {
+  readonly begun: boolean;
   readonly blockBytesMax: number;
 }
 
@@ -24,13 +26,21 @@ export interface StartedJournal {
   readonly blockNumber: number;
 }
 
-/** Throws `DATA_FOREIGN`, `DATA_VERSION`, `DISK_FULL`, or a `DiskError`. */
+/** Throws `DATA_FOREIGN`, `DATA_VERSION`, `DATA_MISSING`, `DATA_CORRUPT`, `DISK_FULL`, or a `DiskError`. */
 export function startJournal(options: StartOptions): StartedJournal {
   const { disk, id, checksum, blockBytesMax } = options;
   const loaded = loadJournal(disk, id, checksum);
+  if (options.begun) refuseIfLost(loaded);
   const { groups, groupsLost } = loaded.folded;
-  const { used, empty } = sortSegments(disk, loaded);
-  const store = new SegmentStore(options, used, loaded.scans.at(-1)?.segment.number ?? 0);
+  const { used, empty } = sortSegments(options, loaded);
+  let isStarted = false;
+  const onError = (error: Error): void => {
+    // Until `open` has returned there is nobody to tell but its caller.
+    if (!isStarted) throw error;
+    options.onError(error);
+  };
+  const highest = loaded.scans.at(-1)?.segment.number ?? 0;
+  const store = new SegmentStore({ ...options, onError }, used, highest);
   const newest = loaded.survey.blocks.at(-1);
   const gather = new Gather(Math.max(blockBytesMax, newest?.header.length ?? 0));
   if (newest !== undefined) copyBlock(newest, groups, gather);
@@ -57,16 +67,30 @@ export function startJournal(options: StartOptions): StartedJournal {
   store.condemn();
   store.freeCondemned();
   store.recycleNow();
+  isStarted = true;
   return { store, groups, groupsLost, blockNumber };
 }
 
-/** Removes what an interrupted preparation left behind, and finds a segment that was prepared and never used. */
-function sortSegments(disk: Disk, loaded: Loaded): { used: Segment[]; empty: Segment | undefined } {
+function refuseIfLost(loaded: Loaded): void {
+  const left = whatIsLeft(loaded);
+  if (left === "memory") return;
+  for (const { segment } of loaded.scans) segment.file.close();
+  throw left === "nothing" ? journalMissing() : journalUnreadable();
+}
+
+/**
+ * Removes what an interrupted preparation left behind, and finds a segment that was prepared and never used. One of
+ * another length, such as a beginning, stays until what is recovered is durable elsewhere.
+ */
+function sortSegments(
+  { disk, segmentBytes }: StartOptions,
+  loaded: Loaded,
+): { used: Segment[]; empty: Segment | undefined } {
   for (const name of disk.list()) if (isTemporaryName(name)) disk.remove(name);
   const used: Segment[] = [];
   let empty: Segment | undefined;
   for (const { segment, entries } of loaded.scans) {
-    if (entries.some((entry) => entry.kind === "block")) {
+    if (entries.some((entry) => entry.kind === "block") || segment.byteLength !== segmentBytes) {
       used.push(segment);
     } else if (empty === undefined) {
       empty = segment;

@@ -14,9 +14,11 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { decidedValues, TestSession } from "../../test/support/commands.ts";
 import { failure, freePort, Notes, temporaryFolder, until } from "../../test/support/runtime.ts";
 import type { AgentId } from "../core/ids.ts";
+import { beginJournal } from "../journal/begin.ts";
 import type { Disk, DiskFile } from "../journal/disk.ts";
 import { MemoryDisk } from "../journal/memory-disk.ts";
 import { AgentRuntime, type AgentOptions } from "./agent.ts";
+import { checksum } from "./checksum.ts";
 import { ClientPool } from "./client-pool.ts";
 import { systemClock } from "./clock.ts";
 import { newClusterId } from "./cluster-file.ts";
@@ -300,6 +302,7 @@ describe("a disk that fails", () => {
   /** A disk in memory whose syncs or writes fail when told to. */
   function failingDisk(scheduler: LoopScheduler): { disk: Disk; fail: { sync: boolean } } {
     const memory = new MemoryDisk({ soon: (task) => scheduler.soon(task) });
+    beginJournal(memory, new Uint8Array(16), checksum);
     const fail = { sync: false };
     const wrap = (file: DiskFile): DiskFile => ({
       name: file.name,

@@ -11,10 +11,12 @@ import {
   sign,
   type KeyObject,
 } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { QuorateError } from "../core/errors.ts";
 import { agentId, type AgentId } from "../core/ids.ts";
+import { beginJournal, hasSegment, journalMissing } from "../journal/begin.ts";
+import { checksum } from "./checksum.ts";
 import { checkFormat, corrupt, newClusterId, readJsonFile } from "./cluster-file.ts";
 import { syncFolder, writeFileDurably } from "./durable-file.ts";
 import { FolderLock } from "./folder-lock.ts";
@@ -42,7 +44,6 @@ export function createDataFolder(path: string, options: { agent: string; cluster
   try {
     mkdirSync(dirname(temporary), { recursive: true });
     mkdirSync(temporary, { mode: 0o700 });
-    mkdirSync(join(temporary, files.journal));
     const { privateKey, publicKey } = generateKeyPairSync("ed25519");
     const identity: Identity = {
       agent,
@@ -51,6 +52,7 @@ export function createDataFolder(path: string, options: { agent: string; cluster
       publicKey: rawPublicKey(publicKey),
     };
     const pem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+    beginJournalIn(join(temporary, files.journal), identity);
     writeFileDurably(join(temporary, files.key), pem, 0o600);
     writeFileDurably(join(temporary, files.identity), identityText(identity), 0o644);
     renameSync(temporary, resolve(path));
@@ -62,6 +64,17 @@ export function createDataFolder(path: string, options: { agent: string; cluster
     // What is in the way of the finished folder is a file, or a folder that is not empty.
     const inTheWay = ["ENOTEMPTY", "EEXIST", "ENOTDIR"].includes(code) && existsSync(path);
     throw inTheWay ? exists(path) : unusable(path, error);
+  }
+}
+
+/** From here on the folder is never without a journal, and an agent never starts without the one it had. */
+function beginJournalIn(path: string, identity: Identity): void {
+  mkdirSync(path, { mode: 0o700 });
+  const disk = new NodeDisk(path);
+  try {
+    beginJournal(disk, identity.journal, checksum);
+  } finally {
+    disk.close();
   }
 }
 
@@ -101,6 +114,12 @@ export interface DataFolderExpectation {
   readonly cluster?: Uint8Array | undefined;
 }
 
+/** Throws `DATA_MISSING` where nothing is left of the folder's journal. */
+export function requireJournal(path: string): void {
+  const journal = join(path, files.journal);
+  if (!existsSync(journal) || !hasSegment(readdirSync(journal))) throw journalMissing(journal);
+}
+
 /** A data folder in use by this process. */
 export class DataFolder {
   readonly path: string;
@@ -119,12 +138,13 @@ export class DataFolder {
   }
 
   /**
-   * Locks the folder for this process. Rejects with `DATA_MISSING`, `DATA_LOCKED`, `DATA_VERSION`, `DATA_CORRUPT`, and
+   * Locks the folder for this process. Rejects with `DATA_MISSING` (also where its journal is gone), `DATA_LOCKED`, `DATA_VERSION`, `DATA_CORRUPT`, and
    * with `DATA_FOREIGN` where it belongs to another agent or cluster than expected.
    */
   static async open(path: string, expected: DataFolderExpectation = {}): Promise<DataFolder> {
     const identity = readIdentity(path);
     checkOwner(path, identity, expected);
+    requireJournal(path);
     const lock = await FolderLock.acquire(path).catch((error: unknown) => {
       throw unusable(path, error);
     });

@@ -30,6 +30,7 @@ export interface HostingOptions {
   readonly self: AgentId;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
+  /** With a journal on it that has begun (`beginJournal`): one that is gone since is refused, never made anew. */
   readonly disk: Disk;
   /** 16 bytes that name the journal, so that another one's segments are not taken for its own. */
   readonly journalId: Uint8Array;
@@ -52,7 +53,7 @@ export class Hosting {
   readonly #hubs = new Map<string, GroupHub>();
   #closing: Promise<void> | undefined;
 
-  /** Throws what opening the journal throws (`DATA_FOREIGN`, `DATA_CORRUPT`, `DATA_VERSION`). */
+  /** Throws what opening the journal throws (`DATA_FOREIGN`, `DATA_MISSING`, `DATA_CORRUPT`, `DATA_VERSION`). */
   constructor(options: HostingOptions) {
     this.self = options.self;
     this.#options = options;
@@ -70,6 +71,7 @@ export class Hosting {
         Journal.open({
           disk: options.disk,
           id: options.journalId,
+          begun: true,
           checksum,
           schedule: (task) => options.scheduler.soon(task),
           ...options.journal,

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { failure, temporaryFolder } from "../../test/support/runtime.ts";
@@ -16,6 +16,7 @@ async function synced(file: DiskFile): Promise<Error | undefined> {
 describe("the disk over node:fs", () => {
   test("keeps what was written, also across its own end", async () => {
     const path = temporaryFolder();
+    mkdirSync(join(path, "journal"));
     const disk = new NodeDisk(join(path, "journal"));
     const file = disk.open("a", "create");
     file.write(0, bytes(1, 2, 3));
@@ -107,10 +108,11 @@ describe("the disk over node:fs", () => {
     expect(await done).toBeUndefined();
   });
 
-  test("a folder that can't be made is refused with its code", async () => {
+  test("never makes its folder: one that is not there is refused with its code", async () => {
     const path = temporaryFolder();
+    expect((await failure(() => new NodeDisk(join(path, "journal")))).code).toBe("ENOENT");
+    expect(readdirSync(path)).toEqual([]);
     writeFileSync(join(path, "file"), "");
-    const error = await failure(() => new NodeDisk(join(path, "file", "journal")));
-    expect(error.code).toBe("ENOTDIR");
+    expect((await failure(() => new NodeDisk(join(path, "file", "journal")))).code).toBe("ENOTDIR");
   });
 });

@@ -11,7 +11,6 @@ import {
   fstatSync,
   fsync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readSync,
   readdirSync,
@@ -30,13 +29,10 @@ export class NodeDisk implements Disk {
   readonly #open = new Set<NodeDiskFile>();
   #closed = false;
 
-  /** `path`: a folder, made if it is not there. Throws {@link DiskError}. */
+  /** `path`: a folder, which is never made here: a journal that is gone must be missed. Throws {@link DiskError}. */
   constructor(path: string) {
     this.#path = path;
-    this.#folder = attempt(() => {
-      mkdirSync(path, { recursive: true, mode: 0o700 });
-      return hasFolderSync ? openSync(path, "r") : undefined;
-    });
+    this.#folder = hasFolderSync ? attempt(() => openSync(path, "r")) : undefined;
   }
 
   list(): readonly string[] {

@@ -1,5 +1,5 @@
 /** Goal: `journal check` says whether what is on disk is sound, and finds a flipped bit. Method: one is flipped. */
-import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 
@@ -72,6 +72,24 @@ describe("journal check", { timeout: 60_000 }, () => {
     expect(agent.code).toBe(1);
     expect(agent.stderr).toContain("DATA_CORRUPT");
     expect(agent.stderr).not.toContain("    at ");
+  });
+
+  test("a journal that is gone is missed, and neither looking nor starting makes it again", async () => {
+    await using place = new Workplace();
+    const { up } = await place.up("--agents", "1");
+    expect(await up.end()).toBe(0);
+    rmSync(join(place.folder, ".quorate/agent_1/journal"), { recursive: true });
+    for (const args of [["journal", "check"], ["agent", "--data", ".quorate/agent_1"], ["up"]]) {
+      const { code, stdout, stderr } = await place.run(args);
+      expect({ args, code, said: /DATA_MISSING/.test(stdout + stderr) }).toEqual({
+        args,
+        code: 1,
+        said: true,
+      });
+      expect(stderr).toContain("lost its memory");
+      expect(stderr).not.toContain("    at ");
+    }
+    expect(readdirSync(join(place.folder, ".quorate/agent_1"))).not.toContain("journal");
   });
 
   test("nothing to look at", async () => {

@@ -3,6 +3,7 @@ import { crc32 } from "../../src/core/checksum.ts";
 import { groupName, type GroupName, type RecordNumber } from "../../src/core/ids.ts";
 import { Prng } from "../../src/core/prng.ts";
 import { encodeText, decodeText } from "../../src/core/text.ts";
+import { beginJournal } from "../../src/journal/begin.ts";
 import { segmentNumberOf } from "../../src/journal/format.ts";
 import { Journal, type JournalOptions } from "../../src/journal/journal.ts";
 import { scanSegment, type BlockScan } from "../../src/journal/scan.ts";
@@ -45,7 +46,7 @@ export const blockBytesMax: number = 8 * 1024;
 export const journalId: Uint8Array = Uint8Array.from({ length: 16 }, (_, at) => at * 7 + 1);
 
 export type StageOptions = Partial<
-  Pick<JournalOptions, "segmentBytes" | "blockBytesMax" | "segmentsKeptMax" | "id"> & {
+  Pick<JournalOptions, "segmentBytes" | "blockBytesMax" | "segmentsKeptMax" | "id" | "begun"> & {
     seed: number;
     disk: Partial<Omit<SimulatedDiskOptions, "prng" | "after">>;
   }
@@ -69,6 +70,7 @@ export class JournalStage {
     this.#o = options;
     const prng = new Prng(options.seed ?? 1);
     this.disk = new SimulatedDisk({ prng, after: this.clock.after, ...options.disk });
+    if (options.begun === true) beginJournal(this.disk, options.id ?? journalId, crc32);
   }
 
   get journal(): Journal {

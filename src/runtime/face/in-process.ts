@@ -9,8 +9,10 @@ import { join } from "node:path";
 import { QuorateError } from "../../core/errors.ts";
 import { groupName, type AgentId, type GroupName } from "../../core/ids.ts";
 import { limits } from "../../core/limits.ts";
+import { beginJournal } from "../../journal/begin.ts";
 import type { Disk } from "../../journal/disk.ts";
 import { MemoryDisk } from "../../journal/memory-disk.ts";
+import { checksum } from "../checksum.ts";
 import { systemClock } from "../clock.ts";
 import { createDataFolder, DataFolder } from "../data-folder.ts";
 import type { Gateway } from "../gateway.ts";
@@ -277,12 +279,12 @@ class InProcessGroup {
   }
 
   #memoryHome(member: Member): Home {
-    member.memory ??= {
-      disk: new MemoryDisk({ soon: (task) => this.#scheduler.soon(task) }),
-      journalId: new Uint8Array(randomBytes(16)),
-      journal: memoryJournal,
-      close: () => {},
-    };
+    if (member.memory === undefined) {
+      const disk = new MemoryDisk({ soon: (task) => this.#scheduler.soon(task) });
+      const journalId = new Uint8Array(randomBytes(16));
+      beginJournal(disk, journalId, checksum);
+      member.memory = { disk, journalId, journal: memoryJournal, close: () => {} };
+    }
     return member.memory;
   }
 
