@@ -348,6 +348,7 @@ describe("a disk that fails", () => {
     gateway.listen({
       answered: () => {},
       refused: () => {},
+      progressed: () => {},
       interrupted: () => {},
       statusChanged: () => {},
       closed: (error) => ends.push(error?.code),
