@@ -17,16 +17,13 @@ export interface FileDecision {
   readonly value: Json;
 }
 
-/** The largest file that is read; a larger one can be split, since ids make it safe to go on later. */
-const fileBytesMax = 256 * 1024 * 1024;
-
 /** Reads and checks the whole file before anything is proposed. Throws `BAD_VALUE` and `TOO_LARGE` naming the line. */
 export async function readDecisions(path: string): Promise<FileDecision[]> {
   const { size } = await stat(path);
-  if (size > fileBytesMax) {
+  if (size > limits.decisionFileBytesMax) {
     throw new QuorateError(
       "TOO_LARGE",
-      `${path} has ${size} bytes, more than the ${fileBytesMax} that are read at once.`,
+      `${path} has ${size} bytes, more than the ${limits.decisionFileBytesMax} that are read at once.`,
       {
         outcome: "notDone",
         hint: "Split it; with an id on each line the parts can be proposed one after the other, and again.",

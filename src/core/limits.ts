@@ -51,6 +51,14 @@ export interface Limits {
   readonly laneEffectsMax: number;
   /** Inputs that the driver takes in one turn; the rest wait for the next. */
   readonly inputsPerTurnMax: number;
+  /** Reads from the journal that one turn does for one group. */
+  readonly loadsPerTurnMax: number;
+  /** Entries that one turn applies in one group. */
+  readonly applySliceEntriesMax: number;
+  /** The same in bytes. */
+  readonly applySliceBytesMax: number;
+  /** Applied entries kept at hand for those who follow the log; older ones are read from the journal. */
+  readonly recentEntriesBytesMax: number;
   /** Commands of one group whose progress is reported. More: they are decided all the same, but nothing is said before. */
   readonly trackedCommandsMax: number;
 
@@ -75,6 +83,12 @@ export interface Limits {
   /** Changes that a map remembers for its watchers. Earlier: `COMPACTED`. */
   readonly watchHistoryMax: number;
   readonly watchHistoryBytesMax: number;
+  /** Nesting of plain data: far less than what ends an engine's stack, whose size differs from agent to agent. */
+  readonly jsonDepthMax: number;
+  /** Values within one; this also ends the copying of something that contains itself many times over. */
+  readonly jsonValuesMax: number;
+  /** Of the message of a machine that threw. */
+  readonly rejectionCharactersMax: number;
   /** What a snapshot is written, sent and read in. */
   readonly snapshotPieceBytesMax: number;
 
@@ -86,6 +100,10 @@ export interface Limits {
   readonly blockBytesMax: number;
   /** Zeroing and copying run in pieces of this size, so that the loop goes on. */
   readonly pieceBytesMax: number;
+  /** With more segments, those of which little is needed are copied forward. */
+  readonly segmentsKeptMax: number;
+  /** Segments that wait to be recycled; more are deleted. */
+  readonly freeSegmentsMax: number;
 
   // ── links and clients ──
   readonly frameBytesMax: number;
@@ -96,6 +114,43 @@ export interface Limits {
   /** Requests of one client connection that are not answered. More: the socket is read no further. */
   readonly clientRequestsMax: number;
   readonly clientConnectionsMax: number;
+  /** Connections that have not said who they are. */
+  readonly strangersMax: number;
+  /** A frame of somebody who is not known yet. */
+  readonly handshakeBytesMax: number;
+  /** Time for both to say who they are. */
+  readonly handshakeMsMax: number;
+  /** A peer that is silent for longer is connected to anew. */
+  readonly linkSilenceMsMax: number;
+  /** An agent that is silent for longer (stopped, or hanging) is given up by its client, for another one. */
+  readonly clientSilenceMsMax: number;
+  /** Urgent frames for one peer: they are small, so one that lets so many wait does not read at all. */
+  readonly urgentQueueBytesMax: number;
+  /** Messages that wait for one agent within a process. More are lost: whoever sent them repeats them. */
+  readonly memoryLettersMax: number;
+  /** Names of groups that are kept encoded. */
+  readonly encodedGroupsMax: number;
+  /** Answers that wait for one client. With more, its commands are read no further. */
+  readonly clientUnreadBytesMax: number;
+  /** A client that is not read is read again after so long without an answer: it may want to say that it lost one. */
+  readonly clientPausedMsMax: number;
+  /** Answers gathered into one frame. */
+  readonly answerFrameBytesMax: number;
+  /** Changes in one answer to a watcher. */
+  readonly watchAnswerChangesMax: number;
+  /** The same in bytes. */
+  readonly watchAnswerBytesMax: number;
+  /** Sessions whose clients an agent remembers in one group. One more forgets the one learnt first, until its next command. */
+  readonly sessionRoutesMax: number;
+
+  // ── callers ──
+  readonly callTimeoutMsMax: number;
+  /** Calls of one session that wait for their turn. More: `OVERLOADED`. */
+  readonly waitingCallsMax: number;
+  /** Answers kept for callers that had left when they came. */
+  readonly lateAnswersMax: number;
+  /** A file of decisions, read at once. It can be split: ids make it safe to go on later. */
+  readonly decisionFileBytesMax: number;
 }
 
 export const limits: Limits = {
@@ -123,6 +178,10 @@ export const limits: Limits = {
   // ── driver ──
   laneEffectsMax: 4096,
   inputsPerTurnMax: 16_384,
+  loadsPerTurnMax: 4,
+  applySliceEntriesMax: 4096,
+  applySliceBytesMax: 1 * mebibyte,
+  recentEntriesBytesMax: 1 * mebibyte,
   trackedCommandsMax: 1024,
   // ── sessions and state ──
   sessionsMax: 10_000,
@@ -137,18 +196,42 @@ export const limits: Limits = {
   mapRangeBytesMax: 1 * mebibyte,
   watchHistoryMax: 65_536,
   watchHistoryBytesMax: 16 * mebibyte,
+  jsonDepthMax: 128,
+  jsonValuesMax: 1_000_000,
+  rejectionCharactersMax: 300,
   snapshotPieceBytesMax: 256 * kibibyte,
   // ── journal ──
   sectorBytes: 4 * kibibyte,
   segmentBytes: 16 * mebibyte,
   blockBytesMax: 4 * mebibyte,
   pieceBytesMax: 1 * mebibyte,
+  segmentsKeptMax: 4,
+  freeSegmentsMax: 2,
   // ── links and clients ──
   frameBytesMax: 4 * mebibyte,
   socketBufferBytesMax: 256 * kibibyte,
   linkQueueBytesMax: 16 * mebibyte,
   clientRequestsMax: 16_384,
   clientConnectionsMax: 1024,
+  strangersMax: 256,
+  handshakeBytesMax: 1024,
+  handshakeMsMax: 5000,
+  linkSilenceMsMax: 5000,
+  clientSilenceMsMax: 1500,
+  urgentQueueBytesMax: 1 * mebibyte,
+  memoryLettersMax: 65_536,
+  encodedGroupsMax: 8192,
+  clientUnreadBytesMax: 1 * mebibyte,
+  clientPausedMsMax: 1000,
+  answerFrameBytesMax: 256 * kibibyte,
+  watchAnswerChangesMax: 1000,
+  watchAnswerBytesMax: 1 * mebibyte,
+  sessionRoutesMax: 20_000,
+  // ── callers ──
+  callTimeoutMsMax: 24 * 60 * 60 * 1000,
+  waitingCallsMax: 65_536,
+  lateAnswersMax: 1024,
+  decisionFileBytesMax: 256 * mebibyte,
 };
 
 // Relations between them, checked once when the module is loaded.
@@ -166,6 +249,11 @@ assert(
   "one input's sends fit into the lane",
 );
 assert(limits.sessionAnswersBytesMax <= limits.answersBytesMax, "one session's answers fit beside others'");
+assert(limits.sessionsMax <= limits.sessionRoutesMax, "every open session's client is remembered");
+assert(
+  limits.entryBytesMax + limits.watchAnswerBytesMax <= limits.frameBytesMax,
+  "an answer to a watcher fits into a frame",
+);
 assert(
   limits.entryBytesMax + limits.mapRangeBytesMax <= limits.frameBytesMax,
   "a page of a map fits into a frame",

@@ -5,14 +5,9 @@
 import { assert } from "../core/assert.ts";
 import { entryIndex, entryLength, entryTime, type Run } from "../core/entry.ts";
 import type { LogIndex } from "../core/ids.ts";
+import { limits } from "../core/limits.ts";
 import { Queue } from "./queue.ts";
 import type { AppliedState, GroupObserver } from "./hosted.ts";
-
-/** What one turn applies of one group at most. */
-const sliceEntriesMax = 4096;
-const sliceBytesMax = 1024 * 1024;
-/** Applied runs kept at hand for those who follow the log. */
-const recentBytesMax = 1024 * 1024;
 
 export interface Commit {
   readonly run: Run;
@@ -66,8 +61,8 @@ export class Applying {
 
   /** A new turn, a new slice. */
   refill(): void {
-    this.#entriesLeft = sliceEntriesMax;
-    this.#bytesLeft = sliceBytesMax;
+    this.#entriesLeft = limits.applySliceEntriesMax;
+    this.#bytesLeft = limits.applySliceBytesMax;
   }
 
   /** Applies one commit, or as much of it as the slice still allows. True: all of it, and the core wants the digest now. */
@@ -112,7 +107,7 @@ export class Applying {
   #remember(run: Run): void {
     this.#recent.push(run);
     this.#recentBytes += run.bytes.byteLength;
-    while (this.#recent.count > 1 && this.#recentBytes > recentBytesMax) {
+    while (this.#recent.count > 1 && this.#recentBytes > limits.recentEntriesBytesMax) {
       this.#recentBytes -= this.#recent.take().bytes.byteLength;
     }
   }

@@ -37,14 +37,12 @@ import type {
 } from "./hosted.ts";
 import { PromiseGate } from "./promise-gate.ts";
 import { batchEnd, Proposals } from "./proposals.ts";
+import { limits } from "../core/limits.ts";
 import { Queue } from "./queue.ts";
 import { Reads } from "./reads.ts";
 import { RunGatherer, runOf } from "./reading.ts";
 import { Tracking } from "./tracking.ts";
 import type { DriverJournal, Network } from "./world.ts";
-
-/** Reads from the journal that one turn does for one group. */
-const loadsPerTurnMax = 4;
 
 /** What a group needs of its driver. */
 export interface GroupHost<P extends LogProtocol> {
@@ -230,7 +228,7 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
     }
     if (this.#proposals.count > 0) this.#propose();
     if (this.#reads.freshWait) this.#read();
-    for (let count = 0; count < loadsPerTurnMax && this.#loads.count > 0; count++)
+    for (let count = 0; count < limits.loadsPerTurnMax && this.#loads.count > 0; count++)
       this.#load(this.#loads.take());
     this.#apply();
     if (this.#reads.localWait) this.#reads.answerLocal();

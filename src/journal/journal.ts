@@ -30,7 +30,7 @@ export interface JournalOptions {
   readonly segmentBytes?: number;
   /** Longest block, its directory apart. Default `limits.blockBytesMax`; at most half a segment. */
   readonly blockBytesMax?: number;
-  /** With more segments than this, those of which little is needed are copied forward and recycled. Default 4. */
+  /** With more segments than this, those of which little is needed are copied forward and recycled. Default `limits.segmentsKeptMax`. */
   readonly segmentsKeptMax?: number;
   /** The group's records up to and including `through` are durable. */
   readonly onDurable: (group: GroupName, through: RecordNumber) => void;
@@ -373,7 +373,7 @@ export class Journal {
     if (this.#failed || this.#closing !== undefined) return;
     const { kept, active } = this.#store;
     this.#store.prepare(false);
-    if (kept.length <= (this.#o.segmentsKeptMax ?? 4) && !this.diskFull) return;
+    if (kept.length <= (this.#o.segmentsKeptMax ?? limits.segmentsKeptMax) && !this.diskFull) return;
     const room = this.diskFull ? (active.byteLength - active.end) / 4 : active.byteLength;
     this.#copying.start(
       kept.filter((segment) => segment !== active),

@@ -20,8 +20,6 @@ export interface SegmentStoreOptions {
 
 /** After a refusal for want of room, only every so many-th request tries the disk again. */
 const requestsBetweenAttempts = 64;
-/** Segments that wait to be recycled; more are deleted. */
-const freeSegmentsMax = 2;
 
 /**
  * The segments' lives: made ahead, used, kept while a group needs them, and recycled.
@@ -146,7 +144,7 @@ export class SegmentStore {
       assert(segment.liveRuns === 0, "J11: nobody needs a segment that is freed");
       // After a change of the segment size, old files are not used again.
       const fits = segment.byteLength === this.#o.segmentBytes;
-      if (fits && this.#free.length < freeSegmentsMax) this.#free.push(segment);
+      if (fits && this.#free.length < limits.freeSegmentsMax) this.#free.push(segment);
       else this.#remove(segment);
     }
     this.#condemned = [];

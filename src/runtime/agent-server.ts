@@ -18,8 +18,6 @@ import {
   decodeHello,
   encodeRefuse,
   encodeWelcome,
-  handshakeBytesMax,
-  handshakeTimeoutMs,
   wireVersionMax,
   wireVersionMin,
   type Hello,
@@ -28,8 +26,6 @@ import {
 import { describeError, type Logger } from "./logger.ts";
 import type { TcpNetwork } from "./tcp-network.ts";
 
-/** Connections that have not said who they are. */
-const strangersMax = 256;
 /** What a client may send in one frame: a batch of commands with some room for what is around it. */
 const clientFrameBytesMax: number = limits.batchBytesMax * 2;
 
@@ -101,7 +97,7 @@ export class AgentServer {
   }
 
   #accept(socket: Socket): void {
-    if (this.#closed || this.#strangers.size >= strangersMax) {
+    if (this.#closed || this.#strangers.size >= limits.strangersMax) {
       socket.on("error", () => {});
       socket.destroy();
       return;
@@ -122,8 +118,8 @@ export class AgentServer {
         if (malformed) this.#options.logger.warn(`closed a connection from ${where}: ${reason}`);
       },
     };
-    const connection = new Connection(socket, stranger, handshakeBytesMax);
-    const timer = setTimeout(() => connection.close("it did not say hello", true), handshakeTimeoutMs);
+    const connection = new Connection(socket, stranger, limits.handshakeBytesMax);
+    const timer = setTimeout(() => connection.close("it did not say hello", true), limits.handshakeMsMax);
     timer.unref();
     this.#strangers.add(connection);
   }

@@ -41,12 +41,6 @@ export interface ClientHost {
   gone(client: ClientConnection): void;
 }
 
-/** With more answers than this waiting, the client is read no further. */
-const unreadBytesMax = 1024 * 1024;
-/** A paused client is read again after so long without an answer: what it waits for may be lost, and it may want to say so. */
-const pausedMsMax = 1000;
-const answersBytesMax = 256 * 1024;
-
 /** Frames in which much of one kind gathers. */
 type BatchKind = "answers" | "refusals" | "progress";
 
@@ -350,7 +344,7 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
   #batch(kind: BatchKind, group: string, refusal: Refusal | undefined): FrameWriter {
     const open = this.#open;
     const fits = open?.kind === kind && open.group === group && isSameRefusal(open.refusal, refusal);
-    if (fits && this.#writer.openBytes < answersBytesMax) return this.#writer;
+    if (fits && this.#writer.openBytes < limits.answerFrameBytesMax) return this.#writer;
     this.#closeBatch();
     this.#open = { kind, group, refusal };
     this.#writer.begin(kind, group);
@@ -372,7 +366,7 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
       connection.close("it does not read its answers", true);
       return;
     }
-    const full = unsent > unreadBytesMax || this.#proposals >= limits.clientRequestsMax;
+    const full = unsent > limits.clientUnreadBytesMax || this.#proposals >= limits.clientRequestsMax;
     if (full === (this.#paused !== undefined)) return;
     clearTimeout(this.#paused);
     this.#paused = undefined;
@@ -387,7 +381,7 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
       this.#proposals = 0;
       connection.resume();
       this.#throttle();
-    }, pausedMsMax);
+    }, limits.clientPausedMsMax);
   }
 }
 

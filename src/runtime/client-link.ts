@@ -25,8 +25,6 @@ import type { Cancel, ProposeOptions } from "./gateway.ts";
 import { wireVersionMax, wireVersionMin, type Welcome } from "./handshake.ts";
 
 const pingMs = 300;
-/** An agent that is stopped or hangs is given up after so long, for another one. */
-const silentMsMax = 1500;
 
 /** Somebody who uses the link for one group. */
 export interface LinkUser {
@@ -90,7 +88,7 @@ export class ClientLink implements ConnectionHandler, FrameSource {
       frameBytesMax: limits.frameBytesMax,
       welcomed: (welcome, connection) => {
         this.#isOpen = true;
-        connection.keepAlive(pingMs, silentMsMax);
+        connection.keepAlive(pingMs, limits.clientSilenceMsMax);
         options.opened(welcome);
         return this;
       },

@@ -9,6 +9,7 @@ import type { Refusal } from "../core/boundary.ts";
 import { ByteReader, ByteWriter } from "../core/bytes.ts";
 import { progressStates, type ProgressState } from "../core/decision.ts";
 import { MalformedError } from "../core/errors.ts";
+import { limits } from "../core/limits.ts";
 import type { Changes, MachineChange } from "../core/machine.ts";
 import { decodeText, encodeText } from "../core/text.ts";
 import { readRefusal, writeRefusal as encodeRefusal } from "../raft/fields.ts";
@@ -158,8 +159,6 @@ export function readQueryAnswer(reader: ByteReader): Answered<QueryResult> {
     : { kind: "reply", bytes: reader.rest() };
 }
 
-const changesBytesMax = 1024 * 1024;
-
 /** What does not fit is cut between two indices, and the client asks on from there. */
 export function writeChangesAnswer(writer: FrameWriter, answer: Changes): void {
   if (answer.kind === "compacted") {
@@ -180,7 +179,7 @@ function cutChanges(
   for (const [position, { index, bytes }] of changes.entries()) {
     if (position > 0 && changes[position - 1]?.index !== index) whole = position;
     total += bytes.byteLength;
-    if (total > changesBytesMax && whole > 0) {
+    if (total > limits.watchAnswerBytesMax && whole > 0) {
       return { changes: changes.slice(0, whole), through: changes[whole - 1]?.index ?? through };
     }
   }

@@ -2,6 +2,7 @@
 import { connect } from "node:net";
 import { equalBytes } from "../core/bytes.ts";
 import { MalformedError, QuorateError } from "../core/errors.ts";
+import { limits } from "../core/limits.ts";
 import type { HostPort } from "./address.ts";
 import { Connection, type ConnectionHandler, type FrameSource } from "./connection.ts";
 import { encodeFrame, type Frame } from "./frame.ts";
@@ -10,8 +11,6 @@ import {
   decodeRefuse,
   decodeWelcome,
   encodeHello,
-  handshakeBytesMax,
-  handshakeTimeoutMs,
   type Hello,
   type Welcome,
 } from "./handshake.ts";
@@ -56,11 +55,11 @@ export function dial(options: DialOptions): Connection {
         );
       },
     },
-    handshakeBytesMax,
+    limits.handshakeBytesMax,
   );
   const timer = setTimeout(() => {
-    fail(unreachableAgent(to, `nothing came back within ${handshakeTimeoutMs} ms`));
-  }, handshakeTimeoutMs);
+    fail(unreachableAgent(to, `nothing came back within ${limits.handshakeMsMax} ms`));
+  }, limits.handshakeMsMax);
   timer.unref();
   connection.sendAtOnce(encodeFrame("hello", "", encodeHello(hello)).parts);
   return connection;

@@ -128,7 +128,6 @@ function frameChecksum(bytes: Uint8Array, start: number, headEnd: number): numbe
 }
 
 const encodedGroups = new Map<string, Uint8Array>();
-const encodedGroupsMax = 8192;
 
 function encodeGroup(group: string): Uint8Array {
   const known = encodedGroups.get(group);
@@ -136,7 +135,7 @@ function encodeGroup(group: string): Uint8Array {
   const encoded = encodeText(group);
   assert(encoded.byteLength <= groupBytesMax, "a group's name is at most 64 bytes");
   // A client's names come from outside, so the cache is emptied rather than left to grow.
-  if (encodedGroups.size >= encodedGroupsMax) encodedGroups.clear();
+  if (encodedGroups.size >= limits.encodedGroupsMax) encodedGroups.clear();
   encodedGroups.set(group, encoded);
   return encoded;
 }

@@ -4,9 +4,10 @@ import { until } from "../../test/support/runtime.ts";
 import { encodeCommand } from "../core/entry.ts";
 import { QuorateError } from "../core/errors.ts";
 import type { GroupName } from "../core/ids.ts";
+import { limits } from "../core/limits.ts";
 import { systemClock } from "./clock.ts";
 import type { CampaignResult, ChangesResult, EntriesResult, GroupStatus, QueryResult } from "./gateway.ts";
-import { GroupHub, routesMax, type Subscriber } from "./group-hub.ts";
+import { GroupHub, type Subscriber } from "./group-hub.ts";
 import { LocalGateway } from "./local-gateway.ts";
 import { LoopScheduler } from "./scheduler.ts";
 
@@ -118,7 +119,8 @@ describe("answers", () => {
 
   test("sessions are bounded: the one that was learnt first is forgotten, and learnt again", () => {
     const { group, hub, listener } = withListener();
-    for (let session = 1; session <= routesMax + 1; session++) hub.propose(listener, [command(session, 1)]);
+    for (let session = 1; session <= limits.sessionRoutesMax + 1; session++)
+      hub.propose(listener, [command(session, 1)]);
     group.apply(1, 1, answer);
     expect(listener.log).toEqual([]);
     group.apply(2, 1, answer);
@@ -161,7 +163,7 @@ describe("progress", () => {
 
   test("nor of a session that was forgotten because there are too many", () => {
     const { group, hub, listener } = withListener();
-    for (let session = 1; session <= routesMax + 1; session++)
+    for (let session = 1; session <= limits.sessionRoutesMax + 1; session++)
       hub.propose(listener, [command(session, 1)], { tracked: true });
     expect(group.untracked).toEqual([1]);
   });

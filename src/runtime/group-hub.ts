@@ -56,10 +56,6 @@ export interface HubEvents {
   readonly diverged?: (index: number) => void;
 }
 
-/** Sessions whose proposers are remembered. One more forgets the one that was learnt first; it is learnt again with its next command. */
-export const routesMax: number = limits.sessionsMax * 2;
-/** Changes in one answer to a long poll. */
-const changesPerAnswerMax = 1000;
 const entriesBytesPerAnswerMax: number = limits.appendBytesMax;
 /** A campaign that leaves this agent's role as it is (somebody else leads, and is heard) is over after so long. */
 const campaignCheckMs = 1000;
@@ -176,7 +172,7 @@ export class GroupHub implements GroupObserver {
     return this.#poll(() => {
       const hosted = this.#hosted;
       if (hosted === undefined || hosted.applied < next) return false;
-      const found = hosted.changes(filter, next, changesPerAnswerMax);
+      const found = hosted.changes(filter, next, limits.watchAnswerChangesMax);
       switch (found.kind) {
         case "changes":
           if (found.changes.length === 0) {
@@ -268,7 +264,7 @@ export class GroupHub implements GroupObserver {
   #route(session: number, subscriber: Subscriber, sessions: Set<number>): void {
     const routes = this.#routes.get(session);
     if (routes === undefined) {
-      if (this.#routes.size >= routesMax) this.#forgetFirst();
+      if (this.#routes.size >= limits.sessionRoutesMax) this.#forgetFirst();
       this.#routes.set(session, [subscriber]);
     } else if (routes.includes(subscriber)) return;
     else routes.push(subscriber);

@@ -11,9 +11,6 @@ const wireMagic = encodeText("QUORATE\n");
 /** The versions of this protocol that this program speaks. */
 export const wireVersionMin = 1;
 export const wireVersionMax = 1;
-/** Before the handshake is over, nobody gets to send a long frame. */
-export const handshakeBytesMax = 1024;
-export const handshakeTimeoutMs = 5000;
 export const clusterIdBytes = 16;
 /** "Whichever cluster it is": for clients only. */
 export const anyCluster: Uint8Array = new Uint8Array(clusterIdBytes);

@@ -19,7 +19,6 @@ export type PeerRole = Exclude<ConnectionRole, "client">;
 const backOffMinMs = 10;
 const backOffMaxMs = 1000;
 const pingMs = 1000;
-const silentMsMax = 5000;
 
 export interface LinkOptions {
   readonly self: AgentId;
@@ -154,7 +153,7 @@ export class Link {
   #opened(lane: Lane, role: PeerRole, connection: Connection): ConnectionHandler {
     lane.queue.clear();
     lane.connection = connection;
-    connection.keepAlive(pingMs, silentMsMax);
+    connection.keepAlive(pingMs, limits.linkSilenceMsMax);
     this.#update("");
     return {
       frame: (frame) => this.#options.frame(this.peer, frame),

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { failure } from "../../test/support/runtime.ts";
 import type { AgentId, GroupName } from "../core/ids.ts";
+import { limits } from "../core/limits.ts";
 import type { Scheduler } from "../driver/world.ts";
-import { lettersMax, MemoryNetwork, type MemoryPort } from "./memory-network.ts";
+import { MemoryNetwork, type MemoryPort } from "./memory-network.ts";
 
 /** Tasks that run when the test says so. */
 class Steps implements Scheduler {
@@ -137,9 +138,9 @@ describe("the network within one process", () => {
   test("a slow agent's letters are bounded: what is too much is lost, as on any network", () => {
     const { steps, agents } = three();
     const [a, b] = agents;
-    for (let count = 0; count < lettersMax + 10; count++) a.say(b, String(count));
+    for (let count = 0; count < limits.memoryLettersMax + 10; count++) a.say(b, String(count));
     steps.run();
-    expect(b.log).toHaveLength(lettersMax);
+    expect(b.log).toHaveLength(limits.memoryLettersMax);
     a.say(b, "later");
     steps.run();
     expect(b.log.at(-1)).toBe("a: later");

@@ -5,6 +5,7 @@
 import type { Channel } from "../core/boundary.ts";
 import { QuorateError } from "../core/errors.ts";
 import type { Address, AgentId, GroupName } from "../core/ids.ts";
+import { limits } from "../core/limits.ts";
 import type { Network, Scheduler } from "../driver/world.ts";
 import type { NetworkEvents } from "./tcp-network.ts";
 
@@ -13,9 +14,6 @@ interface Letter {
   readonly group: GroupName;
   readonly message: object;
 }
-
-/** Letters that wait for one agent. More are lost: whoever sent them repeats them. */
-export const lettersMax = 65_536;
 
 class Station {
   readonly id: AgentId;
@@ -73,7 +71,7 @@ export class MemoryNetwork {
   #send(from: Station, to: AgentId | Address, group: GroupName, _channel: Channel, message: object): void {
     const station = this.#stations.get(to);
     if (station === undefined || from.gone || this.#cuts.has(pairName(from.id, to))) return;
-    if (station.inbox.length >= lettersMax) return;
+    if (station.inbox.length >= limits.memoryLettersMax) return;
     station.inbox.push({ from: from.id, group, message });
     if (station.scheduled) return;
     station.scheduled = true;

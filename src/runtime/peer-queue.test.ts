@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { limits } from "../core/limits.ts";
 import { encodeFrame, type OutgoingFrame } from "./frame.ts";
-import { PeerQueue, urgentBytesMax } from "./peer-queue.ts";
+import { PeerQueue } from "./peer-queue.ts";
 
 function frame(mark: number, headBytes = 10): OutgoingFrame {
   return encodeFrame("message", "g", new Uint8Array(headBytes).fill(mark));
@@ -43,9 +43,9 @@ describe("what waits for a peer", () => {
 
   test("urgent frames are bounded as well", () => {
     const queue = new PeerQueue();
-    const count = Math.ceil(urgentBytesMax / 10_000) + 50;
+    const count = Math.ceil(limits.urgentQueueBytesMax / 10_000) + 50;
     for (let mark = 0; mark < count; mark++) queue.push(frame(mark & 0xff, 10_000), true);
-    expect(queue.byteLength).toBeLessThanOrEqual(urgentBytesMax);
+    expect(queue.byteLength).toBeLessThanOrEqual(limits.urgentQueueBytesMax);
     expect(queue.dropped).toBeGreaterThan(0);
     expect(takeAll(queue).at(-1)).toBe((count - 1) & 0xff);
   });

@@ -6,9 +6,6 @@ import { limits } from "../core/limits.ts";
 import type { FrameSource } from "./connection.ts";
 import type { OutgoingFrame } from "./frame.ts";
 
-/** Urgent frames are small; a peer that lets so many wait does not read at all. */
-export const urgentBytesMax: number = 1024 * 1024;
-
 class Queue {
   byteLength = 0;
   readonly #bytesMax: number;
@@ -56,7 +53,7 @@ class Queue {
 }
 
 export class PeerQueue implements FrameSource {
-  readonly #urgent = new Queue(urgentBytesMax);
+  readonly #urgent = new Queue(limits.urgentQueueBytesMax);
   readonly #stream: Queue;
   #dropped = 0;
 

@@ -10,6 +10,7 @@ import {
   readUint53,
   unreachable,
   writeUint53,
+  limits,
 } from "../core/index.ts";
 
 /** The numbers are on disks and wires: never change one. */
@@ -91,7 +92,6 @@ export function answerIndex(bytes: Uint8Array): number {
   return readUint53(bytes, 1);
 }
 
-const messageLengthMax = 300;
 /** Engines word these differently from version to version, and replicas must answer alike: only their name is kept. */
 const engineErrors: readonly (abstract new (...args: never[]) => Error)[] = [
   TypeError,
@@ -108,13 +108,13 @@ export function encodeRejection(index: number, thrown: unknown): Uint8Array {
 }
 
 function describe(thrown: unknown): string {
-  if (typeof thrown === "string") return thrown.slice(0, messageLengthMax);
+  if (typeof thrown === "string") return thrown.slice(0, limits.rejectionCharactersMax);
   try {
     if (!(thrown instanceof Error)) return "The machine threw something that is not an error.";
     for (const engineError of engineErrors) {
       if (thrown instanceof engineError) return `The machine threw a ${engineError.name}.`;
     }
-    return String(thrown.message).slice(0, messageLengthMax);
+    return String(thrown.message).slice(0, limits.rejectionCharactersMax);
   } catch {
     // A getter or a `toString` that throws in turn.
     return "The machine threw an error without a readable message.";

@@ -1,15 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { encodeText, MalformedError } from "../core/index.ts";
-import {
-  canonicalJson,
-  decodeJson,
-  encodeJson,
-  type Json,
-  jsonDepthMax,
-  NotPlainError,
-  plainJson,
-} from "./json.ts";
+import { encodeText, limits, MalformedError } from "../core/index.ts";
+import { canonicalJson, decodeJson, encodeJson, type Json, NotPlainError, plainJson } from "./json.ts";
 import { decodeLearned, decodeProposal, encodeProposal } from "./proposals.ts";
 
 const json = fc.jsonValue({ maxDepth: 4 }) as fc.Arbitrary<Json>;
@@ -74,8 +66,8 @@ describe("plain data", () => {
   });
 
   it("ends somewhere: neither too deep, nor in a circle, nor holding itself many times over", () => {
-    expect(plainJson(nested(jsonDepthMax))).toBeDefined();
-    expect(() => plainJson(nested(jsonDepthMax + 1))).toThrow("nested more than 128 deep");
+    expect(plainJson(nested(limits.jsonDepthMax))).toBeDefined();
+    expect(() => plainJson(nested(limits.jsonDepthMax + 1))).toThrow("nested more than 128 deep");
     const circle: unknown[] = [];
     circle.push(circle);
     expect(() => plainJson(circle)).toThrow(NotPlainError);

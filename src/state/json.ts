@@ -2,14 +2,9 @@
  * Plain data: what JSON can carry and give back unchanged. JSON on its own is too forgiving for a replicated state: it
  * turns NaN into null and drops whole values in silence, so that what one agent computes is not what another restores.
  */
-import { decodeText, encodeText, MalformedError, QuorateError } from "../core/index.ts";
+import { decodeText, encodeText, limits, MalformedError, QuorateError } from "../core/index.ts";
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
-
-/** Deeper nesting is refused, long before an engine's stack (whose size differs from agent to agent) ends. */
-export const jsonDepthMax = 128;
-/** Values within one value; it also ends the copying of something that contains itself many times over. */
-export const jsonValuesMax = 1_000_000;
 
 /** Thrown with a sentence that says what can't be carried. */
 export class NotPlainError extends Error {
@@ -20,7 +15,7 @@ export class NotPlainError extends Error {
  * A deep copy in plain objects and arrays. Properties that are undefined are left out, as in JSON; -0 becomes 0.
  * Throws {@link NotPlainError} on anything that JSON would change or lose: NaN, a Date, a Map, a class, a hole, a bigint.
  */
-export function plainJson(value: unknown, depthMax: number = jsonDepthMax): Json {
+export function plainJson(value: unknown, depthMax: number = limits.jsonDepthMax): Json {
   return new Copier().copy(value, depthMax);
 }
 
@@ -29,7 +24,7 @@ class Copier {
 
   copy(value: unknown, depthLeft: number): Json {
     this.#values += 1;
-    if (this.#values > jsonValuesMax) throw new NotPlainError("It holds too many values.");
+    if (this.#values > limits.jsonValuesMax) throw new NotPlainError("It holds too many values.");
     switch (typeof value) {
       case "string":
       case "boolean":
@@ -39,7 +34,7 @@ class Copier {
         return value === 0 ? 0 : value;
       case "object":
         if (value === null) return null;
-        if (depthLeft === 0) throw new NotPlainError(`It is nested more than ${jsonDepthMax} deep.`);
+        if (depthLeft === 0) throw new NotPlainError(`It is nested more than ${limits.jsonDepthMax} deep.`);
         return Array.isArray(value) ? this.#array(value, depthLeft) : this.#object(value, depthLeft);
       case "undefined":
       case "bigint":

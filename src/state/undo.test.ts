@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Json, jsonDepthMax, NotPlainError } from "./json.ts";
+import { limits } from "../core/index.ts";
+import { type Json, NotPlainError } from "./json.ts";
 import { changeWhole, readOnly } from "./undo.ts";
 
 interface Data {
@@ -181,7 +182,7 @@ describe("a change that is whole or not at all", () => {
         at["next"] = {};
       });
     };
-    for (let depth = 1; depth < jsonDepthMax - 1; depth++) deepen();
+    for (let depth = 1; depth < limits.jsonDepthMax - 1; depth++) deepen();
     expect(() => {
       for (let more = 0; more < 10; more++) deepen();
     }).toThrow("deep");

@@ -3,8 +3,8 @@
  * that write it in place and note what was there before. If it throws, the notes are played backwards; if not, whatever
  * it put in becomes plain data of its own, so that no two places share an object: a restored state could not share it either.
  */
-import { assert } from "../core/index.ts";
-import { jsonDepthMax, NotPlainError, plainJson, setOwn } from "./json.ts";
+import { assert, limits } from "../core/index.ts";
+import { NotPlainError, plainJson, setOwn } from "./json.ts";
 
 interface Note {
   readonly target: object;
@@ -80,9 +80,9 @@ class Change implements ProxyHandler<object> {
       }
       const depth = this.#depths.get(target);
       assert(depth !== undefined, "what was written was viewed");
-      if (depth >= jsonDepthMax)
-        throw new NotPlainError(`The state is nested more than ${jsonDepthMax} deep.`);
-      setOwn(target, key, plainJson(value, jsonDepthMax - depth - 1));
+      if (depth >= limits.jsonDepthMax)
+        throw new NotPlainError(`The state is nested more than ${limits.jsonDepthMax} deep.`);
+      setOwn(target, key, plainJson(value, limits.jsonDepthMax - depth - 1));
     }
   }
 

@@ -5,11 +5,10 @@
  */
 import type { ProgressState } from "../../core/decision.ts";
 import { writeCommandHeader } from "../../core/entry.ts";
+import { limits } from "../../core/limits.ts";
 import { requestIdOf } from "./call.ts";
 import type { PendingCommand } from "./pending-command.ts";
 
-/** Answers kept for callers that had left when they came. */
-const lateAnswersMax = 1024;
 const uint32Max = 0xffff_ffff;
 
 interface Asked {
@@ -39,7 +38,7 @@ export class AskedAgain {
   /** An answer that nobody waits for any more. The bytes are copied. */
   keepLate(session: number, sequence: number, answer: Uint8Array): void {
     this.#late.set(requestIdOf(session, sequence), answer.slice());
-    if (this.#late.size <= lateAnswersMax) return;
+    if (this.#late.size <= limits.lateAnswersMax) return;
     for (const oldest of this.#late.keys()) {
       this.#late.delete(oldest);
       break;

@@ -14,7 +14,6 @@ export interface Call {
 }
 
 export const timeoutMsDefault = 5_000;
-const timeoutMsMax = 24 * 60 * 60 * 1000;
 
 /** The ids that this library makes for commands without one: a session's number and a sequence in it. */
 const ownRequestId = /^@([1-9][0-9]{0,15})\.([1-9][0-9]{0,15})$/;
@@ -25,7 +24,8 @@ const halfSurrogate = /\p{Surrogate}/u;
 export function callTimeoutMs(call: Call | undefined): number {
   const timeoutMs = call?.timeoutMs;
   if (timeoutMs === undefined) return timeoutMsDefault;
-  if (typeof timeoutMs === "number" && timeoutMs > 0 && timeoutMs <= timeoutMsMax) return timeoutMs;
+  if (typeof timeoutMs === "number" && timeoutMs > 0 && timeoutMs <= limits.callTimeoutMsMax)
+    return timeoutMs;
   throw badOption(
     `timeoutMs is ${String(timeoutMs)}.`,
     "Give a number of milliseconds above 0 and up to a day.",

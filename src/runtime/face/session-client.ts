@@ -42,8 +42,6 @@ import type { Waiters } from "./waiters.ts";
 
 /** After so long without an answer the group may have closed the session: commands then carry a request id, which outlives it. */
 const quietMs = 10_000;
-/** Calls that wait for a place in the window. */
-const lineMax = 65_536;
 
 const toAnyMember: ProposeOptions = { onlyAsLeader: false, tracked: false };
 const toLeaderOnly: ProposeOptions = { onlyAsLeader: true, tracked: false };
@@ -94,7 +92,7 @@ export class SessionClient implements CommandOwner {
     this.#clock = options.clock;
     this.#waiters = options.waiters;
     this.#unsettledMax = options.unsettledMax ?? limits.sessionUnsettledMax;
-    this.#lineMax = options.lineMax ?? lineMax;
+    this.#lineMax = options.lineMax ?? limits.waitingCallsMax;
     this.#window = new SessionWindow(this.#unsettledMax);
     this.#repeats = new Repeats(
       options.clock,
