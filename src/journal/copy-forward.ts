@@ -18,7 +18,7 @@ export interface CopyForwardOptions {
 }
 
 /** Only a segment of which at most this part is needed is worth copying. */
-export const copiedPartMax: number = 1 / 8;
+const copiedPartMax = 1 / 8;
 
 /**
  * Frees a segment that groups hold which have been idle or lag: copies the few records that they need into the

@@ -168,7 +168,7 @@ function tellCommit(state: RaftState, peer: Progress, out: Outbox<RaftProtocol>)
 // ── deciding ──
 
 /** True where more is decided than before. Counting decides only entries of the own term (paper, section 5.4.2). */
-export function countMatches(state: RaftState, leading: Leading): boolean {
+function countMatches(state: RaftState, leading: Leading): boolean {
   const index = jointCommittedIndex(state.members, leading.matchedOf);
   if (index <= state.commitIndex || index < leading.firstIndex) return false;
   assert(state.log.termAt(index) === state.term, "R7: counting decides only entries of the own term");

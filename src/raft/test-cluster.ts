@@ -136,7 +136,7 @@ export class TestAgent {
   }
 }
 
-export function entriesOf(run: Run): Entry[] {
+function entriesOf(run: Run): Entry[] {
   const entries: Entry[] = [];
   for (let offset = 0; offset < run.bytes.byteLength; offset += entryLength(run.bytes, offset)) {
     entries.push({

@@ -42,7 +42,7 @@ export class TestClock {
 }
 
 export const segmentBytes: number = 64 * 1024;
-export const blockBytesMax: number = 8 * 1024;
+const blockBytesMax = 8 * 1024;
 export const journalId: Uint8Array = Uint8Array.from({ length: 16 }, (_, at) => at * 7 + 1);
 
 export type StageOptions = Partial<

@@ -13,7 +13,7 @@ export interface Call {
   readonly requestId?: string | undefined;
 }
 
-export const timeoutMsDefault = 5_000;
+const timeoutMsDefault = 5_000;
 
 /** The ids that this library makes for commands without one: a session's number and a sequence in it. */
 const ownRequestId = /^@([1-9][0-9]{0,15})\.([1-9][0-9]{0,15})$/;
@@ -81,10 +81,6 @@ export function parseRequestId(requestId: string): { session: number; sequence: 
 
 export function badOption(message: string, hint: string): QuorateError {
   return new QuorateError("BAD_OPTION", message, { outcome: "notDone", hint });
-}
-
-export function badValue(message: string, hint: string, cause?: unknown): QuorateError {
-  return new QuorateError("BAD_VALUE", message, { outcome: "notDone", hint, cause });
 }
 
 export function tooLargeError(byteLength: number): QuorateError {

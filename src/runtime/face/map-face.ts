@@ -252,7 +252,7 @@ function keyRange(options: RangeOptions): KeyRange {
 }
 
 /** "From now on": behind what the nearest agent is known to have applied. Undefined: not yet known. */
-export function startIndex(client: GroupClient): number | undefined {
+function startIndex(client: GroupClient): number | undefined {
   const status = client.gateway.status();
   return status === undefined ? undefined : status.applied + 1;
 }

@@ -262,7 +262,7 @@ export class FakeGateway implements Gateway {
   }
 }
 
-export function fakeStatus(): GroupStatus {
+function fakeStatus(): GroupStatus {
   return {
     mechanism: "raft",
     group: "fake",
