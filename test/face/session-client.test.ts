@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { ProgressState } from "../../src/core/decision.ts";
 import { QuorateError } from "../../src/core/errors.ts";
 import type { Call } from "../../src/runtime/face/call.ts";
 import { GroupClient } from "../../src/runtime/face/group-client.ts";
@@ -52,6 +53,22 @@ function run({ session }: World, text: string, call?: Call, machine = "m"): Prom
 function runAsLeader({ session }: World, text: string, call?: Call): Promise<boolean> {
   const bytes = new TextEncoder().encode(text);
   return session.run({ machine: "m", bytes, decode: () => true, unlessLeader: { value: false } }, call);
+}
+
+/** A call that wants to hear how far it comes; `seen` is what it hears. */
+function runTracked(
+  { session }: World,
+  text: string,
+  call?: Call,
+): { readonly answer: Promise<string>; readonly seen: ProgressState[] } {
+  const seen: ProgressState[] = [];
+  const command = {
+    machine: "m",
+    bytes: new TextEncoder().encode(text),
+    decode: (answer: Uint8Array) => new TextDecoder().decode(answer),
+    progressed: (state: ProgressState) => void seen.push(state),
+  };
+  return { answer: session.run(command, call), seen };
 }
 
 async function errorOf(promise: Promise<unknown>): Promise<QuorateError> {
@@ -611,6 +628,111 @@ describe("a session that the group has closed", () => {
     }
     expect(await answer).toBe("x");
     expect(texts(it.gateway.applied)).toEqual(["x"]);
+  });
+});
+
+describe("progress", () => {
+  const tracked = ({ gateway }: World): boolean[] => gateway.inFlight.map((batch) => batch.tracked);
+
+  test("is asked for by those calls only that want it, and the order of the calls is kept", async () => {
+    const it = await opened();
+    const before = run(it, "before");
+    const { answer, seen } = runTracked(it, "tracked");
+    const after = run(it, "after");
+    it.clock.tick();
+    expect(tracked(it)).toEqual([false, true, false]);
+    for (let place = 0; place < 3; place++) it.gateway.progress("proposed", place);
+    it.gateway.progress("prepare", 1);
+    expect(seen).toEqual(["proposed", "prepare"]);
+    it.gateway.deliverAll();
+    expect(await Promise.all([before, answer, after])).toEqual(["before", "tracked", "after"]);
+    expect(texts(it.gateway.applied)).toEqual(["before", "tracked", "after"]);
+  });
+
+  test("is heard until the call is over, and of its own session and sequence only", async () => {
+    const it = await opened();
+    const { answer, seen } = runTracked(it, "x");
+    it.clock.tick();
+    it.session.progressed(1, 3, "proposed");
+    it.session.progressed(2, 2, "proposed");
+    expect(seen).toEqual([]);
+    it.session.progressed(1, 2, "commit");
+    it.gateway.deliver();
+    expect(await answer).toBe("x");
+    it.session.progressed(1, 2, "prepare");
+    expect(seen).toEqual(["commit"]);
+  });
+
+  test("is asked for again with every repeat, until the caller has left", async () => {
+    const it = await opened();
+    const { answer, seen } = runTracked(it, "x", { timeoutMs: 5000 });
+    it.clock.tick();
+    it.gateway.progress("proposed");
+    it.gateway.lose();
+    it.gateway.interrupt();
+    it.clock.tick();
+    expect(tracked(it)).toEqual([true]);
+    it.gateway.progress("proposed");
+    expect(seen).toEqual(["proposed", "proposed"]);
+    const failed = errorOf(answer);
+    it.clock.advance(5001);
+    expect(await failed).toMatchObject({ code: "TIMEOUT" });
+    it.gateway.inFlight.length = 0;
+    it.gateway.interrupt();
+    it.clock.tick();
+    expect(tracked(it)).toEqual([false]);
+    it.session.progressed(1, 2, "commit");
+    expect(seen).toHaveLength(2);
+  });
+
+  test("reaches those who ask again for the same answer, and is asked for on their behalf", async () => {
+    const it = await opened();
+    const lost = errorOf(run(it, "x", { timeoutMs: 50 }));
+    it.clock.advance(60);
+    it.gateway.lose();
+    const { requestId } = await lost;
+    const { answer, seen } = runTracked(it, "x", { requestId });
+    it.gateway.interrupt();
+    it.clock.tick();
+    expect(tracked(it)).toEqual([true]);
+    it.gateway.progress("prepare");
+    it.gateway.deliver();
+    expect(await answer).toBe("x");
+    expect(seen).toEqual(["prepare"]);
+  });
+
+  test("of an earlier session's command is asked for, too", async () => {
+    const it = await opened();
+    const { answer, seen } = runTracked(it, "y", { requestId: "@77.1" });
+    const failed = errorOf(answer);
+    expect(tracked(it)).toEqual([true]);
+    it.gateway.progress("commit");
+    expect(seen).toEqual(["commit"]);
+    it.gateway.lose();
+    it.gateway.interrupt();
+    it.clock.tick();
+    expect(tracked(it)).toEqual([true]);
+    it.gateway.deliver();
+    expect(await failed).toMatchObject({ code: "SESSION_EXPIRED" });
+    it.session.progressed(77, 1, "commit");
+    expect(seen).toEqual(["commit"]);
+  });
+
+  test("goes on in a new session, where the old one was closed", async () => {
+    const it = await opened();
+    it.gateway.expireSessions();
+    const { answer, seen } = runTracked(it, "x", { requestId: "mine" });
+    it.clock.tick();
+    it.gateway.progress("proposed");
+    it.gateway.deliver();
+    it.clock.tick();
+    it.gateway.deliver();
+    it.clock.tick();
+    expect(tracked(it)).toEqual([true]);
+    it.gateway.progress("commit");
+    it.gateway.deliver();
+    expect(await answer).toBe("x");
+    expect(seen).toEqual(["proposed", "commit"]);
   });
 });
 

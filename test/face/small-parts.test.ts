@@ -193,8 +193,10 @@ describe("a gateway that is still being opened", () => {
     expect(inner.queries).toHaveLength(1);
     expect(inner.entryPolls).toHaveLength(0);
     expect(told).toEqual(["status of a", "interrupted"]);
-    gateway.propose([new Uint8Array(56)]);
-    expect(inner.inFlight).toHaveLength(1);
+    gateway.propose([new Uint8Array(56)], { tracked: true });
+    expect(inner.inFlight).toMatchObject([{ onlyAsLeader: false, tracked: true }]);
+    inner.progress("prepare");
+    expect(told.pop()).toBe("prepare");
     gateway.campaign(() => {});
     expect(inner.campaigns).toHaveLength(1);
   });
