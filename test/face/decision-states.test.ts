@@ -37,6 +37,10 @@ type Id = (typeof ids)[number];
 const patient = { electionTimeoutMs: [20_000, 30_000] } as const;
 const call = { timeoutMs: 20_000 };
 
+function reader(decision: Decision<unknown>): AsyncIterator<DecisionState> {
+  return decision.states()[Symbol.asyncIterator]();
+}
+
 /** Reads along until `last` is seen. */
 async function upTo(states: AsyncIterator<DecisionState>, last: DecisionState): Promise<DecisionState[]> {
   const seen: DecisionState[] = [];
@@ -125,7 +129,7 @@ describe("with disks that are held", () => {
     await settled(logs, "a");
     for (const id of ids) hold(id);
     const decision = logs.a.submit("v", call);
-    const states = decision.states();
+    const states = reader(decision);
     expect(await upTo(states, "proposed")).toEqual(["pending", "proposed"]);
     expect(decision.state).toBe("proposed");
     release("a");
@@ -142,7 +146,7 @@ describe("with disks that are held", () => {
     await settled(logs, "a");
     for (const id of ids) hold(id);
     const decision = logs.b.submit("v", call);
-    const states = decision.states();
+    const states = reader(decision);
     expect(await upTo(states, "proposed")).toEqual(["pending", "proposed"]);
     release("b");
     expect(await upTo(states, "prepare")).toEqual(["prepare"]);
@@ -187,7 +191,7 @@ describe("in a group of createConsensus", () => {
     await settled(logs, "a");
     isolate(network, "a");
     const decision = logs.a.submit("v", call);
-    expect(await upTo(decision.states(), "prepare")).toEqual(["pending", "proposed", "prepare"]);
+    expect(await upTo(reader(decision), "prepare")).toEqual(["pending", "proposed", "prepare"]);
     expect(decision.state).toBe("prepare");
     isolate(network, "a", true);
     expect(await all(decision)).toEqual(whole);
@@ -198,7 +202,7 @@ describe("in a group of createConsensus", () => {
     await settled(logs, "a");
     isolate(network, "a");
     const decision = logs.a.submit("v", call);
-    expect(await upTo(decision.states(), "prepare")).toEqual(["pending", "proposed", "prepare"]);
+    expect(await upTo(reader(decision), "prepare")).toEqual(["pending", "proposed", "prepare"]);
     // The others elect one of them, who has something else in that place.
     expect(await logs.b.propose("w", call)).toBe("w");
     expect(decision.state).toBe("prepare");
@@ -221,7 +225,7 @@ describe("in a group of createConsensus", () => {
     );
     const last = decisions.at(-1) as Decision<number>;
     const lastTracked = decisions.at(-2) as Decision<number>;
-    await upTo(lastTracked.states(), "prepare");
+    await upTo(reader(lastTracked), "prepare");
     // It is in the same record, but nobody looked.
     expect(last.state).toBe("pending");
     isolate(network, "a", true);
@@ -297,7 +301,7 @@ describe("for clients of agents over sockets", { timeout: 60_000 }, () => {
     const log = await client("a");
     await Promise.all([agents.b.close(), agents.c.close()]);
     const decision = log.submit("v", call);
-    expect(await upTo(decision.states(), "prepare")).toEqual(["pending", "proposed", "prepare"]);
+    expect(await upTo(reader(decision), "prepare")).toEqual(["pending", "proposed", "prepare"]);
     expect(decision.state).toBe("prepare");
     await restart("b");
     expect(await all(decision)).toEqual(whole);
