@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 
 import { QuorateError } from "../core/errors.ts";
-import { parseAddress } from "../runtime/address.ts";
+import { loopbackAddress } from "../runtime/address.ts";
 import { agentSocketName } from "../runtime/agent.ts";
 import { findDataFolder } from "../runtime/find-socket.ts";
 import { findSocketPath } from "../runtime/socket-path.ts";
@@ -22,14 +22,14 @@ export interface AgentPlace {
   readonly isLikely: boolean;
 }
 
-/** Throws `DATA_MISSING` where neither agents nor a folder are there, and `BAD_OPTION` for an address that is none. */
+/** Throws `DATA_MISSING` where neither agents nor a folder are there, `BAD_OPTION` for an address that is none, `DENIED` for one beyond this machine. */
 export function agentPlaces(options: {
   readonly data?: string;
   readonly agent: readonly string[];
 }): AgentPlace[] {
   if (options.agent.length > 0) {
     return options.agent.map((address) => {
-      parseAddress(address, "address of an agent");
+      loopbackAddress(address, "address of an agent");
       return { id: undefined, address, target: address, isLikely: true };
     });
   }

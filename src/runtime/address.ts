@@ -31,6 +31,16 @@ export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
 }
 
+/** Whether {@link loopbackAddress} takes it. */
+export function isLoopbackAddress(address: string): boolean {
+  try {
+    loopbackAddress(address);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Parses an address and refuses what leaves this machine: nothing on the wire is encrypted or proven yet. Throws `DENIED`. */
 export function loopbackAddress(address: string, what = "address"): HostPort {
   const parsed = parseAddress(address, what);

@@ -1,7 +1,7 @@
 /** A client's links, one per agent, shared by the groups that it uses; and the addresses that it knows. */
 import { QuorateError } from "../core/errors.ts";
 import { groupName } from "../core/ids.ts";
-import { parseAddress, type HostPort } from "./address.ts";
+import { isLoopbackAddress, loopbackAddress, type HostPort } from "./address.ts";
 import { ClientLink } from "./client-link.ts";
 import { readStatusReport, type StatusReport } from "./client-wire.ts";
 import { anyCluster } from "./handshake.ts";
@@ -41,7 +41,7 @@ export class ClientPool {
   readonly #learnt = new Map<string, string>();
   #closed = false;
 
-  /** Does no I/O by itself. Throws `BAD_OPTION` where an address is none. */
+  /** Does no I/O by itself. Throws `BAD_OPTION` where an address is none, `DENIED` where it is beyond this machine. */
   constructor(options: ClientOptions) {
     if (options.agents.length === 0) {
       throw new QuorateError("BAD_OPTION", "There is no agent to connect to.", {
@@ -76,9 +76,10 @@ export class ClientPool {
     return this.#learnt.get(agent);
   }
 
-  /** Remembers the addresses that an agent tells. */
+  /** Remembers the addresses that an agent tells; whatever it says, nothing leaves this machine. */
   learn(report: StatusReport): void {
-    for (const { id, address } of report.agents) this.#learnt.set(id, address);
+    for (const { id, address } of report.agents)
+      if (isLoopbackAddress(address)) this.#learnt.set(id, address);
   }
 
   /** A new way into a group; closed with the pool. Throws `BAD_NAME`. */
@@ -180,7 +181,7 @@ export class ClientPool {
 
 /** A path has a slash in it (or, on Windows, a backslash), an address has none. */
 function targetOf(agent: string): string | HostPort {
-  return /[/\\]/.test(agent) ? agent : parseAddress(agent, "address of an agent");
+  return /[/\\]/.test(agent) ? agent : loopbackAddress(agent, "address of an agent");
 }
 
 function silentAgent(target: string, timeoutMs: number): QuorateError {

@@ -160,6 +160,14 @@ describe("what is malformed is refused", () => {
     ["progress to a fourth state", () => wire.readProgress(new Uint8Array(17).fill(3, 16), () => {})],
     ["a status that is no object", () => wire.readStatusReport(new ByteReader(Buffer.from("7")))],
     ["a status without agents", () => wire.readStatusReport(new ByteReader(Buffer.from("{}")))],
+    [
+      "a status with an agent that is none",
+      () => wire.readStatusReport(new ByteReader(Buffer.from('{"agents":[null]}'))),
+    ],
+    [
+      "a status with an agent without an address",
+      () => wire.readStatusReport(new ByteReader(Buffer.from('{"agents":[{"id":"a","address":7}]}'))),
+    ],
   ])("%s", (_name, decode) => {
     expect(decode).toThrow(MalformedError);
   });

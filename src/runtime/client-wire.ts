@@ -244,7 +244,14 @@ export function readStatusReport(reader: ByteReader): StatusReport {
   if (typeof value !== "object" || value === null || !("agents" in value) || !Array.isArray(value.agents)) {
     throw new MalformedError("a status has no list of agents");
   }
+  if (!value.agents.every(isAgent))
+    throw new MalformedError("a status names an agent without an id or an address");
   return value as StatusReport;
+}
+
+function isAgent(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || !("id" in value) || !("address" in value)) return false;
+  return typeof value.id === "string" && typeof value.address === "string";
 }
 
 /** Why a request (0: commands) has no answer of its own kind. */

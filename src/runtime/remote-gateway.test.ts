@@ -5,6 +5,7 @@ import type { FakeGroup } from "../../test/support/fake-group.ts";
 import { failure, freePort, pause, until } from "../../test/support/runtime.ts";
 import { concatBytes } from "../core/bytes.ts";
 import { encodeCommand, entrySequence, entrySession } from "../core/entry.ts";
+import { agentId } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
 import { ClientPool, type ClientOptions } from "./client-pool.ts";
 import { encodeFrame, type Frame, type FrameKind, FrameWriter } from "./frame.ts";
@@ -411,8 +412,21 @@ describe("connecting and closing", () => {
     expect(error.hint).toContain("quorate up");
     expect((await failure(() => new ClientPool({ agents: [] }))).code).toBe("BAD_OPTION");
     expect((await failure(() => new ClientPool({ agents: ["nonsense"] }))).code).toBe("BAD_OPTION");
+    expect((await failure(() => new ClientPool({ agents: ["10.0.0.1:7400"] }))).code).toBe("DENIED");
     const foreign = { agents: [agents[0]!.address], cluster: new Uint8Array(16).fill(1) };
     expect((await failure(async () => ClientPool.connect(foreign))).code).toBe("DENIED");
+  });
+
+  test("an agent can't send its client to another machine, or anywhere that is no address", () => {
+    const { pool } = client({ agents: ["127.0.0.1:7400"] });
+    const agents = ["127.0.0.1:7401", "10.0.0.1:7400", "/tmp/other.sock", "nonsense"];
+    pool.learn({
+      agent: "agent_1",
+      groups: [],
+      agents: agents.map((address, at) => ({ id: agentId(`agent_${at}`), address })),
+    });
+    expect(pool.targets()).toEqual(["127.0.0.1:7400", "127.0.0.1:7401"]);
+    expect(pool.addressOf("agent_1")).toBeUndefined();
   });
 
   test("closing a gateway ends what is under way as lost, and leaves the others alone", async () => {
