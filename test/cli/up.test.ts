@@ -109,6 +109,8 @@ describe("up", { timeout: 60_000 }, () => {
     expect(later.agents[leader]).toMatchObject({ id: status.leader, state: "down" });
     expect(later.agents.filter((agent) => agent.state === "running")).toHaveLength(2);
     expect(await up.end()).toBe(0);
+    // Not even of the one that could not clear up behind itself.
+    expect(leftBehind(join(place.folder, ".quorate"))).toEqual([]);
   });
 });
 

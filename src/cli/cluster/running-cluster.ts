@@ -12,6 +12,7 @@ import {
   removeClusterFolder,
 } from "./cluster-folder.ts";
 import { Cluster } from "./cluster.ts";
+import { removeLeftovers } from "./leftovers.ts";
 import { lockClusterFolder } from "./up-lock.ts";
 
 export interface ClusterOptions {
@@ -32,8 +33,17 @@ export class RunningCluster implements AsyncDisposable {
   readonly isContinued: boolean;
   readonly #lock: FolderLock;
 
-  private constructor(cluster: Cluster, folder: string, isContinued: boolean, lock: FolderLock) {
+  readonly #dataFolders: readonly string[];
+
+  private constructor(
+    cluster: Cluster,
+    places: readonly AgentFolder[],
+    folder: string,
+    isContinued: boolean,
+    lock: FolderLock,
+  ) {
     this.cluster = cluster;
+    this.#dataFolders = places.map(({ dataFolder }) => dataFolder);
     this.folder = folder;
     this.isContinued = isContinued;
     this.#lock = lock;
@@ -51,16 +61,17 @@ export class RunningCluster implements AsyncDisposable {
       const places = placesToStart(options, before);
       const cluster = new Cluster(places);
       await cluster.start();
-      return new RunningCluster(cluster, folder, before !== undefined, lock);
+      return new RunningCluster(cluster, places, folder, before !== undefined, lock);
     } catch (error) {
       lock.release();
       throw portTaken(error);
     }
   }
 
-  /** Stops every agent and gives the folder back. */
+  /** Stops every agent and gives the folder back. What a killed agent could not clear away goes too. */
   async stop(): Promise<void> {
     await this.cluster.stop();
+    await Promise.all(this.#dataFolders.map(async (path) => removeLeftovers(path)));
     this.#lock.release();
   }
 
