@@ -32,6 +32,8 @@ interface Shared {
 }
 
 const defaultConnectTimeoutMs = 5000;
+/** After so long without a word from one agent, the next is asked as well. */
+const silenceMs = 200;
 
 export class ClientPool {
   readonly pin: boolean;
@@ -135,17 +137,34 @@ export class ClientPool {
     return shared;
   }
 
+  /** Asks one after another, the next as soon as one has failed or has been silent for a while: a stopped process accepts, and says nothing. */
   async #firstReport(): Promise<StatusReport> {
-    const timeoutMs = this.#options.connectTimeoutMs ?? defaultConnectTimeoutMs;
-    let failure: unknown;
-    for (const target of this.#options.agents) {
-      try {
-        return await this.#reportFrom(target, timeoutMs);
-      } catch (error) {
-        failure = error;
-      }
-    }
-    throw failure;
+    const { agents, connectTimeoutMs: timeoutMs = defaultConnectTimeoutMs } = this.#options;
+    const endsAt = performance.now() + timeoutMs;
+    return new Promise((resolve, reject) => {
+      let asked = 0;
+      let failed = 0;
+      let patience: NodeJS.Timeout | undefined;
+      const askNext = (): void => {
+        clearTimeout(patience);
+        const target = agents[asked];
+        if (target === undefined) return;
+        asked += 1;
+        if (asked < agents.length) patience = setTimeout(askNext, silenceMs);
+        this.#reportFrom(target, Math.max(1, endsAt - performance.now())).then(
+          (report) => {
+            clearTimeout(patience);
+            resolve(report);
+          },
+          (error: QuorateError) => {
+            failed += 1;
+            if (failed === agents.length) reject(error);
+            else askNext();
+          },
+        );
+      };
+      askNext();
+    });
   }
 
   async #reportFrom(target: string, timeoutMs: number): Promise<StatusReport> {
@@ -185,8 +204,12 @@ function targetOf(agent: string): string | HostPort {
 }
 
 function silentAgent(target: string, timeoutMs: number): QuorateError {
-  return new QuorateError("CANNOT_CONNECT", `No agent answers at ${target} within ${timeoutMs} ms.`, {
-    outcome: "notDone",
-    hint: "Start it, for example with `quorate up`, or check the address.",
-  });
+  return new QuorateError(
+    "CANNOT_CONNECT",
+    `No agent answers at ${target} within ${Math.ceil(timeoutMs)} ms.`,
+    {
+      outcome: "notDone",
+      hint: "Start it, for example with `quorate up`, or check the address.",
+    },
+  );
 }
