@@ -76,6 +76,8 @@ export interface Limits {
   readonly requestIdBytesMax: number;
   /** Entries without effect that a group remembers, so that streams leave them out. Earlier ones are shown again. */
   readonly skippedEntriesMax: number;
+  /** What a state machine replies to one question, so that it fits into a frame. Larger: the question is rejected. */
+  readonly replyBytesMax: number;
   readonly mapKeyBytesMax: number;
   readonly mapRangeEntriesMax: number;
   /** Keys and values in one page of a range or of changes, but at least one. The rest: the next page. */
@@ -191,6 +193,7 @@ export const limits: Limits = {
   requestIdsMax: 100_000,
   requestIdBytesMax: 64,
   skippedEntriesMax: 65_536,
+  replyBytesMax: 3 * mebibyte,
   mapKeyBytesMax: 4 * kibibyte,
   mapRangeEntriesMax: 10_000,
   mapRangeBytesMax: 1 * mebibyte,
@@ -255,6 +258,7 @@ assert(
   "an answer to a watcher fits into a frame",
 );
 assert(
-  limits.entryBytesMax + limits.mapRangeBytesMax <= limits.frameBytesMax,
-  "a page of a map fits into a frame",
+  limits.entryBytesMax + limits.mapRangeBytesMax <= limits.replyBytesMax,
+  "a page of a map fits into a reply",
 );
+assert(limits.replyBytesMax + limits.entryBytesMax <= limits.frameBytesMax, "a reply fits into a frame");

@@ -18,6 +18,7 @@ import {
   entrySession,
   entryUnsettled,
   equalBytes,
+  limits,
   MalformedError,
   unreachable,
   writeUint53,
@@ -107,8 +108,13 @@ export class ReplicatedState {
       const named = this.#machines.named(name);
       if (named === undefined) return encodeAnswer("unknownMachine", this.#applied);
       const { machine } = named;
-      const reply: unknown = machine.query(machine.questions.decode(inner));
-      return encodeAnswer("answered", this.#applied, machine.replies.encode(reply));
+      const reply = machine.replies.encode(machine.query(machine.questions.decode(inner)));
+      if (reply.byteLength > limits.replyBytesMax) {
+        throw new MalformedError(
+          `the reply is larger than ${limits.replyBytesMax} bytes: ask for it in parts`,
+        );
+      }
+      return encodeAnswer("answered", this.#applied, reply);
     } catch (thrown) {
       return encodeRejection(this.#applied, thrown);
     }

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import {
   Agent,
   connect,
+  defineMachine,
   map,
   QuorateError,
   type Host,
@@ -36,6 +37,19 @@ async function rejectionOf(promise: Promise<unknown>): Promise<QuorateError> {
   throw new Error("it resolved, and should not have");
 }
 
+/** Its state soon is more than a frame holds; its query replies with all of it. */
+const list = defineMachine({
+  version: 1,
+  initial: () => ({ items: [] as string[] }),
+  commands: {
+    add: (state, item: string) => state.items.push(item),
+  },
+  queries: {
+    all: (state) => state.items,
+    count: (state) => state.items.length,
+  },
+});
+
 /** One agent with one group, `main`, that holds a map. */
 async function oneAgent(): Promise<{
   agent: RunningAgent;
@@ -52,6 +66,31 @@ async function oneAgent(): Promise<{
 }
 
 describe("an agent of one's own", () => {
+  test("refuses a reply that no frame can carry, and goes on", async () => {
+    const dataDir = join(folder(), "a");
+    Agent.init({ id: "a", dataDir });
+    const failures: Error[] = [];
+    const agent = await Agent.start({
+      id: "a",
+      dataDir,
+      listen: "127.0.0.1:0",
+      onFatal: (error) => failures.push(error),
+    });
+    hosts.push(agent);
+    const main = agent.group("main", { mechanism: "raft", members: ["a"], state: { list } });
+    const client = await connect({ agents: [agent.address] });
+    hosts.push(client);
+    const remote = client.group("main", { mechanism: "raft", state: { list } });
+    for (let count = 0; count < 5; count++) await main.state.list.add("x".repeat(900_000));
+
+    const error = await rejectionOf(remote.state.list.all());
+    expect(error).toMatchObject({ code: "REJECTED", outcome: "notDone" });
+    expect(error.message).toContain("3145728 bytes");
+    expect(await remote.state.list.count()).toBe(5);
+    expect(await remote.propose("goes on")).toBe("goes on");
+    expect(failures).toEqual([]);
+  });
+
   test("its handle and a client's are the same group", async () => {
     const { agent, main } = await oneAgent();
     await main.state.map.put("k", "from the agent");
