@@ -27,6 +27,7 @@ import { Applying } from "./applying.ts";
 import type { Timed } from "./heap.ts";
 import type {
   AppliedEntries,
+  AppliedRun,
   HostedGroup,
   HostedStatus,
   HostOptions,
@@ -164,10 +165,10 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
   entries(from: LogIndex, bytesMax: number): AppliedEntries | undefined {
     if (from > this.applied) return undefined;
     const recent = this.#applying.recent(from);
-    if (recent !== undefined) return sliceRun(recent, from, bytesMax);
+    if (recent !== undefined) return this.#withEffects(sliceRun(recent, from, bytesMax));
     const read = this.#core.recordOf(from) === undefined ? undefined : this.#readRun(from, bytesMax);
     if (read === undefined) return { kind: "compacted", earliest: this.#earliest() };
-    return read.last <= this.applied ? read : truncateRun(read, this.applied);
+    return this.#withEffects(read.last <= this.applied ? read : truncateRun(read, this.applied));
   }
 
   changes(filter: Uint8Array, from: number, changesMax: number): Changes {
@@ -389,6 +390,14 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
 
   #notLeader(): Refusal {
     return this.leader === undefined ? { kind: "notLeader" } : { kind: "notLeader", leader: this.leader };
+  }
+
+  #withEffects(run: Run): AppliedRun {
+    const withoutEffect: LogIndex[] = [];
+    for (let index = run.first; index <= run.last; index++) {
+      if (!this.#options.state.tookEffect(index)) withoutEffect.push(index);
+    }
+    return { ...run, withoutEffect };
   }
 
   // ── the journal ──

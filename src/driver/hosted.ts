@@ -40,6 +40,8 @@ export interface AppliedState {
   apply(bytes: Uint8Array, offset: number): Uint8Array;
   /** Answers a question (machine name and question bytes) with an answer envelope. */
   query(question: Uint8Array): Uint8Array;
+  /** Of an applied entry: false for a repeat, and for what came out of order or was refused. */
+  tookEffect(index: LogIndex): boolean;
   changes(filter: Uint8Array, from: number, changesMax: number): Changes;
   digest(): Uint8Array;
 }
@@ -85,8 +87,13 @@ export type QueryAnswer =
   | { readonly kind: "reply"; /** An answer envelope. */ readonly bytes: Uint8Array }
   | { readonly kind: "refused"; readonly refusal: Refusal };
 
+export interface AppliedRun extends Run {
+  /** Rising: those of its entries that had no effect, as far as the state still knows. Mostly there are none. */
+  readonly withoutEffect: readonly LogIndex[];
+}
+
 export type AppliedEntries =
-  | Run
+  | AppliedRun
   | { readonly kind: "compacted"; /** The earliest index still known. */ readonly earliest: LogIndex };
 
 export interface ProposeOptions {

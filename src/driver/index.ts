@@ -4,6 +4,7 @@ export type { DriverOptions } from "./options.ts";
 export type { Clock, DriverJournal, JournalCallbacks, Network, RecoveredGroup, Scheduler } from "./world.ts";
 export type {
   AppliedEntries,
+  AppliedRun,
   AppliedState,
   GroupObserver,
   HostedGroup,

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { concatBytes } from "../core/bytes.ts";
 import type { Run } from "../core/entry.ts";
 import { logIndex, type Ticket } from "../core/ids.ts";
+import { limits } from "../core/limits.ts";
 import { command, runOf, World } from "./test-world.ts";
 
 describe("entries out of the journal", () => {
@@ -56,5 +57,27 @@ describe("entries out of the journal", () => {
     world.settle();
     expect(world.group.entries(logIndex(2), 1e6)).toMatchObject({ first: 2, last: 2 });
     expect(world.group.entries(logIndex(3), 1e6)).toBeUndefined();
+  });
+
+  it("names the entries without effect, of those it gives and no others: from memory and from the journal", () => {
+    const world = withRecords([runOf(1, 6)]);
+    for (const index of [2, 4, 5]) world.state.withoutEffect.add(index);
+    world.core.onReceive = (_, out) => out.commits.push({ run: runOf(1, 3), digestAfter: false });
+    world.say("commit");
+    world.settle();
+    const large = limits.recentEntriesBytesMax;
+    expect(world.group.entries(logIndex(1), large)).toMatchObject({ last: 3, withoutEffect: [2] });
+    expect(world.group.entries(logIndex(3), large)).toMatchObject({ last: 3, withoutEffect: [] });
+    // So much that the first entries leave memory.
+    world.core.onReceive = (_, out) => {
+      out.commits.push({ run: runOf(4, 6), digestAfter: false });
+      out.commits.push({ run: runOf(7, 7, 1, large), digestAfter: false });
+    };
+    world.say("commit");
+    world.settle();
+    expect(world.group.entries(logIndex(1), large)).toMatchObject({ last: 6, withoutEffect: [2, 4, 5] });
+    const two = command(1).byteLength * 2;
+    expect(world.group.entries(logIndex(4), two)).toMatchObject({ last: 5, withoutEffect: [4, 5] });
+    expect(world.group.entries(logIndex(3), two)).toMatchObject({ last: 4, withoutEffect: [4] });
   });
 });

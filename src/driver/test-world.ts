@@ -203,12 +203,17 @@ class TestJournal implements DriverJournal {
 
 class TestState implements AppliedState {
   readonly log: number[] = [];
+  /** Entries that the test wants to have had no effect. */
+  readonly withoutEffect = new Set<number>();
   apply(bytes: Uint8Array, offset: number): Uint8Array {
     this.log.push(entryIndex(bytes, offset));
     return emptyBytes;
   }
   query(question: Uint8Array): Uint8Array {
     return Uint8Array.of(question[0] ?? 0, this.log.length);
+  }
+  tookEffect(index: number): boolean {
+    return !this.withoutEffect.has(index);
   }
   changes() {
     return { kind: "changes", changes: [], through: this.log.length } as const;

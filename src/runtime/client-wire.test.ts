@@ -3,8 +3,9 @@ import { describe, expect, test } from "vitest";
 import type { Refusal } from "../core/boundary.ts";
 import { ByteReader, concatBytes } from "../core/bytes.ts";
 import { progressStates } from "../core/decision.ts";
+import { encodeCommand, stampEntry } from "../core/entry.ts";
 import { MalformedError, QuorateError } from "../core/errors.ts";
-import type { AgentId } from "../core/ids.ts";
+import { logIndex, term, type AgentId } from "../core/ids.ts";
 import * as wire from "./client-wire.ts";
 import { decodeFrame, frameLength, FrameWriter, type Frame } from "./frame.ts";
 import type { ProposeOptions } from "./gateway.ts";
@@ -20,6 +21,25 @@ function sent(write: (writer: FrameWriter) => void): Frame {
 }
 
 const reader = (write: (writer: FrameWriter) => void): ByteReader => new ByteReader(sent(write).head);
+
+/** A run of three entries, 7 to 9. */
+const run = concatBytes(
+  [7, 8, 9].map((index) => {
+    const entry = encodeCommand(
+      { kind: "command", session: 1, sequence: index, unsettled: 1 },
+      new Uint8Array(1),
+    );
+    stampEntry(entry, 0, logIndex(index), term(1), 0);
+    return entry;
+  }),
+);
+
+function readEntries(indices: readonly number[], tail = run): ReturnType<typeof wire.readEntriesAnswer> {
+  const { head } = sent((writer) =>
+    wire.writeEntriesAnswer(writer, { kind: "entries", bytes: new Uint8Array(0), withoutEffect: indices }),
+  );
+  return wire.readEntriesAnswer(new ByteReader(head), tail);
+}
 
 /** `fine`: a value, or a refusal of the right kind. */
 function outcomeOf(action: () => unknown): string {
@@ -87,6 +107,21 @@ describe("answers to clients", () => {
       ),
     ).toEqual(gone);
   });
+
+  test.each([[[]], [[7]], [[9]], [[7, 8, 9]]])(
+    "entries come back as they were, and which of them had no effect: %j",
+    (withoutEffect) => {
+      const frame = sent((writer) =>
+        wire.writeEntriesAnswer(writer, { kind: "entries", bytes: run, withoutEffect }),
+      );
+      const answer = wire.readEntriesAnswer(new ByteReader(frame.head), new Uint8Array(frame.tail));
+      expect(answer).toEqual({
+        kind: "entries",
+        bytes: run,
+        withoutEffect,
+      });
+    },
+  );
 
   test("changes that are too many are cut between two indices, and asked on from there", () => {
     const large = new Uint8Array(300_000);
@@ -158,6 +193,32 @@ describe("what is malformed is refused", () => {
     ["progress that ends early", () => wire.readProgress(new Uint8Array(16), () => {})],
     ["progress that ends after some", () => wire.readProgress(new Uint8Array(18), () => {})],
     ["progress to a fourth state", () => wire.readProgress(new Uint8Array(17).fill(3, 16), () => {})],
+    ["entries without effect before their run", () => readEntries([6])],
+    ["entries without effect behind their run", () => readEntries([7, 10])],
+    ["entries without effect twice", () => readEntries([8, 8])],
+    ["entries without effect backwards", () => readEntries([9, 7])],
+    ["no entries at all", () => readEntries([], new Uint8Array(0))],
+    ["entries of which one is cut off", () => readEntries([], run.subarray(0, run.byteLength - 1))],
+    [
+      "entries with a wrong checksum",
+      () =>
+        readEntries(
+          [],
+          run.map((byte, at) => (at === 56 ? 1 : byte)),
+        ),
+    ],
+    [
+      "fewer indices without effect than announced",
+      () => wire.readEntriesAnswer(new ByteReader(Uint8Array.of(0, 1, 0, 0, 0)), run),
+    ],
+    [
+      "bytes behind the indices without effect",
+      () => wire.readEntriesAnswer(new ByteReader(Uint8Array.of(0, 0, 0, 0, 0, 7)), run),
+    ],
+    [
+      "entries that are gone, and some all the same",
+      () => wire.readEntriesAnswer(new ByteReader(Uint8Array.of(1, 9, 0, 0, 0, 0, 0, 0, 0)), run),
+    ],
     ["a status that is no object", () => wire.readStatusReport(new ByteReader(Buffer.from("7")))],
     ["a status without agents", () => wire.readStatusReport(new ByteReader(Buffer.from("{}")))],
     [

@@ -8,6 +8,7 @@
 import type { Refusal } from "../core/boundary.ts";
 import { ByteReader, ByteWriter } from "../core/bytes.ts";
 import { progressStates, type ProgressState } from "../core/decision.ts";
+import { decodeRun, type Run } from "../core/entry.ts";
 import { MalformedError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import type { Changes, MachineChange } from "../core/machine.ts";
@@ -199,14 +200,40 @@ export function readChangesAnswer(reader: ByteReader): Changes {
 
 /** The run itself is the frame's tail. */
 export function writeEntriesAnswer(writer: FrameWriter, answer: Answered<EntriesResult>): void {
-  if (answer.kind === "entries") writer.uint8(0).tail().raw(answer.bytes);
-  else writer.uint8(1).uint53(answer.earliest);
+  if (answer.kind === "compacted") {
+    writer.uint8(1).uint53(answer.earliest);
+    return;
+  }
+  writer.uint8(0).uint32(answer.withoutEffect.length);
+  for (const index of answer.withoutEffect) writer.uint53(index);
+  writer.tail().raw(answer.bytes);
 }
 
 export function readEntriesAnswer(reader: ByteReader, tail: Uint8Array): Answered<EntriesResult> {
-  if (flag(reader)) return { kind: "compacted", earliest: reader.uint53() };
+  if (flag(reader)) {
+    const earliest = reader.uint53();
+    reader.end();
+    if (tail.byteLength > 0) throw new MalformedError("entries that are gone, and entries all the same");
+    return { kind: "compacted", earliest };
+  }
+  const run = decodeRun(tail);
+  const withoutEffect = readWithoutEffect(reader, run);
   reader.end();
-  return { kind: "entries", bytes: tail };
+  return { kind: "entries", bytes: run.bytes, withoutEffect };
+}
+
+function readWithoutEffect(reader: ByteReader, run: Run): number[] {
+  const indices: number[] = [];
+  let next: number = run.first;
+  for (let left = reader.uint32(); left > 0; left--) {
+    const index = reader.uint53();
+    if (index < next || index > run.last) {
+      throw new MalformedError("the indices without effect are not within their run, or not rising");
+    }
+    indices.push(index);
+    next = index + 1;
+  }
+  return indices;
 }
 
 export function writeCampaignAnswer(writer: FrameWriter, answer: Answered<CampaignResult>): void {

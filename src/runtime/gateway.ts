@@ -45,6 +45,8 @@ export type EntriesResult =
   | {
       readonly kind: "entries";
       /** A run of applied entries, as it is in the log. */ readonly bytes: Uint8Array;
+      /** Rising: the indices in it at which nothing took effect (repeats, what came out of order or was refused). */
+      readonly withoutEffect: readonly number[];
     }
   | { readonly kind: "compacted"; /** The earliest index still known. */ readonly earliest: number }
   | { readonly kind: "lost" };

@@ -260,9 +260,13 @@ describe("changes and entries, asked for before they are there", () => {
     group.apply(1, 1, answer);
     await turn();
     expect(got).toHaveLength(1);
+    group.withoutEffect.add(2);
     group.apply(1, 2, answer);
     await turn();
-    expect(got.map(({ kind }) => kind)).toEqual(["entries", "entries"]);
+    expect(got).toMatchObject([
+      { kind: "entries", withoutEffect: [] },
+      { kind: "entries", withoutEffect: [2] },
+    ]);
   });
 
   test("what is taken back does not come", async () => {

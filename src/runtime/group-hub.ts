@@ -30,7 +30,7 @@ export interface Subscriber {
 }
 
 export type LocalEntries =
-  | { readonly kind: "entries"; readonly bytes: Uint8Array }
+  | { readonly kind: "entries"; readonly bytes: Uint8Array; readonly withoutEffect: readonly LogIndex[] }
   | { readonly kind: "compacted"; readonly earliest: number };
 
 interface Poll {
@@ -196,7 +196,7 @@ export class GroupHub implements GroupObserver {
       const found = this.#hosted?.entries(logIndex(Math.max(from, 1)), entriesBytesPerAnswerMax);
       if (found === undefined) return false;
       if ("kind" in found) done({ kind: "compacted", earliest: found.earliest });
-      else done({ kind: "entries", bytes: found.bytes });
+      else done({ kind: "entries", bytes: found.bytes, withoutEffect: found.withoutEffect });
       return true;
     });
   }

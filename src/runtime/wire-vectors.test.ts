@@ -345,16 +345,21 @@ const frames: readonly Vector[] = [
     value: { kind: "changes", through: 9, changes: [{ index: 8, bytes: encodeText("c") }] },
   },
   {
-    name: "entriesAnswer: a run of one entry, in the tail",
+    name: "entriesAnswer: a run of one entry, in the tail, which had no effect",
     kind: "entriesAnswer",
     group: "main",
-    head: [request, ["00", "entries (compacted: 1, then the earliest index known)"]],
+    head: [
+      request,
+      ["00", "entries (compacted: 1, then the earliest index known)"],
+      ["01000000", "count of those without effect: 1"],
+      ["0700000000000000", "index: 7"],
+    ],
     tail: entry,
     encoded: written("entriesAnswer", "main", (writer) =>
-      wire.writeEntriesAnswer(writer.uint32(9), { kind: "entries", bytes: entry }),
+      wire.writeEntriesAnswer(writer.uint32(9), { kind: "entries", bytes: entry, withoutEffect: [7] }),
     ),
     decode: (frame) => wire.readEntriesAnswer(answerOf(frame), frame.tail),
-    value: { kind: "entries", bytes: entry },
+    value: { kind: "entries", bytes: entry, withoutEffect: [7] },
   },
   {
     name: "campaignAnswer: it is over, and this agent leads",

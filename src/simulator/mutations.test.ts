@@ -156,6 +156,7 @@ function stateWithoutSessions(machines: Parameters<Parts["createState"]>[0]): Ap
       const reply: unknown = map.query(map.questions.decode(decodeQuestion(question).question));
       return encodeAnswer("answered", 0, map.replies.encode(reply));
     },
+    tookEffect: () => true,
     changes: () => ({ kind: "changes", changes: [], through: 0 }),
     digest: () => map.digest(),
   };
@@ -335,6 +336,7 @@ const mutations: readonly Mutation[] = [
           return {
             apply: (bytes, offset) => state.apply(bytes, offset),
             query: (question) => state.query(question),
+            tookEffect: (index) => state.tookEffect(index),
             changes: (filter, from, changesMax) => state.changes(filter, from, changesMax),
             digest: () => state.digest().map((byte) => byte ^ (salt % 3 === 0 ? 1 : 0)),
           };

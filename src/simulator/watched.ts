@@ -278,6 +278,9 @@ export class WatchedState implements AppliedState {
   query(question: Uint8Array): Uint8Array {
     return this.#inner.query(question);
   }
+  tookEffect(index: LogIndex): boolean {
+    return this.#inner.tookEffect(index);
+  }
   changes(filter: Uint8Array, from: number, changesMax: number): Changes {
     return this.#inner.changes(filter, from, changesMax);
   }

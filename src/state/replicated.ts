@@ -95,7 +95,8 @@ export class ReplicatedState {
 
   /**
    * Whether the entry at this index, among those applied, was the first to do what it says: false for a repeat and for
-   * what came too late or out of order. Of very old ones it is forgotten; then it says true.
+   * what came too late or out of order, or was rejected. It says true of all but the last `limits.skippedEntriesMax` of
+   * these, and of all that were applied before a `restore`.
    */
   tookEffect(index: number): boolean {
     return !this.#skipped.has(index);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Refusal } from "../../src/core/boundary.ts";
-import { entryKinds, stampEntry, encodeCommand, type EntryKind } from "../../src/core/entry.ts";
+import { stampEntry, encodeCommand, type EntryKind } from "../../src/core/entry.ts";
 import { QuorateError } from "../../src/core/errors.ts";
 import { logIndex, term } from "../../src/core/ids.ts";
 import { concatBytes } from "../../src/core/bytes.ts";
@@ -202,7 +202,12 @@ describe("a map's watch", () => {
 });
 
 describe("decided entries", () => {
-  async function read(lines: readonly Line[], from?: number): Promise<[number, unknown][]> {
+  /** What a reader sees of these lines, the first at `from`; `withoutEffect` is what the agent says of them. */
+  async function read(
+    lines: readonly Line[],
+    withoutEffect: readonly number[] = [],
+    from?: number,
+  ): Promise<[number, unknown][]> {
     const { gateway, log } = world();
     const controller = new AbortController();
     const found: [number, unknown][] = [];
@@ -211,14 +216,14 @@ describe("decided entries", () => {
       for await (const { index, value } of entries) found.push([index, value]);
     })();
     const poll = gateway.entryPolls.splice(0)[0];
-    poll?.done({ kind: "entries", bytes: run(poll.from, lines) });
+    poll?.done({ kind: "entries", bytes: run(poll.from, lines), withoutEffect });
     await settle();
     controller.abort();
     await reading;
     return found;
   }
 
-  test("only plain values that took effect: no machinery, no other machine's commands", async () => {
+  test("only plain values: no machinery, no other machine's commands", async () => {
     expect(
       await read([
         { kind: "noop", session: 0, sequence: 0 },
@@ -226,6 +231,7 @@ describe("decided entries", () => {
         { session: 2, sequence: 1, value: "a" },
         { session: 2, sequence: 2, value: "map", machine: "config" },
         { session: 2, sequence: 3, value: "b" },
+        { kind: "closeSession", session: 2, sequence: 4 },
       ]),
     ).toEqual([
       [3, "a"],
@@ -233,48 +239,41 @@ describe("decided entries", () => {
     ]);
   });
 
-  test("a command that is in the log twice took effect once; one that overtook another, only in its turn", async () => {
-    expect(
-      await read([
-        { kind: "openSession", session: 77, sequence: 0 },
-        { session: 1, sequence: 2, value: "b, too early" },
-        { session: 1, sequence: 1, value: "a" },
-        { session: 1, sequence: 1, value: "a again" },
-        { session: 1, sequence: 2, value: "b" },
-      ]),
-    ).toEqual([
-      [3, "a"],
-      [5, "b"],
-    ]);
-  });
-
-  test("a request id that comes again from another session took effect once", async () => {
-    expect(
-      await read([
-        { kind: "openSession", session: 77, sequence: 0 },
-        { kind: "openSession", session: 78, sequence: 0 },
-        { session: 1, sequence: 1, value: "a", requestId: "r" },
-        { session: 2, sequence: 1, value: "a", requestId: "r" },
-        { kind: "closeSession", session: 1, sequence: 2 },
-        { session: 2, sequence: 2, value: "b", requestId: "s" },
-      ]),
-    ).toEqual([
-      [3, "a"],
-      [6, "b"],
-    ]);
-  });
-
-  test("from an index: earlier entries are read only to know the repeats among the later ones", async () => {
+  test("which of them took effect is the agent's word, not a guess from what was read", async () => {
     const lines: Line[] = [
-      { kind: "openSession", session: 77, sequence: 0 },
-      { session: 1, sequence: 1, value: "a" },
-      { session: 1, sequence: 1, value: "a again" },
+      { session: 1, sequence: 2, value: "b, too early" },
+      { session: 1, sequence: 1, value: "a", requestId: "r" },
+      { session: 1, sequence: 1, value: "a", requestId: "r" },
+      { session: 2, sequence: 9, value: "a", requestId: "r" },
       { session: 1, sequence: 2, value: "b" },
     ];
-    expect(await read(lines, 3)).toEqual([[4, "b"]]);
+    expect(await read(lines, [1, 3, 4])).toEqual([
+      [2, "a"],
+      [5, "b"],
+    ]);
+    expect(await read(lines, [41, 43, 44], 41)).toEqual([
+      [42, "a"],
+      [45, "b"],
+    ]);
   });
 
-  test("a payload that makes no sense is passed over", async () => {
+  test("from an index: what is asked for begins there, and goes on behind the last entry, whatever it was", async () => {
+    const { gateway, log } = world();
+    const entries = log.entries({ from: 5000 })[Symbol.asyncIterator]();
+    const next = entries.next();
+    const [poll] = gateway.entryPolls.splice(0);
+    expect(poll?.from).toBe(5000);
+    const lines: Line[] = [
+      { session: 1, sequence: 1, value: "a" },
+      { session: 1, sequence: 1, value: "a" },
+    ];
+    poll?.done({ kind: "entries", bytes: run(5000, lines), withoutEffect: [5001] });
+    expect((await next).value).toMatchObject({ index: 5000, value: "a" });
+    void entries.next();
+    expect(gateway.entryPolls).toMatchObject([{ from: 5002 }]);
+  });
+
+  test("a payload that makes no sense is passed over, also where the agent has forgotten that it was refused", async () => {
     const { gateway, log } = world();
     const next = log.entries()[Symbol.asyncIterator]().next();
     const nonsense = encodeCommand(
@@ -283,22 +282,18 @@ describe("decided entries", () => {
     );
     stampEntry(nonsense, 0, logIndex(1), term(1), 0);
     const sound = run(2, [{ session: 9, sequence: 2, value: "sound" }]);
-    gateway.entryPolls[0]?.done({ kind: "entries", bytes: concatBytes([nonsense, sound]) });
+    const bytes = concatBytes([nonsense, sound]);
+    gateway.entryPolls[0]?.done({ kind: "entries", bytes, withoutEffect: [] });
     expect((await next).value).toMatchObject({ index: 2, value: "sound" });
-    expect(entryKinds.command).toBe(1);
   });
 
-  test("COMPACTED only where what was asked for is gone", async () => {
+  test("COMPACTED where what was asked for is gone, with the index to go on from", async () => {
     const { gateway, log } = world();
-    const iterator = log.entries({ from: 5000 })[Symbol.asyncIterator]();
-    const next = iterator.next();
-    expect(gateway.entryPolls).toMatchObject([{ from: 904 }]);
-    gateway.entryPolls.splice(0)[0]?.done({ kind: "compacted", earliest: 4999 });
-    await settle();
-    const poll = gateway.entryPolls.splice(0)[0];
-    expect(poll?.from).toBe(4999);
-    poll?.done({ kind: "compacted", earliest: 6000 });
-    expect(await errorOf(next)).toMatchObject({ code: "COMPACTED" });
+    const next = errorOf(log.entries({ from: 5000 })[Symbol.asyncIterator]().next());
+    gateway.entryPolls.splice(0)[0]?.done({ kind: "compacted", earliest: 6000 });
+    const error = await next;
+    expect(error).toMatchObject({ code: "COMPACTED", outcome: "notDone" });
+    expect(error.hint).toContain("6000");
   });
 });
 

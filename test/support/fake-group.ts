@@ -30,6 +30,8 @@ export class FakeGroup implements HostedGroup {
   campaigns = 0;
   diskFull = false;
   closes = 0;
+  /** Indices of entries that are said to have had no effect. */
+  readonly withoutEffect = new Set<number>();
   readonly #entries = new Map<number, Uint8Array>();
 
   constructor(name = "main", self = "agent_1") {
@@ -101,7 +103,8 @@ export class FakeGroup implements HostedGroup {
   entries(from: LogIndex): AppliedEntries | undefined {
     if (from < this.earliest) return { kind: "compacted", earliest: this.earliest as LogIndex };
     const bytes = this.#entries.get(from);
-    return bytes === undefined ? undefined : { first: from, last: from, bytes };
+    if (bytes === undefined) return undefined;
+    return { first: from, last: from, bytes, withoutEffect: this.withoutEffect.has(from) ? [from] : [] };
   }
 
   changes(_filter: Uint8Array, from: number, changesMax: number): Changes {

@@ -51,7 +51,12 @@ export interface Log<S = NoState> extends Group {
   propose<V extends Json>(value: V, call?: Call): Promise<V>;
   /** The same, watched on its way. */
   submit<V extends Json>(value: V, call?: Call): Decision<V>;
-  /** Every decided value in order of the log; goes on with new ones. Rejects with `COMPACTED` where the history is gone. */
+  /**
+   * Every decided value in order of the log, each once from whatever index it is read; goes on with new ones. The log
+   * also holds repeats and refused commands, which are left out: an agent remembers the newest 65,536 of a group
+   * (`skippedEntriesMax`). Further back it takes them for decided: there a value may come twice, or one that was refused.
+   * Rejects with `COMPACTED` where the history is gone.
+   */
   entries(options?: EntriesOptions): AsyncIterable<DecidedEntry>;
   /** Campaigns now; true if this agent leads when that is over. Rejects with `NO_QUORUM` where nobody can win. */
   startElection(call?: Call): Promise<boolean>;
