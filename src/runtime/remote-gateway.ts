@@ -6,7 +6,7 @@
 import type { Refusal } from "../core/boundary.ts";
 import type { ByteReader } from "../core/bytes.ts";
 import { entrySequence, entrySession } from "../core/entry.ts";
-import { QuorateError } from "../core/errors.ts";
+import { MalformedError, QuorateError } from "../core/errors.ts";
 import type { GroupName } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
 import { BackOff } from "./back-off.ts";
@@ -225,7 +225,7 @@ export class RemoteGateway implements Gateway {
         call.takeBack = undefined;
         if (answer !== undefined) {
           this.#calls.delete(call);
-          call.settle(answer, tail);
+          settleCall(call, answer, tail);
         } else if (failure === "overloaded" || !call.repeats) {
           this.#calls.delete(call);
           call.lose(failure);
@@ -391,6 +391,16 @@ export class RemoteGateway implements Gateway {
 
   #refused(session: number, sequence: number, refusal: Refusal): void {
     for (const listener of this.#listeners) listener.refused(session, sequence, refusal);
+  }
+}
+
+/** An answer that can't be read ends the link, like every malformed frame; whoever asked must hear of it all the same. */
+function settleCall(call: Call, answer: ByteReader, tail: Uint8Array): void {
+  try {
+    call.settle(answer, tail);
+  } catch (error) {
+    if (error instanceof MalformedError) call.lose(undefined);
+    throw error;
   }
 }
 
