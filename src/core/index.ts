@@ -95,6 +95,7 @@ export type {
   AnyStateMachine,
 } from "./machine.ts";
 export { Prng } from "./prng.ts";
+export { Queue } from "./queue.ts";
 export {
   everyIndex,
   majority,

@@ -6,7 +6,7 @@ import { assert } from "../core/assert.ts";
 import { entryIndex, entryLength, entryTime, type Run } from "../core/entry.ts";
 import type { LogIndex } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
-import { Queue } from "./queue.ts";
+import { Queue } from "../core/queue.ts";
 import type { AppliedState, GroupObserver } from "./hosted.ts";
 
 export interface Commit {

@@ -19,7 +19,7 @@ import { GroupRunner, type AnyRunner, type GroupHost } from "./group.ts";
 import { DeadlineHeap } from "./heap.ts";
 import type { HostedGroup, HostOptions, LogProtocol } from "./hosted.ts";
 import type { DriverOptions } from "./options.ts";
-import { Queue } from "./queue.ts";
+import { Queue } from "../core/queue.ts";
 import type { Clock, DriverJournal, Network, Scheduler } from "./world.ts";
 
 type Input =

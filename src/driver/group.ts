@@ -39,7 +39,7 @@ import type {
 import { PromiseGate } from "./promise-gate.ts";
 import { batchEnd, Proposals } from "./proposals.ts";
 import { limits } from "../core/limits.ts";
-import { Queue } from "./queue.ts";
+import { Queue } from "../core/queue.ts";
 import { Reads } from "./reads.ts";
 import { RunGatherer, runOf } from "./reading.ts";
 import { Tracking } from "./tracking.ts";

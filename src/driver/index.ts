@@ -16,4 +16,3 @@ export type {
   QueryAnswer,
 } from "./hosted.ts";
 export { DeadlineHeap, type Timed } from "./heap.ts";
-export { Queue } from "./queue.ts";

@@ -5,7 +5,7 @@
 import type { Send } from "../core/boundary.ts";
 import { assert } from "../core/assert.ts";
 import type { RecordNumber } from "../core/ids.ts";
-import { Queue } from "./queue.ts";
+import { Queue } from "../core/queue.ts";
 
 export class PromiseGate<M> {
   readonly #sends = new Queue<Send<M>>();

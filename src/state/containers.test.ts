@@ -2,40 +2,10 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { recut } from "../../test/support/state-log.ts";
 import { AssertionError, encodeText, equalBytes, limits, MalformedError } from "../core/index.ts";
-import { Fifo } from "./fifo.ts";
 import { FrameReader, frameHead, inPieces } from "./pieces.ts";
 import { type Slab, Slabs } from "./slabs.ts";
 import { SortedMap } from "./sorted-map.ts";
 import { VersionedMap } from "./versioned-map.ts";
-
-describe("a queue", () => {
-  it("behaves as an array does, however pushes and shifts mix", () => {
-    fc.assert(
-      fc.property(fc.array(fc.boolean(), { maxLength: 200 }), (pushes) => {
-        const fifo = new Fifo<number>();
-        const model: number[] = [];
-        pushes.forEach((push, number) => {
-          const takes = !push && model.length > 0;
-          if (!takes) fifo.push(number);
-          if (!takes) model.push(number);
-          const taken = takes ? [fifo.shift(), model.shift()] : [0, 0];
-          expect(taken[0]).toBe(taken[1]);
-          expect(fifo.count).toBe(model.length);
-        });
-        expect(fifo.toArray()).toEqual(model);
-        expect(model.map((_, place) => fifo.at(place))).toEqual(model);
-      }),
-    );
-  });
-
-  it("has nothing outside of what it holds", () => {
-    const fifo = new Fifo<string>();
-    expect(() => fifo.shift()).toThrow(AssertionError);
-    fifo.push("a");
-    expect(() => fifo.at(1)).toThrow(AssertionError);
-    expect(() => fifo.at(-1)).toThrow(AssertionError);
-  });
-});
 
 interface Item {
   readonly key: string;

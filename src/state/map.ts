@@ -16,8 +16,8 @@ import {
   unreachable,
   writeUint32,
   writeUint53,
+  Queue,
 } from "../core/index.ts";
-import { Fifo } from "./fifo.ts";
 import { digestOf, emptyHash, type Hash128, HashSum, hashView } from "./hash.ts";
 import {
   encodeMapChange,
@@ -251,7 +251,7 @@ function* snapshotParts(head: Uint8Array, entries: Iterable<Entry>): Generator<U
 
 /** The newest changes, for watchers. It is no part of the state: an agent that restored a snapshot knows fewer. */
 class ChangeHistory {
-  #changes = new Fifo<Entry | Tombstone>();
+  #changes = new Queue<Entry | Tombstone>();
   #bytes = 0;
   /** Every change from this index on is here. */
   #earliest = 1;
@@ -263,14 +263,14 @@ class ChangeHistory {
       this.#changes.count > limits.watchHistoryMax ||
       (this.#bytes > limits.watchHistoryBytesMax && this.#changes.count > 1)
     ) {
-      const forgotten = this.#changes.shift();
+      const forgotten = this.#changes.take();
       this.#bytes -= costOf(forgotten);
       this.#earliest = forgotten.version + 1;
     }
   }
 
   reset(earliest: number): void {
-    this.#changes = new Fifo();
+    this.#changes = new Queue();
     this.#bytes = 0;
     this.#earliest = earliest;
   }

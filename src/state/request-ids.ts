@@ -11,9 +11,9 @@ import {
   limits,
   MalformedError,
   writeUint32,
+  Queue,
 } from "../core/index.ts";
 import { answerIndex, decodeAnswer } from "./answers.ts";
-import { Fifo } from "./fifo.ts";
 import { emptyHash, type Hash128, hashRange, HashSum } from "./hash.ts";
 import type { LearnedBytes } from "./proposals.ts";
 import { answerOverheadBytes } from "./sessions.ts";
@@ -37,7 +37,7 @@ interface Kept {
 
 export class RequestIds {
   readonly #byId = new Map<string, RequestRecord>();
-  readonly #inLogOrder = new Fifo<Kept>();
+  readonly #inLogOrder = new Queue<Kept>();
   #bytes = 0;
   readonly #sum = new HashSum();
 
@@ -100,7 +100,7 @@ export class RequestIds {
   }
 
   #forgetOldest(): void {
-    const { record, hash, cost } = this.#inLogOrder.shift();
+    const { record, hash, cost } = this.#inLogOrder.take();
     this.#byId.delete(record.id);
     this.#sum.subtract(hash);
     this.#bytes -= cost;

@@ -11,9 +11,9 @@ import {
   MalformedError,
   writeUint32,
   writeUint53,
+  Queue,
 } from "../core/index.ts";
 import { decodeAnswer } from "./answers.ts";
-import { Fifo } from "./fifo.ts";
 import { emptyHash, fold, hashRange, HashSum } from "./hash.ts";
 
 /** What keeping one answer costs beside its bytes, so that very many very small answers are bounded too. */
@@ -28,7 +28,7 @@ export interface Session {
   last: number;
   /** The index of its last entry, whatever that was. */
   lastIndex: number;
-  readonly answers: Fifo<Uint8Array>;
+  readonly answers: Queue<Uint8Array>;
   answersBytes: number;
   /** Neighbours in the order of `lastIndex`. */
   quieter: Session | undefined;
@@ -76,7 +76,7 @@ export class Sessions {
       nonce,
       last: 0,
       lastIndex: index,
-      answers: new Fifo(),
+      answers: new Queue(),
       answersBytes: 0,
       quieter: undefined,
       livelier: undefined,
@@ -168,7 +168,7 @@ export class Sessions {
       nonce,
       last,
       lastIndex,
-      answers: new Fifo(),
+      answers: new Queue(),
       answersBytes: 0,
       quieter: undefined,
       livelier: undefined,
@@ -213,7 +213,7 @@ export class Sessions {
 
   #forgetOldest(session: Session): void {
     const sequence = session.last - session.answers.count + 1;
-    const answer = session.answers.shift();
+    const answer = session.answers.take();
     this.#hashAnswer(session, sequence, answer);
     this.#answersSum.subtract(this.#hash);
     this.#countBytes(session, -answer.byteLength - answerOverheadBytes);

@@ -1,5 +1,4 @@
-import { limits } from "../core/index.ts";
-import { Fifo } from "./fifo.ts";
+import { limits, Queue } from "../core/index.ts";
 
 /**
  * Which entries of the log had no effect: repeats, and what came too late or too early. A stream of decided values leaves
@@ -7,12 +6,12 @@ import { Fifo } from "./fifo.ts";
  */
 export class SkippedEntries {
   readonly #indices = new Set<number>();
-  readonly #inLogOrder = new Fifo<number>();
+  readonly #inLogOrder = new Queue<number>();
 
   add(index: number): void {
     this.#indices.add(index);
     this.#inLogOrder.push(index);
-    if (this.#inLogOrder.count > limits.skippedEntriesMax) this.#indices.delete(this.#inLogOrder.shift());
+    if (this.#inLogOrder.count > limits.skippedEntriesMax) this.#indices.delete(this.#inLogOrder.take());
   }
 
   has(index: number): boolean {

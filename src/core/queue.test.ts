@@ -18,6 +18,7 @@ describe("a queue", () => {
             next += 1;
           }
           expect(queue.count).toBe(model.length);
+          expect(queue.toArray()).toEqual(model);
           model.forEach((value, at) => expect(queue.at(at)).toBe(value));
         }
       }),

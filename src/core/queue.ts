@@ -1,13 +1,14 @@
 /**
  * A first-in first-out queue over a ring of slots, which doubles when it is full and never shrinks: in a steady state
- * nothing is allocated. Taking clears the slot.
+ * nothing is allocated, and both ends cost the same however long it is. Taking clears the slot.
  */
-import { assert } from "../core/assert.ts";
+import { assert } from "./assert.ts";
 
-const slotsAtFirst = 16;
+const slotsAtFirst = 4;
 
 export class Queue<T> {
-  #slots: (T | undefined)[] = new Array<T | undefined>(slotsAtFirst).fill(undefined);
+  /** A power of two of them, so that a mask wraps around; none before the first item. */
+  #slots: (T | undefined)[] = [];
   #head = 0;
   #count = 0;
 
@@ -40,10 +41,17 @@ export class Queue<T> {
     return this.#slots[(this.#head + position) & (this.#slots.length - 1)] as T;
   }
 
+  /** A copy, the one that waits longest first. */
+  toArray(): T[] {
+    const items: T[] = [];
+    for (let position = 0; position < this.#count; position++) items.push(this.at(position));
+    return items;
+  }
+
   #grow(): void {
-    const before = this.#slots;
-    const grown = new Array<T | undefined>(before.length * 2).fill(undefined);
-    for (let at = 0; at < this.#count; at++) grown[at] = before[(this.#head + at) & (before.length - 1)];
+    const grown: (T | undefined)[] = this.toArray();
+    const capacity = Math.max(slotsAtFirst, this.#slots.length * 2);
+    while (grown.length < capacity) grown.push(undefined);
     this.#slots = grown;
     this.#head = 0;
   }
