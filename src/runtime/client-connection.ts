@@ -1,7 +1,7 @@
 /**
  * One client's connection, on the agent's side. Answers gather in one piece of memory and leave when the turn ends, in
  * one write. A client that does not read its answers, or asks for more than it may at a time, is itself read no further
- * until that is better.
+ * until that is better; what it has asked meanwhile waits as a question, which is small, and not as an answer.
  */
 import { unreachable } from "../core/assert.ts";
 import type { Refusal } from "../core/boundary.ts";
@@ -40,6 +40,20 @@ export interface ClientHost {
   waiting(client: ClientConnection): void;
   gone(client: ClientConnection): void;
 }
+
+/** A request under way. Only what changes nothing can be asked again, and so be held back. */
+interface Request {
+  /** Hands it to the group; gives how to take it back there, if that is possible. */
+  readonly begin: () => Cancel | undefined;
+  readonly mayWait: boolean;
+  /** Counts how often it was begun: an answer to an earlier time is none. */
+  times: number;
+  begun: boolean;
+  takeBack: Cancel | undefined;
+}
+
+/** So many of the queries that were held back are asked at a time: all together they would overfill the line again. */
+const resumedMax = 16;
 
 /** Frames in which much of one kind gathers. */
 type BatchKind = "answers" | "refusals" | "progress";
@@ -98,8 +112,11 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
   readonly #host: ClientHost;
   readonly #uses = new Map<string, Use>();
   readonly #writer = new FrameWriter();
-  /** Requests under way, each with how to take it back. */
-  readonly #requests = new Map<number, Cancel>();
+  readonly #requests = new Map<number, Request>();
+  /** Of those, the ones that wait until the client has read more, in order. */
+  readonly #held = new Map<number, Request>();
+  /** The queries that were held, are begun again and not answered yet. */
+  readonly #resumed = new Set<Request>();
   #connection: Connection | undefined;
   /** Commands handed in since and not answered; a guess after a change of leader. */
   #proposals = 0;
@@ -120,6 +137,7 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
   flush(): void {
     this.#connection?.flush();
     this.#throttle();
+    this.#resume();
   }
 
   /** Everything gathered, in one piece. */
@@ -171,8 +189,10 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
     clearTimeout(this.#paused);
     this.#paused = undefined;
     this.#connection = undefined;
-    for (const cancel of this.#requests.values()) cancel();
+    for (const request of this.#requests.values()) suspend(request);
     this.#requests.clear();
+    this.#held.clear();
+    this.#resumed.clear();
     for (const use of this.#uses.values()) use.leave();
     this.#uses.clear();
     this.#host.gone(this);
@@ -180,6 +200,7 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
 
   drained(): void {
     this.#throttle();
+    this.#resume();
   }
 
   // ── what the groups tell ──
@@ -268,17 +289,31 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
     );
   }
 
-  #cancel(request: number): void {
-    this.#requests.get(request)?.();
-    this.#requests.delete(request);
+  #cancel(number: number): void {
+    const request = this.#requests.get(number);
+    if (request === undefined) return;
+    suspend(request);
+    this.#forget(number, request);
+    this.#resume();
+  }
+
+  #forget(number: number, request: Request): void {
+    this.#requests.delete(number);
+    this.#held.delete(number);
+    this.#resumed.delete(request);
   }
 
   #campaign(frame: Frame, hub: GroupHub | undefined): void {
-    this.#ask(decodeRequest(frame.head), frame.group, hub, (known, settle) =>
-      known.campaign((result) => {
-        if (result.kind === "lost") return;
-        settle("campaignAnswer", (writer) => writeCampaignAnswer(writer, result));
-      }),
+    this.#ask(
+      decodeRequest(frame.head),
+      frame.group,
+      hub,
+      (known, settle) =>
+        known.campaign((result) => {
+          if (result.kind === "lost") return;
+          settle("campaignAnswer", (writer) => writeCampaignAnswer(writer, result));
+        }),
+      false,
     );
   }
 
@@ -297,36 +332,82 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
 
   /** Registers a request; `settle` sends its answer unless it was taken back meanwhile. */
   #ask(
-    request: number,
+    number: number,
     group: string,
     hub: GroupHub | undefined,
     begin: (
       hub: GroupHub,
       settle: (kind: FrameKind, write: (writer: FrameWriter) => void) => void,
     ) => Cancel | undefined,
+    mayWait = true,
   ): void {
-    if (this.#requests.has(request)) throw new MalformedError(`the request number ${request} is in use`);
+    if (this.#requests.has(number)) throw new MalformedError(`the request number ${number} is in use`);
     if (hub === undefined) {
-      this.#fail(group, request, "unknownGroup");
+      this.#fail(group, number, "unknownGroup");
       return;
     }
     if (this.#requests.size >= limits.clientRequestsMax) {
-      this.#fail(group, request, "overloaded");
+      this.#fail(group, number, "overloaded");
       return;
     }
-    let wanted = true;
-    const takenBack = (): void => {
-      wanted = false;
-      takeBack?.();
-    };
-    this.#requests.set(request, takenBack);
     this.#use(hub);
-    const takeBack = begin(hub, (kind, write) => {
-      // The number may be in use again, for another request: only whoever is still wanted answers.
-      if (!wanted) return;
-      this.#requests.delete(request);
-      this.#send(kind, group, (writer) => write(writer.uint32(request)));
-    });
+    const request: Request = {
+      begin: () => {
+        const times = request.times;
+        return begin(hub, (kind, write) => {
+          // The number may be in use again, or this one asked again: only whoever is still wanted answers.
+          if (!request.begun || request.times !== times) return;
+          if (mayWait && this.#isBehind) {
+            this.#holdBack();
+            return;
+          }
+          request.begun = false;
+          this.#forget(number, request);
+          this.#send(kind, group, (writer) => write(writer.uint32(number)));
+        });
+      },
+      mayWait,
+      times: 0,
+      begun: false,
+      takeBack: undefined,
+    };
+    this.#requests.set(number, request);
+    if (mayWait && (this.#held.size > 0 || this.#isBehind)) this.#held.set(number, request);
+    else start(request);
+  }
+
+  /** So much waits for the client that another answer would only wait, too. */
+  get #isBehind(): boolean {
+    return this.#unsentBytes > limits.clientUnreadBytesMax;
+  }
+
+  get #unsentBytes(): number {
+    return this.#writer.byteLength + this.#writer.openBytes + (this.#connection?.unsentBytes ?? 0);
+  }
+
+  /** Nothing more is read for this client until it has room: it is asked again then. */
+  #holdBack(): void {
+    this.#resumed.clear();
+    const before = [...this.#held];
+    this.#held.clear();
+    for (const [number, request] of this.#requests) {
+      if (!request.mayWait || !request.begun) continue;
+      suspend(request);
+      this.#held.set(number, request);
+    }
+    for (const [number, request] of before) this.#held.set(number, request);
+  }
+
+  /** What was held back is begun again, a few at a time. */
+  #resume(): void {
+    if (this.#held.size === 0 || this.#connection === undefined) return;
+    for (const [number, request] of this.#held) {
+      if (this.#isBehind || this.#resumed.size >= resumedMax) return;
+      this.#held.delete(number);
+      start(request);
+      // What can be taken back may wait for long, and goes back into line by itself.
+      if (request.takeBack === undefined) this.#resumed.add(request);
+    }
   }
 
   #fail(group: string, request: number, failure: Failure): void {
@@ -361,7 +442,7 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
   #throttle(): void {
     const connection = this.#connection;
     if (connection === undefined) return;
-    const unsent = this.#writer.byteLength + this.#writer.openBytes + connection.unsentBytes;
+    const unsent = this.#unsentBytes;
     if (unsent > limits.linkQueueBytesMax) {
       connection.close("it does not read its answers", true);
       return;
@@ -383,6 +464,18 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
       this.#throttle();
     }, limits.clientPausedMsMax);
   }
+}
+
+function start(request: Request): void {
+  request.times += 1;
+  request.begun = true;
+  request.takeBack = request.begin();
+}
+
+function suspend(request: Request): void {
+  request.begun = false;
+  request.takeBack?.();
+  request.takeBack = undefined;
 }
 
 /** What only a mechanism itself may put into its log must not come from a client. */

@@ -3,15 +3,11 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { FakeAgent } from "../../test/support/fake-agent.ts";
 import type { FakeGroup } from "../../test/support/fake-group.ts";
 import { failure, freePort, pause, until } from "../../test/support/runtime.ts";
-import { concatBytes } from "../core/bytes.ts";
 import { encodeCommand, entrySequence, entrySession } from "../core/entry.ts";
 import { agentId } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
 import { ClientPool, type ClientOptions } from "./client-pool.ts";
-import { encodeFrame, type Frame, type FrameKind, FrameWriter } from "./frame.ts";
-import { FrameReader } from "./frame-reader.ts";
 import type { Gateway } from "./gateway.ts";
-import { anyCluster, encodeHello } from "./handshake.ts";
 
 const answer = Uint8Array.of(1, 2, 3);
 const question = Uint8Array.of(9);
@@ -447,142 +443,5 @@ describe("connecting and closing", () => {
     await until(() => otherLog.includes("query reply"), "and is answered");
     pool.close();
     await until(() => otherLog.includes("closed "), "the pool closes it");
-  });
-});
-
-/** A client that speaks the wire by hand. */
-async function byHand(agent: FakeAgent): Promise<{
-  frames: Frame[];
-  send: (kind: FrameKind, write: (writer: FrameWriter) => void) => void;
-  socket: ReturnType<typeof connect>;
-  isClosed: () => boolean;
-}> {
-  const socket = connect(agent.port, "127.0.0.1");
-  onTestFinished(() => void socket.destroy());
-  const frames: Frame[] = [];
-  const reader = new FrameReader(4_000_000);
-  let closed = false;
-  socket.on("close", () => (closed = true));
-  socket.on("error", () => {});
-  socket.on("data", (bytes) => reader.push(new Uint8Array(bytes), (frame) => frames.push(frame) > 0));
-  const hello = {
-    versionMin: 1,
-    versionMax: 1,
-    role: "client",
-    cluster: anyCluster,
-    from: "",
-    to: "",
-  } as const;
-  socket.write(concatBytes(encodeFrame("hello", "", encodeHello(hello)).parts));
-  await until(() => frames.length === 1, "welcome");
-  frames.splice(0);
-  return {
-    frames,
-    socket,
-    isClosed: () => closed,
-    send: (kind, write) => {
-      const writer = new FrameWriter();
-      write(writer.begin(kind, "main"));
-      writer.end();
-      socket.write(writer.take() as Uint8Array);
-    },
-  };
-}
-
-describe("a client that breaks the rules is closed with one line, and nothing else changes:", () => {
-  const brokenCommand = command(5, 1);
-  brokenCommand[53] = 1;
-  const noop = command(5, 1);
-  noop[52] = 0;
-  const members = command(5, 1);
-  members[52] = 4;
-
-  test.each<[string, FrameKind, (writer: FrameWriter) => void]>([
-    ["a request number that is in use", "entries", (writer) => writer.uint32(1).uint53(1)],
-    ["a request number 0", "query", (writer) => writer.uint32(0).uint8(0)],
-    ["an unknown flag", "propose", (writer) => writer.uint8(4).raw(command(5, 1))],
-    ["no flag at all", "propose", () => {}],
-    ["half a command", "propose", (writer) => writer.uint8(0).raw(command(5, 1).subarray(0, 40))],
-    ["a malformed command", "propose", (writer) => writer.uint8(0).raw(brokenCommand)],
-    ["an entry that only the mechanism makes", "propose", (writer) => writer.uint8(0).raw(noop)],
-    ["another one", "propose", (writer) => writer.uint8(0).raw(members)],
-    ["an agent's frame", "answers", () => {}],
-    ["an agent's report", "progress", () => {}],
-    ["a peer's frame", "message", () => {}],
-    ["a second hello", "hello", () => {}],
-    ["bytes behind a request", "campaign", (writer) => writer.uint32(3).uint8(0)],
-    ["a frame over the limit", "query", (writer) => writer.uint32(3).raw(new Uint8Array(2_200_000))],
-  ])("%s", async (_name, kind, write) => {
-    const { agents, groups } = await cluster(1);
-    const good = client({ agents: [agents[0]!.address] });
-    await until(() => good.log.includes("interrupted"), "a good client is there");
-    const { send, isClosed } = await byHand(agents[0]!);
-    send("entries", (writer) => writer.uint32(1).uint53(1));
-    send(kind, write);
-    await until(isClosed, "it is closed");
-    await until(() => agents[0]!.server.clientCount === 1, "it is forgotten");
-    expect(agents[0]!.notes.count("closed the connection of a client")).toBe(1);
-    expect(groups[0]!.proposals).toEqual([]);
-    good.gateway.propose([command(6, 1)]);
-    await until(() => groups[0]!.proposals.length === 1, "the good one is not disturbed");
-  });
-
-  test("requests for a group that is not there fail one by one, and the connection stays", async () => {
-    const agent = await new FakeAgent("agent_1", await freePort()).start();
-    const { send, frames, isClosed } = await byHand(agent);
-    send("query", (writer) => writer.uint32(1).uint8(0));
-    send("propose", (writer) => writer.uint8(0).raw(command(5, 1)));
-    send("campaign", (writer) => writer.uint32(2));
-    send("status", (writer) => writer.uint32(3).uint8(1));
-    send("cancel", (writer) => writer.uint32(77));
-    await until(() => frames.length === 4, "four answers");
-    expect(frames.map(({ kind, head }) => [kind, head[0], head[4]])).toEqual([
-      ["failed", 1, 0],
-      ["failed", 0, 0],
-      ["failed", 2, 0],
-      ["failed", 3, 0],
-    ]);
-    expect(isClosed()).toBe(false);
-  });
-
-  test("one that does not read its answers is read no further, then closed", async () => {
-    const { agents, groups } = await cluster(1);
-    const { socket, send, isClosed } = await byHand(agents[0]!);
-    socket.pause();
-    send("propose", (writer) => writer.uint8(0).raw(command(5, 1)));
-    await until(() => groups[0]!.proposals.length === 1, "it arrives");
-    for (let count = 0; count < 8; count++) groups[0]!.apply(5, 1, new Uint8Array(1_000_000));
-    await pause(50);
-    send("propose", (writer) => writer.uint8(0).raw(command(5, 2)));
-    await pause(100);
-    expect(groups[0]!.proposals).toHaveLength(1);
-    for (let count = 0; count < 30; count++) {
-      groups[0]!.apply(5, 1, new Uint8Array(1_000_000));
-      await pause(1);
-    }
-    socket.resume();
-    await until(isClosed, "it is closed");
-    await until(() => agents[0]!.server.clientCount === 0, "it is forgotten");
-    expect(agents[0]!.notes.count("does not read its answers")).toBe(1);
-  });
-
-  test("one with too many commands under way is read no further until answers come, or a second has passed", async () => {
-    const { agents, groups } = await cluster(1);
-    const [group] = groups as [FakeGroup];
-    const { send } = await byHand(agents[0]!);
-    const many = concatBytes(
-      Array.from({ length: limits.clientRequestsMax }, (_, at) => command(5, at + 1, 0)),
-    );
-    send("propose", (writer) => writer.uint8(0).raw(many));
-    await until(() => group.proposals.length === 1, "they arrive");
-    send("propose", (writer) => writer.uint8(0).raw(command(5, 99_999)));
-    await pause(100);
-    expect(group.proposals).toHaveLength(1);
-    group.apply(5, 1, answer);
-    await until(() => group.proposals.length === 2, "an answer makes room");
-    send("propose", (writer) => writer.uint8(0).raw(command(5, 99_998)));
-    await pause(100);
-    expect(group.proposals).toHaveLength(2);
-    await until(() => group.proposals.length === 3, "lost answers do not block it for ever");
   });
 });
