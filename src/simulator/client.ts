@@ -47,6 +47,8 @@ export class SimulatedClient implements ClientLink {
   #agent = 0;
   #values = 0;
   #asking = true;
+  /** One more command is to come. */
+  #owesLast = false;
   #resendDue = false;
 
   constructor(stage: Stage, index: number, agents: readonly SimulatedAgent[]) {
@@ -58,7 +60,8 @@ export class SimulatedClient implements ClientLink {
 
   /** Everything that it asked for has been answered. */
   get content(): boolean {
-    return this.#session !== undefined && this.#unsettled.size === 0 && this.#read === undefined;
+    if (this.#session === undefined || this.#owesLast) return false;
+    return this.#unsettled.size === 0 && this.#read === undefined;
   }
 
   get waitsFor(): number {
@@ -71,9 +74,11 @@ export class SimulatedClient implements ClientLink {
     this.#patience();
   }
 
-  /** Asks for nothing new, only for what is not answered yet. */
-  stopAsking(): void {
+  /** Asks for one more thing, so that a cluster that only looks well is found out, and then for nothing new. */
+  askLast(): void {
     this.#asking = false;
+    this.#owesLast = true;
+    this.#askIfOwed();
   }
 
   // ── asking ──
@@ -94,10 +99,19 @@ export class SimulatedClient implements ClientLink {
       if (this.#read === undefined) this.#startRead();
       return;
     }
-    if (this.#unsettled.size >= inFlightMax) return;
-    const command = this.#nextCommand(this.#session);
+    if (this.#unsettled.size < inFlightMax) this.#askCommand(this.#session);
+  }
+
+  #askCommand(session: number): void {
+    const command = this.#nextCommand(session);
     this.#unsettled.set(command.sequence, command);
     this.#send([command.bytes]);
+  }
+
+  #askIfOwed(): void {
+    if (!this.#owesLast || this.#session === undefined) return;
+    this.#owesLast = false;
+    this.#askCommand(this.#session);
   }
 
   #nextCommand(session: number): Command {
@@ -149,6 +163,7 @@ export class SimulatedClient implements ClientLink {
     this.#session = undefined;
     this.#sequence = 0;
     this.#unsettled.clear();
+    if (!this.#asking) this.#owesLast = true;
     this.#nonce = this.#prng.between(1, Number.MAX_SAFE_INTEGER);
     this.#sendOpen();
   }
@@ -248,6 +263,7 @@ export class SimulatedClient implements ClientLink {
     const answer = this.#stage.history.answered(nonce, 0, bytes);
     if (nonce !== this.#nonce || this.#session !== undefined || answer.kind !== "answered") return;
     this.#session = answer.index;
+    this.#askIfOwed();
   }
 
   #settle(sequence: number, answer: Uint8Array | undefined): void {

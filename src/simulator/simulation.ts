@@ -182,7 +182,7 @@ export class Simulation {
     this.#phase = "converging";
     this.#well = this.#faults.end();
     trace?.fault("faultsEnd", undefined, { well: this.#well.map((agent) => agent.name) });
-    for (const client of this.#clients) client.stopAsking();
+    for (const client of this.#clients) client.askLast();
     const latest = events.now + options.convergeSeconds * 1_000_000;
     const look = (): void => {
       const missing = this.#missing();
