@@ -41,6 +41,7 @@ export function tourCommand(context: CommandContext): Command {
       agents: agentsOnTour,
       firstPort: options.port,
       fresh: false,
+      needed: "all",
     });
     const tour = new Tour({ running, decisions, path, report, interrupts: context.interrupts });
     try {
@@ -51,7 +52,7 @@ export function tourCommand(context: CommandContext): Command {
       throw error;
     }
     if (!context.surfaces.out.isTerminal || options.json === true) return exitCodes.ok;
-    report.words(`Agents are running. Try: ${nextCommands}`);
+    report.words(`Agents run. Try: ${nextCommands}`);
     const stop = tellOfDeaths(running, report);
     await untilInterrupted(context.interrupts);
     stop();

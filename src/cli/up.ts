@@ -1,8 +1,9 @@
+import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
 
 import { limits } from "../core/limits.ts";
-import { agentsTable } from "./cluster/agents-table.ts";
+import { type AgentRow, agentsTable } from "./cluster/agents-table.ts";
 import { type ClusterOptions, RunningCluster, agentsDefault } from "./cluster/running-cluster.ts";
 import { agentFoldersIn } from "./cluster/cluster-folder.ts";
 import type { CommandContext } from "./context.ts";
@@ -63,6 +64,7 @@ function clusterOptions(options: UpOptions): ClusterOptions {
     agents: options.agents,
     firstPort: options.port,
     fresh: options.fresh === true,
+    needed: "majority",
   };
 }
 
@@ -115,7 +117,7 @@ class UpPrinter {
   started(): void {
     const { cluster, folder, isContinued } = this.#running;
     const { paint } = this.#context.surfaces.out;
-    const pids = cluster.agents.map((agent) => agent.pid ?? 0);
+    const processes = cluster.agents.filter((agent) => agent.pid !== undefined).length;
     const age = isContinued ? ", continued from an earlier run" : "";
     this.#tell(
       {
@@ -124,7 +126,7 @@ class UpPrinter {
         continued: isContinued,
         agents: cluster.agents.map(({ id, pid, address }) => ({ id, pid, address })),
       },
-      `${paint("cyan", "▸")} ${counted(pids.length, "agent")}, ${counted(pids.length, "process", "processes")}, data in ${folder}${age}`,
+      `${paint("cyan", "▸")} ${counted(cluster.agents.length, "agent")}, ${counted(processes, "process", "processes")}, data in ${folder}${age}`,
     );
     this.redraw();
   }
@@ -147,7 +149,8 @@ class UpPrinter {
         status === undefined ? state : status.role === "leader" ? `leader, term ${status.term}` : "up";
       const before = this.#told.get(id);
       this.#told.set(id, shown);
-      if (before === undefined || before === shown || shown === "starting" || before === "starting") continue;
+      if (before === shown || shown === "starting" || before === "starting") continue;
+      if (before === undefined && shown !== "down") continue;
       const why = note === "" ? "" : `: ${note}`;
       this.#tell(
         { event: "changed", agent: id, state: shown, note, pid: pid ?? null },
@@ -159,7 +162,17 @@ class UpPrinter {
   redraw(): void {
     if (!this.#isLive) return;
     const { paint } = this.#context.surfaces.out;
-    this.#region.draw(["", ...agentsTable(this.#running.cluster.rows(), paint), "", `Try: ${nextCommands}`]);
+    const rows = this.#running.cluster.rows();
+    this.#region.draw(["", ...agentsTable(rows, paint), "", ...this.#remedy(rows), `Try: ${nextCommands}`]);
+  }
+
+  /** What to do about an agent that is down: this process does not start it again. */
+  #remedy(rows: readonly AgentRow[]): string[] {
+    const down = rows.find((row) => row.state === "down");
+    if (down === undefined) return [];
+    return [
+      `Start ${down.id} again elsewhere: npx quorate agent --data ${join(this.#running.folder, down.id)}`,
+    ];
   }
 
   ending(): void {

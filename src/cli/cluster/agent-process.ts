@@ -153,7 +153,10 @@ export class AgentProcess {
     await Promise.race([listening, this.#exited, late]);
     clearTimeout(timer);
     if (this.#state === "running") return;
-    const failure = this.#failure ?? this.#silentFailure();
+    const failure =
+      this.#failure === undefined
+        ? this.#silentFailure()
+        : { ...this.#failure, message: `${this.id}: ${this.#failure.message}` };
     await this.kill();
     throw new CommandFailure(failure);
   }

@@ -49,7 +49,8 @@ describe("the table of agents", () => {
       "agent  role      term   log  decided               lag  address         pid",
       "a      follower     2  1003     1000  3 entries, 12 ms  127.0.0.1:7400   41",
       "b      leader       2  1003     1003         0 entries  127.0.0.1:7400   41",
-      "c      down                                             127.0.0.1:7400       killed by SIGKILL",
+      "c      down                                             127.0.0.1:7400",
+      "c: killed by SIGKILL",
     ]);
   });
 

@@ -25,9 +25,9 @@ const columns: readonly Column[] = [
   { title: "lag", align: "right" },
   { title: "address" },
   { title: "pid", align: "right" },
-  { title: "" },
 ];
 
+/** The table, and below it why those that are down are; beside it there would be no room on 80 columns. */
 export function agentsTable(rows: readonly AgentRow[], paint: Paint): string[] {
   const committed = Math.max(0, ...rows.map((row) => row.status?.committed ?? 0));
   // A process number is known only to whoever started the agents.
@@ -37,7 +37,8 @@ export function agentsTable(rows: readonly AgentRow[], paint: Paint): string[] {
     columns.filter((column) => isWanted(column)),
     rows.map((row) => cellsOf(row, committed, paint).filter((_, at) => isWanted(columns[at]!))),
   );
-  return [paint("dim", titles), ...lines];
+  const notes = rows.filter((row) => row.note !== "").map(({ id, note }) => `${id}: ${note}`);
+  return [paint("dim", titles), ...lines, ...notes.map((note) => paint("dim", note))];
 }
 
 function cellsOf(row: AgentRow, committed: number, paint: Paint): string[] {
@@ -45,7 +46,7 @@ function cellsOf(row: AgentRow, committed: number, paint: Paint): string[] {
   const pid = row.pid?.toString() ?? "";
   if (status === undefined) {
     const state = paint(row.state === "down" ? "red" : "yellow", row.state);
-    return [row.id, state, "", "", "", "", row.address, pid, paint("dim", row.note)];
+    return [row.id, state, "", "", "", "", row.address, pid];
   }
   return [
     row.id,
@@ -56,7 +57,6 @@ function cellsOf(row: AgentRow, committed: number, paint: Paint): string[] {
     lagOf(status, committed),
     row.address,
     pid,
-    "",
   ];
 }
 

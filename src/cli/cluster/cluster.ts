@@ -1,7 +1,7 @@
 /** All agents of one folder, each in a process of its own: started together, watched, stopped together. */
 import { performance } from "node:perf_hooks";
 
-import { refusal } from "../failure.ts";
+import { CommandFailure, refusal } from "../failure.ts";
 import { AgentProcess } from "./agent-process.ts";
 import type { AgentRow } from "./agents-table.ts";
 import type { AgentFolder } from "./cluster-folder.ts";
@@ -12,6 +12,9 @@ export interface Leadership {
   /** When it was first seen, on `performance.now()`. */
   readonly atMs: number;
 }
+
+/** How many have to start. */
+export type AgentsNeeded = "all" | "majority";
 
 type Listener = () => void;
 
@@ -31,14 +34,21 @@ export class Cluster {
     );
   }
 
-  /** Resolves once all of them listen. If one can't, the others are stopped, and it rejects with why. */
-  async start(): Promise<void> {
-    try {
-      await Promise.all(this.agents.map(async (agent) => agent.start()));
-    } catch (error) {
-      await this.stop();
-      throw error;
-    }
+  /**
+   * Resolves once all of them listen. If one can't, the others are stopped, and it rejects with why. Where a majority is
+   * enough, one that has lost its journal stays down instead: it is a member less, as if its machine were gone.
+   */
+  async start(needed: AgentsNeeded): Promise<void> {
+    const started = await Promise.allSettled(this.agents.map(async (agent) => agent.start()));
+    const failures = started.flatMap((result) =>
+      result.status === "rejected" ? [result.reason as Error] : [],
+    );
+    const [first] = failures;
+    if (first === undefined) return;
+    const isMajority = 2 * (this.agents.length - failures.length) > this.agents.length;
+    if (needed === "majority" && isMajority && failures.every((failure) => isOfLostData(failure))) return;
+    await this.stop();
+    throw first;
   }
 
   /** Stops all of them; resolves once no process is left. */
@@ -116,4 +126,9 @@ export class Cluster {
   #changed(): void {
     for (const listener of this.#listeners) listener();
   }
+}
+
+/** The journal is damaged or gone: no other start of the agent can go better. */
+function isOfLostData(error: unknown): boolean {
+  return error instanceof CommandFailure && /^DATA_(CORRUPT|MISSING)$/.test(error.failure.code);
 }

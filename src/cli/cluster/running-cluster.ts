@@ -11,7 +11,7 @@ import {
   readClusterFolder,
   removeClusterFolder,
 } from "./cluster-folder.ts";
-import { Cluster } from "./cluster.ts";
+import { type AgentsNeeded, Cluster } from "./cluster.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { lockClusterFolder } from "./up-lock.ts";
 
@@ -22,6 +22,8 @@ export interface ClusterOptions {
   readonly firstPort: number | undefined;
   /** Throw away what is there. */
   readonly fresh: boolean;
+  /** How many of them have to start. */
+  readonly needed: AgentsNeeded;
 }
 
 export const agentsDefault = 4;
@@ -32,7 +34,6 @@ export class RunningCluster implements AsyncDisposable {
   /** Whether the folder was there before, with whatever was decided then. */
   readonly isContinued: boolean;
   readonly #lock: FolderLock;
-
   readonly #dataFolders: readonly string[];
 
   private constructor(
@@ -49,7 +50,7 @@ export class RunningCluster implements AsyncDisposable {
     this.#lock = lock;
   }
 
-  /** Resolves once every agent listens. Rejects with the reason why one can't; nothing runs then. */
+  /** Resolves once as many agents listen as are needed. Rejects with the reason why one can't; nothing runs then. */
   static async start(options: ClusterOptions): Promise<RunningCluster> {
     const { folder } = options;
     if (options.fresh) await clear(folder);
@@ -60,7 +61,7 @@ export class RunningCluster implements AsyncDisposable {
     try {
       const places = placesToStart(options, before);
       const cluster = new Cluster(places);
-      await cluster.start();
+      await cluster.start(options.needed);
       return new RunningCluster(cluster, places, folder, before !== undefined, lock);
     } catch (error) {
       lock.release();
