@@ -31,6 +31,20 @@ function tell(report: TourReport): void {
 }
 
 describe("the lines of the tour", () => {
+  test("on a narrow terminal what was measured moves to the left, so that no line wraps", () => {
+    let text = "";
+    const stream = { isTTY: true, columns: 60, write: (piece: string) => (text += piece) };
+    const report = new TourReport(new Surface(stream, { NO_COLOR: "1" }), false);
+    const right = "no leader for 186 ms; 64 calls retried";
+    report.step({ kind: "proof", left: "agent_3 leads", right, data: { step: "re-elected" } });
+    report.step({ kind: "note", left: "x".repeat(30), right, data: { step: "re-elected" } });
+    const [fits, tooLong] = text.split("\n");
+    expect(fits).toBe(`✔ agent_3 leads       ${right}`);
+    expect(fits).toHaveLength(60);
+    // Where even that is not enough, nothing is lost.
+    expect(tooLong).toBe(`▸ ${"x".repeat(30)}  ${right}`);
+  });
+
   test("what was measured lines up, and without a terminal nothing is drawn that does not stay", () => {
     expect(linesOf(false, tell)).toEqual([
       "✔ agent_3 leads, term 1                      elected in 212 ms",

@@ -2,7 +2,7 @@
 import { unreachable } from "../../core/assert.ts";
 import { LiveRegion } from "../terminal/live-region.ts";
 import type { Surface } from "../terminal/surface.ts";
-import { padded } from "../terminal/width.ts";
+import { padded, visibleLength } from "../terminal/width.ts";
 
 /** `note`: something was done; `proof`: a claim was checked and holds; `fault`: something was broken on purpose. */
 export type StepKind = "note" | "proof" | "fault" | "progress";
@@ -16,6 +16,9 @@ export interface Step {
 }
 
 const leftColumns = 43;
+const gapColumns = 2;
+/** The sign and a blank. */
+const signColumns = 2;
 
 export class TourReport {
   readonly #surface: Surface;
@@ -53,7 +56,12 @@ export class TourReport {
   #line(step: Omit<Step, "data">): string {
     const { paint } = this.#surface;
     const right = step.right === undefined ? "" : paint("dim", step.right);
-    return `${this.#sign(step.kind)} ${right === "" ? step.left : `${padded(step.left, leftColumns)}${right}`}`;
+    // Where the terminal is too narrow for both, the right one moves to the left as far as it can.
+    const room = this.#surface.isTerminal
+      ? this.#surface.columns - signColumns - visibleLength(right)
+      : leftColumns;
+    const width = Math.max(visibleLength(step.left) + gapColumns, Math.min(leftColumns, room));
+    return `${this.#sign(step.kind)} ${right === "" ? step.left : `${padded(step.left, width)}${right}`}`;
   }
 
   #sign(kind: StepKind): string {

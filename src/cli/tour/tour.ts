@@ -97,7 +97,7 @@ export class Tour {
     this.#report.step({
       kind: "note",
       left: `${running.folder}/ is from an earlier run`,
-      right: `it goes on; this run's request ids begin with ${this.#run}`,
+      right: `request ids begin with ${this.#run}`,
       data: { step: "continued", requestIdPrefix: this.#run },
     });
   }
