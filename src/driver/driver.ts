@@ -278,7 +278,7 @@ function* decoded<P extends LogProtocol>(
 function corrupt(group: GroupName, cause?: Error): QuorateError {
   return new QuorateError("DATA_CORRUPT", `The journal of the group ${group} is damaged in the middle.`, {
     outcome: "notDone",
-    hint: "Run `quorate journal check`; restore the data folder, or remove this member and add a new one.",
+    hint: "Leave this member stopped: the others go on while they are a majority. `quorate journal check` shows the damage.",
     cause,
   });
 }
