@@ -7,7 +7,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { complaints, unkeptInvariants } from "./tidy.ts";
+import { complaints, lostTests, unkeptInvariants } from "./tidy.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const binary = /\.(png|jpg|gif|ico|woff2?|bin|wasm|gz)$|^test\/vectors\//;
@@ -66,6 +66,19 @@ test("invariants and the code that keeps them are compared in both directions", 
     "src/raft/SPEC.md: no test and no assertion names R3",
     "src/raft/log.ts: invariant R9 is in no SPEC.md",
   ]);
+});
+
+test("a test that a specification names and that is nowhere is missed", () => {
+  const text = "# Raft\n- **R1** by `log.test.ts`, `all.test.ts` and `gone.test.ts`\n";
+  const spec = { path: "src/raft/SPEC.md", text };
+  const there = ["src/raft/log.test.ts", "test/face/all.test.ts", "src/state/gone.test.ts"];
+  expect(lostTests([spec, ...there.map((path) => ({ path, text: "" }))])).toEqual([
+    "src/raft/SPEC.md: there is no gone.test.ts",
+  ]);
+});
+
+test("every test that a specification names is there", () => {
+  expect(lostTests(repositoryFiles())).toEqual([]);
 });
 
 test("every file of the repository is tidy", () => {

@@ -60,6 +60,7 @@ export function complaints({ path, text }: SourceFile): string[] {
 }
 
 const numbered = /^\s*(?:[-*] |\d+\. |\|\s*)\*\*([A-Z]+\d+)\*\*/gm;
+const testFile = /[\w-]+\.test\.ts\b/g;
 const cited = /\b[Ii]nvariants? ([A-Z]+\d+(?:(?:, | and |, and )[A-Z]+\d+)*)/g;
 
 /** Both directions between the specifications' numbered invariants and the code that names them. */
@@ -94,4 +95,21 @@ export function unkeptInvariants(files: readonly SourceFile[]): string[] {
     }
   }
   return found;
+}
+
+/** Tests that a folder's specification names, and that are neither in the folder nor among the tests across folders. */
+export function lostTests(files: readonly SourceFile[]): string[] {
+  const paths = new Set(files.map(({ path }) => path));
+  const across = new Set(
+    files.flatMap(({ path }) => (path.startsWith("test/") ? path.split("/").slice(-1) : [])),
+  );
+  return files
+    .filter(({ path }) => /^src\/.*SPEC\.md$/.test(path))
+    .flatMap(({ path, text }) => {
+      const folder = path.slice(0, path.lastIndexOf("/"));
+      const names = new Set(text.match(testFile));
+      return [...names]
+        .filter((name) => !paths.has(`${folder}/${name}`) && !across.has(name))
+        .map((name) => `${path}: there is no ${name}`);
+    });
 }
