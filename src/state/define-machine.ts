@@ -44,10 +44,13 @@ export interface Machine<
   schemas?: Record<string, unknown>;
 }
 
-/** Gives back what it is given, with types: `state` and arguments are inferred. Throws `BAD_OPTION` where a name is taken twice. */
+/**
+ * Gives back what it is given, with types: `state` and arguments are inferred, from the machine alone (`NoInfer`), whatever
+ * it is handed to. Throws `BAD_OPTION` where a name is taken twice.
+ */
 export function defineMachine<S, C extends Record<string, Fn<S>>, Q extends Record<string, Fn<S>>>(
   machine: Machine<S, C, Q>,
-): Machine<S, C, Q> {
+): Machine<NoInfer<S>, NoInfer<C>, NoInfer<Q>> {
   for (const name of Object.keys(machine.commands)) {
     if (Object.hasOwn(machine.queries, name)) {
       throw badMachine(`"${name}" is both a command and a query.`, "Give one of them another name.");

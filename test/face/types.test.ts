@@ -85,6 +85,24 @@ test("states have the faces of their kinds, and unknown names don't compile", ()
   expectTypeOf(use).returns.toBeVoid();
 });
 
+test("a machine that is defined where it is used has the same types", () => {
+  const use = (): void => {
+    const group = createConsensus("raft", "a", [], {
+      state: {
+        counter: defineMachine({
+          version: 1,
+          initial: () => ({ n: 0 }),
+          commands: { add: (state, by: number) => (state.n += by) },
+          queries: { value: (state) => state.n },
+        }),
+      },
+    });
+    expectTypeOf(group.state.counter.add(1)).toEqualTypeOf<Promise<number>>();
+    expectTypeOf(group.state.counter.value()).toEqualTypeOf<Promise<number>>();
+  };
+  expectTypeOf(use).returns.toBeVoid();
+});
+
 test("an interface of states will do, and peers have the same type", () => {
   type Use = (log: Log<Named>) => Promise<number>;
   const use: Use = async (log) => (await log.peer("b").state.config.put("k", "v")) satisfies number;
