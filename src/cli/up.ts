@@ -3,7 +3,7 @@ import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
 
 import { limits } from "../core/limits.ts";
-import { type AgentRow, agentsTable } from "./cluster/agents-table.ts";
+import { agentsTable } from "./cluster/agents-table.ts";
 import { type ClusterOptions, RunningCluster, agentsDefault } from "./cluster/running-cluster.ts";
 import { agentFoldersIn } from "./cluster/cluster-folder.ts";
 import type { CommandContext } from "./context.ts";
@@ -163,15 +163,22 @@ class UpPrinter {
     if (!this.#isLive) return;
     const { paint } = this.#context.surfaces.out;
     const rows = this.#running.cluster.rows();
-    this.#region.draw(["", ...agentsTable(rows, paint), "", ...this.#remedy(rows), `Try: ${nextCommands}`]);
+    this.#region.draw(["", ...agentsTable(rows, paint), "", ...this.#remedy(), `Try: ${nextCommands}`]);
   }
 
   /** What to do about an agent that is down: this process does not start it again. */
-  #remedy(rows: readonly AgentRow[]): string[] {
-    const down = rows.find((row) => row.state === "down");
-    if (down === undefined) return [];
+  #remedy(): string[] {
+    const { cluster, folder } = this.#running;
+    const down = cluster.agents.filter((agent) => agent.state === "down");
+    const lost = down.find((agent) => agent.hasLostData);
+    const other = down.find((agent) => !agent.hasLostData);
     return [
-      `Start ${down.id} again elsewhere: npx quorate agent --data ${join(this.#running.folder, down.id)}`,
+      ...(lost === undefined
+        ? []
+        : [`Leave ${lost.id} stopped. What is on its disk: npx quorate journal check`]),
+      ...(other === undefined
+        ? []
+        : [`Start ${other.id} again elsewhere: npx quorate agent --data ${join(folder, other.id)}`]),
     ];
   }
 

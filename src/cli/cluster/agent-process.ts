@@ -81,6 +81,11 @@ export class AgentProcess {
     return this.#ending;
   }
 
+  /** Its journal is damaged or gone: no other start can go better. */
+  get hasLostData(): boolean {
+    return this.#failure !== undefined && /^DATA_(CORRUPT|MISSING)$/.test(this.#failure.code);
+  }
+
   /** Resolves once it listens. Rejects with what it could not do. */
   async start(): Promise<void> {
     if (this.#child !== undefined) return;

@@ -1,7 +1,7 @@
 /** All agents of one folder, each in a process of its own: started together, watched, stopped together. */
 import { performance } from "node:perf_hooks";
 
-import { CommandFailure, refusal } from "../failure.ts";
+import { refusal } from "../failure.ts";
 import { AgentProcess } from "./agent-process.ts";
 import type { AgentRow } from "./agents-table.ts";
 import type { AgentFolder } from "./cluster-folder.ts";
@@ -40,15 +40,13 @@ export class Cluster {
    */
   async start(needed: AgentsNeeded): Promise<void> {
     const started = await Promise.allSettled(this.agents.map(async (agent) => agent.start()));
-    const failures = started.flatMap((result) =>
-      result.status === "rejected" ? [result.reason as Error] : [],
-    );
-    const [first] = failures;
+    const first = started.find((result) => result.status === "rejected");
     if (first === undefined) return;
-    const isMajority = 2 * (this.agents.length - failures.length) > this.agents.length;
-    if (needed === "majority" && isMajority && failures.every((failure) => isOfLostData(failure))) return;
+    const down = this.agents.filter((_, at) => started[at]?.status === "rejected");
+    const isMajority = 2 * (this.agents.length - down.length) > this.agents.length;
+    if (needed === "majority" && isMajority && down.every((agent) => agent.hasLostData)) return;
     await this.stop();
-    throw first;
+    throw first.reason;
   }
 
   /** Stops all of them; resolves once no process is left. */
@@ -126,9 +124,4 @@ export class Cluster {
   #changed(): void {
     for (const listener of this.#listeners) listener();
   }
-}
-
-/** The journal is damaged or gone: no other start of the agent can go better. */
-function isOfLostData(error: unknown): boolean {
-  return error instanceof CommandFailure && /^DATA_(CORRUPT|MISSING)$/.test(error.failure.code);
 }
