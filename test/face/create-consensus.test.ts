@@ -162,6 +162,8 @@ describe("what is refused", () => {
     expect(unnamed.code).toBe("BAD_OPTION");
     const odd = errorOf(() => createConsensus("raft", "a", [], { network, state: { odd: {} as never } }));
     expect(odd.code).toBe("BAD_OPTION");
+    for (const state of [{ x: 3 }, { x: null }, { x: "map" }] as never[])
+      expect(errorOf(() => createConsensus("raft", "a", [], { state })).code).toBe("BAD_OPTION");
   });
 });
 

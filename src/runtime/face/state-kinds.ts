@@ -86,8 +86,11 @@ function isMap(kind: StateKind): kind is MapKind {
 }
 
 function makeMachine(name: string, kind: StateKind): AnyStateMachine {
-  if (isMap(kind)) return mapMachine();
-  if ("commands" in kind && "queries" in kind) return machineFrom(kind);
+  // From JavaScript it may be anything.
+  if (Object(kind) === kind) {
+    if (isMap(kind)) return mapMachine();
+    if ("commands" in kind && "queries" in kind) return machineFrom(kind);
+  }
   throw badOption(
     `The state ${JSON.stringify(name)} is of no known kind.`,
     "Use map() or defineMachine({ … }).",
