@@ -3,6 +3,7 @@ import {
   assert,
   entryLength,
   entryTerm,
+  QuorateError,
   sliceRun,
   type AgentId,
   type LogIndex,
@@ -143,6 +144,18 @@ export function receiveCommit(
 
 /** The leader counts on entries that this agent acknowledged: if they are gone, it must not go on as if nothing had happened. */
 function commitMatched(state: RaftState, commit: LogIndex): void {
-  assert(commit <= state.log.last, "R5: what was acknowledged is still in the log");
+  if (commit > state.log.last) throw forgotten(state.log.last, commit);
   commitThrough(state, commit);
+}
+
+/** Not a broken invariant of this program: an older copy of the data folder was put back, or the end of the journal rotted. */
+function forgotten(last: LogIndex, commit: LogIndex): QuorateError {
+  return new QuorateError(
+    "DATA_CORRUPT",
+    `The journal ends at entry ${last}, but this member has acknowledged entries up to ${commit}.`,
+    {
+      outcome: "unknown",
+      hint: "It has lost part of its memory and must not vote again: put the journal back as it last was (no older copy), or leave this member stopped.",
+    },
+  );
 }

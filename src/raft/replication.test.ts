@@ -230,12 +230,17 @@ describe("what a follower makes of an append", () => {
     expect(cluster.wire.map(({ message: { kind } }) => kind)).toEqual(["appendMatched", "appendMatched"]);
   });
 
-  test("R5: a leader that counts on entries which are gone ends the agent", () => {
+  test("R5: a leader that counts on entries which are gone ends the agent, and says that its journal is to blame", () => {
     const cluster = new TestCluster();
     const agent = followerWith(cluster, [1, 1]);
     for (const kind of ["heartbeat", "commit"] as const) {
       const message = { kind, term: 1 as Term, commit: 3 as LogIndex, round: 1 };
-      expect(() => cluster.tell(agent, "a1", message)).toThrow(AssertionError);
+      expect(() => cluster.tell(agent, "a1", message)).toThrow(
+        expect.objectContaining({
+          code: "DATA_CORRUPT",
+          message: "The journal ends at entry 2, but this member has acknowledged entries up to 3.",
+        }),
+      );
     }
   });
 
