@@ -390,6 +390,28 @@ describe("refusals", () => {
     expect(it.gateway.applied).toMatchObject([{ sequence: 2, text: "after" }]);
   });
 
+  test("the sequence of a command under whose id somebody may ask again is never given to another", async () => {
+    const it = await opened();
+    const lost = errorOf(run(it, "lost", { timeoutMs: 50 }));
+    const asLeader = runAsLeader(it, "as leader");
+    it.clock.advance(60);
+    const { requestId } = await lost;
+    it.gateway.refuse({ kind: "notLeader" });
+    it.gateway.refuse({ kind: "notLeader" });
+    expect(await asLeader).toBe(false);
+    const other = run(it, "other");
+    it.clock.advance(1000);
+    it.gateway.deliverAll();
+    it.clock.advance(1000);
+    it.gateway.deliverAll();
+    expect(await other).toBe("other");
+    expect(await run(it, "lost", { requestId })).toBe("lost");
+    expect(it.gateway.applied).toMatchObject([
+      { sequence: 2, text: "lost" },
+      { sequence: 3, text: "other" },
+    ]);
+  });
+
   test("for the leader only, in doubt: it is carried through by whoever leads, and applied once", async () => {
     const it = await opened();
     const asLeader = runAsLeader(it, "as leader");
@@ -446,6 +468,8 @@ describe("time-outs, aborts and asking again", () => {
     const again = other.session.run(command, { requestId });
     it.gateway.deliverAll();
     expect(await again).toBe(1);
+    // The session's own client may still ask for everything: the table must not forget on behalf of another.
+    expect(it.gateway.applied).toMatchObject([{ sequence: 2, unsettled: 2 }]);
     const third = other.session.run(command, { requestId });
     it.gateway.deliverAll();
     expect(await third).toBe(1);
