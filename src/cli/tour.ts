@@ -52,7 +52,10 @@ export function tourCommand(context: CommandContext): Command {
       throw error;
     }
     if (!context.surfaces.out.isTerminal || options.json === true) return exitCodes.ok;
-    report.words(`Agents run. Try: ${nextCommands}`);
+    const last = ["Agents are running.", `Try: ${nextCommands}`];
+    const oneLine = last.join(" ");
+    for (const words of oneLine.length <= context.surfaces.out.columns ? [oneLine] : last)
+      report.words(words);
     const stop = tellOfDeaths(running, report);
     await untilInterrupted(context.interrupts);
     stop();
