@@ -86,7 +86,7 @@ export class Workplace implements AsyncDisposable {
   start(args: readonly string[], environment: Record<string, string> = {}): Running {
     const child = spawn(process.execPath, [program, ...args], {
       cwd: this.folder,
-      env: { ...process.env, NO_COLOR: "", FORCE_COLOR: "", ...environment },
+      env: { ...plainEnvironment(), ...environment },
       stdio: ["pipe", "pipe", "pipe"],
     });
     const running = new Running(child);
@@ -230,4 +230,10 @@ function isStale(): boolean {
       !name.endsWith(".test.ts") &&
       statSync(join(root, "src", name)).mtimeMs > builtAt,
   );
+}
+
+/** Whatever the test runner wants of colours is not for the programs under test; Node 22 warns of both settings at once. */
+function plainEnvironment(): NodeJS.ProcessEnv {
+  const { NO_COLOR: _no, FORCE_COLOR: _force, ...plain } = process.env;
+  return plain;
 }

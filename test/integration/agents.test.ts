@@ -107,6 +107,7 @@ describe("three agents in processes of their own", { timeout: 60_000 }, () => {
     const cluster = await new Cluster().start();
     const free = await cluster.session();
     const leader = cluster.member(free.gateway.status()?.leader);
+    const term = free.gateway.status()?.term ?? 0;
     const follower = cluster.member(cluster.members.find(({ id }) => id !== leader.id)?.id);
     const pinned = await cluster.session(follower);
     const loads = [new Load("follows", free), new Load("through a follower", pinned)];
@@ -121,7 +122,8 @@ describe("three agents in processes of their own", { timeout: 60_000 }, () => {
     await pause(300);
     for (const load of loads) await load.stop();
     await expectEverythingOnce(cluster, loads);
-    expect(free.gateway.status()?.leader).not.toBe(leader.id);
+    // Whoever leads by now, perhaps the restarted one again, was elected after the kill.
+    expect(free.gateway.status()?.term).toBeGreaterThan(term);
   });
 
   test("a leader that is stopped is replaced, and follows when it goes on", async () => {
