@@ -58,7 +58,7 @@ function probe(state: RaftState, leading: Leading, peer: Progress, out: Outbox<R
     peer.asked = true;
     peer.quietSinceBeat = leading.beat;
   } else {
-    sendPacked(state, leading, peer, packed, out);
+    sendPacked(state, leading, peer, packed, "stream", out);
   }
 }
 
@@ -72,7 +72,7 @@ function sendEntries(state: RaftState, leading: Leading, peer: Progress, out: Ou
   }
   // The bulk connection may be slow: entries on another would overtake those on it and be rejected.
   if (peer.bulk) return false;
-  sendPacked(state, leading, peer, packed, out);
+  sendPacked(state, leading, peer, packed, "stream", out);
   return true;
 }
 
@@ -81,11 +81,13 @@ function sendPacked(
   leading: Leading,
   peer: Progress,
   packed: PackedAppend,
+  channel: "stream" | "bulk",
   out: Outbox<RaftProtocol>,
 ): void {
   if (peer.window.count === 0) peer.quietSinceBeat = leading.beat;
-  out.sends.push({ to: peer.id, channel: "stream", message: packed.message });
+  out.sends.push({ to: peer.id, channel, message: packed.message });
   peer.sent(packed.last, packed.byteLength);
+  if (channel === "bulk") peer.bulkThrough = packed.last;
   noteCommitTold(state, peer, packed.last);
 }
 
@@ -273,11 +275,7 @@ export function entriesLoaded(
     const piece = state.log.agreeingPart(run, peer.next);
     assert(piece !== undefined, "the journal gives back the leader's own entries");
     const packed = pack(state, piece.first, [piece], piece.bytes.byteLength);
-    if (peer.window.count === 0) peer.quietSinceBeat = leading.beat;
-    out.sends.push({ to: peer.id, channel: "bulk", message: packed.message });
-    peer.sent(packed.last, packed.byteLength);
-    peer.bulkThrough = packed.last;
-    noteCommitTold(state, peer, packed.last);
+    sendPacked(state, leading, peer, packed, "bulk", out);
     replicateTo(state, leading, peer, out);
     return;
   }
