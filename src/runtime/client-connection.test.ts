@@ -1,6 +1,6 @@
 import { connect } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { FakeAgent } from "../../test/support/fake-agent.ts";
+import { FakeAgent, fakeCluster } from "../../test/support/fake-agent.ts";
 import type { FakeGroup } from "../../test/support/fake-group.ts";
 import { freePort, pause, until } from "../../test/support/runtime.ts";
 import { concatBytes } from "../core/bytes.ts";
@@ -19,17 +19,6 @@ function command(session: number, sequence: number, payloadBytes = 2): Uint8Arra
     { kind: sequence === 0 ? "openSession" : "command", session, sequence, unsettled: 1 },
     new Uint8Array(payloadBytes),
   );
-}
-
-/** Some agents that know each other's addresses, each with a group that the test moves. */
-async function cluster(count: number): Promise<{ agents: FakeAgent[]; groups: FakeGroup[] }> {
-  const agents: FakeAgent[] = [];
-  for (let number = 1; number <= count; number++) {
-    agents.push(await new FakeAgent(`agent_${number}`, await freePort()).start());
-  }
-  const addresses = agents.map(({ id, address }) => ({ id, address }));
-  for (const agent of agents) agent.agents = addresses;
-  return { agents, groups: agents.map((agent) => agent.host()) };
 }
 
 /** A client that speaks the wire by hand. */
@@ -95,7 +84,7 @@ describe("a client that breaks the rules is closed with one line, and nothing el
     ["bytes behind a request", "campaign", (writer) => writer.uint32(3).uint8(0)],
     ["a frame over the limit", "query", (writer) => writer.uint32(3).raw(new Uint8Array(2_200_000))],
   ])("%s", async (_name, kind, write) => {
-    const { agents, groups } = await cluster(1);
+    const { agents, groups } = await fakeCluster(1);
     const pool = new ClientPool({ agents: [agents[0]!.address] });
     onTestFinished(() => pool.close());
     const good = pool.gateway("main");
@@ -130,7 +119,7 @@ describe("a client that breaks the rules is closed with one line, and nothing el
   });
 
   test("one that does not read its answers is read no further, then closed", async () => {
-    const { agents, groups } = await cluster(1);
+    const { agents, groups } = await fakeCluster(1);
     const { socket, send, isClosed } = await byHand(agents[0]!);
     socket.pause();
     send("propose", (writer) => writer.uint8(0).raw(command(5, 1)));
@@ -151,7 +140,7 @@ describe("a client that breaks the rules is closed with one line, and nothing el
   });
 
   test("one with too many commands under way is read no further until answers come, or a second has passed", async () => {
-    const { agents, groups } = await cluster(1);
+    const { agents, groups } = await fakeCluster(1);
     const [group] = groups as [FakeGroup];
     const { send } = await byHand(agents[0]!);
     const many = concatBytes(
@@ -176,7 +165,7 @@ describe("a client that reads more slowly than it asks:", () => {
     "one that asks for more than fits into the line gets it all, a little at a time: %s",
     async (kind) => {
       const count = 60;
-      const { agents, groups } = await cluster(1);
+      const { agents, groups } = await fakeCluster(1);
       const [group] = groups as [FakeGroup];
       const large = new Uint8Array(900_000);
       group.apply(5, 1, answer, large);
@@ -204,7 +193,7 @@ describe("a client that reads more slowly than it asks:", () => {
   );
 
   test("one that reads nothing is not read for either, however much it asks", async () => {
-    const { agents, groups } = await cluster(1);
+    const { agents, groups } = await fakeCluster(1);
     const [group] = groups as [FakeGroup];
     group.apply(5, 1, answer, new Uint8Array(900_000));
     let read = 0;

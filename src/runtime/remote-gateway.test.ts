@@ -1,6 +1,6 @@
 import { connect, createServer } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { FakeAgent } from "../../test/support/fake-agent.ts";
+import { FakeAgent, fakeCluster } from "../../test/support/fake-agent.ts";
 import type { FakeGroup } from "../../test/support/fake-group.ts";
 import { failure, freePort, pause, until } from "../../test/support/runtime.ts";
 import { encodeCommand, entrySequence, entrySession } from "../core/entry.ts";
@@ -17,17 +17,6 @@ function command(session: number, sequence: number, payloadBytes = 2): Uint8Arra
     { kind: sequence === 0 ? "openSession" : "command", session, sequence, unsettled: 1 },
     new Uint8Array(payloadBytes),
   );
-}
-
-/** Some agents that know each other's addresses, each with a group that the test moves. */
-async function cluster(count: number): Promise<{ agents: FakeAgent[]; groups: FakeGroup[] }> {
-  const agents: FakeAgent[] = [];
-  for (let number = 1; number <= count; number++) {
-    agents.push(await new FakeAgent(`agent_${number}`, await freePort()).start());
-  }
-  const addresses = agents.map(({ id, address }) => ({ id, address }));
-  for (const agent of agents) agent.agents = addresses;
-  return { agents, groups: agents.map((agent) => agent.host()) };
 }
 
 function client(options: ClientOptions): {
@@ -62,7 +51,7 @@ function leads(groups: readonly FakeGroup[], leader: number, term = 1): void {
 
 describe("commands and their answers", () => {
   test("travel together, in order, and come back to the listener", async () => {
-    const { agents, groups } = await cluster(1);
+    const { agents, groups } = await fakeCluster(1);
     const [group] = groups as [FakeGroup];
     leads(groups, 0);
     const { gateway, log } = client({ agents: [agents[0]!.address] });
@@ -89,7 +78,7 @@ describe("commands and their answers", () => {
   });
 
   test("progress comes back, between the answers, for what was handed in as tracked", async () => {
-    const { agents, groups } = await cluster(1);
+    const { agents, groups } = await fakeCluster(1);
     const [group] = groups as [FakeGroup];
     const { gateway, log } = client({ agents: [agents[0]!.address] });
     await until(() => log.includes("interrupted"), "an agent is found");
@@ -125,7 +114,7 @@ describe("commands and their answers", () => {
   });
 
   test("a client that never asked for progress never gets its frame, not even for a session that another one tracks", async () => {
-    const { agents, groups } = await cluster(1);
+    const { agents, groups } = await fakeCluster(1);
     const tracking = client({ agents: [agents[0]!.address] });
     const plain = client({ agents: [agents[0]!.address] });
     await until(() => tracking.log.length > 0 && plain.log.length > 0, "both are there");
@@ -147,7 +136,7 @@ describe("commands and their answers", () => {
   });
 
   test("large batches are cut into frames that an agent accepts", async () => {
-    const { agents, groups } = await cluster(1);
+    const { agents, groups } = await fakeCluster(1);
     const { gateway, log } = client({ agents: [agents[0]!.address] });
     await until(() => log.includes("interrupted"), "an agent is found");
     const many = Array.from({ length: 12 }, (_, at) => command(5, at + 1, 500_000));
@@ -157,7 +146,7 @@ describe("commands and their answers", () => {
   });
 
   test("more than may wait is refused at once, here", async () => {
-    const { agents, groups } = await cluster(1);
+    const { agents, groups } = await fakeCluster(1);
     const { gateway, log } = client({ agents: [agents[0]!.address] });
     await until(() => log.includes("interrupted"), "an agent is found");
     const count = Math.ceil(limits.linkQueueBytesMax / 1_000_000) + 4;
@@ -169,7 +158,7 @@ describe("commands and their answers", () => {
   });
 
   test("a session's answers follow the client to its new connection, and the old one leaves nothing behind", async () => {
-    const { agents, groups } = await cluster(1);
+    const { agents, groups } = await fakeCluster(1);
     const first = client({ agents: [agents[0]!.address] });
     const second = client({ agents: [agents[0]!.address] });
     await until(() => first.log.length > 0 && second.log.length > 0, "both are there");
@@ -187,7 +176,7 @@ describe("commands and their answers", () => {
 
 describe("questions", () => {
   test("of every kind are answered, in any order", async () => {
-    const { agents, groups } = await cluster(1);
+    const { agents, groups } = await fakeCluster(1);
     const [group] = groups as [FakeGroup];
     leads(groups, 0);
     const { gateway } = client({ agents: [agents[0]!.address] });
@@ -221,7 +210,7 @@ describe("questions", () => {
   });
 
   test("may be taken back, there as well", async () => {
-    const { agents, groups } = await cluster(1);
+    const { agents, groups } = await fakeCluster(1);
     const { gateway, log } = client({ agents: [agents[0]!.address] });
     const early = gateway.query(question, "local", () => log.push("never"));
     early();
@@ -238,7 +227,7 @@ describe("questions", () => {
   });
 
   test("survive the loss of their agent: they are asked again at the next one", async () => {
-    const { agents, groups } = await cluster(2);
+    const { agents, groups } = await fakeCluster(2);
     const { gateway, log } = client({ agents: agents.map(({ address }) => address) });
     const got: unknown[] = [];
     await until(() => log.includes("interrupted"), "an agent is found");
@@ -257,7 +246,7 @@ describe("questions", () => {
   });
 
   test("beyond the limit of a connection are refused, not kept", async () => {
-    const { agents } = await cluster(1);
+    const { agents } = await fakeCluster(1);
     const { gateway, log } = client({ agents: [agents[0]!.address] });
     await until(() => log.includes("interrupted"), "an agent is found");
     for (let count = 0; count < limits.clientRequestsMax; count++)
@@ -272,7 +261,7 @@ describe("questions", () => {
 
 describe("finding the leader", () => {
   test("it goes where the leader is, and follows it", async () => {
-    const { agents, groups } = await cluster(3);
+    const { agents, groups } = await fakeCluster(3);
     leads(groups, 2);
     const { gateway, log } = client({ agents: [agents[0]!.address] });
     await until(() => gateway.agent === "agent_3", "it finds the leader");
@@ -286,7 +275,7 @@ describe("finding the leader", () => {
   });
 
   test("pinned to one agent it stays there, and is told when forwarded commands may be lost", async () => {
-    const { agents, groups } = await cluster(2);
+    const { agents, groups } = await fakeCluster(2);
     leads(groups, 1);
     const { gateway, log } = client({ agents: [agents[0]!.address], pin: true });
     await until(() => log.includes("interrupted"), "an agent is found");
@@ -303,7 +292,7 @@ describe("finding the leader", () => {
   });
 
   test("a leader that can't be reached does not keep it from the agent that answers", async () => {
-    const { agents, groups } = await cluster(2);
+    const { agents, groups } = await fakeCluster(2);
     agents[0]!.agents = [
       { id: agents[0]!.id, address: agents[0]!.address },
       { id: agents[1]!.id, address: `127.0.0.1:${await freePort()}` },
@@ -318,7 +307,7 @@ describe("finding the leader", () => {
   });
 
   test("an agent that is gone is left for another one, also one whose address was only learnt", async () => {
-    const { agents, groups } = await cluster(3);
+    const { agents, groups } = await fakeCluster(3);
     leads(groups, 0);
     const { gateway } = client({ agents: [agents[0]!.address] });
     await until(() => gateway.agent === "agent_1", "it finds the leader");
@@ -328,7 +317,7 @@ describe("finding the leader", () => {
   });
 
   test("an agent that stops answering is left as well", async () => {
-    const { agents, groups } = await cluster(2);
+    const { agents, groups } = await fakeCluster(2);
     leads(groups, 0);
     // Between client and agent 1 stands something that one day passes nothing on any more.
     let stuck = false;
@@ -354,7 +343,7 @@ describe("finding the leader", () => {
   });
 
   test("an agent without the group is passed over, and named if no other has it", async () => {
-    const { agents } = await cluster(1);
+    const { agents } = await fakeCluster(1);
     const without = await new FakeAgent("agent_9", await freePort()).start();
     const { gateway } = client({ agents: [without.address, agents[0]!.address] });
     await until(() => gateway.agent === "agent_1", "it finds the one that has it");
@@ -365,7 +354,7 @@ describe("finding the leader", () => {
   });
 
   test("a group that closes under way sends it elsewhere", async () => {
-    const { agents, groups } = await cluster(2);
+    const { agents, groups } = await fakeCluster(2);
     leads(groups, 0);
     const { gateway } = client({ agents: [agents[0]!.address] });
     await until(() => gateway.agent === "agent_1", "it finds the leader");
@@ -388,7 +377,7 @@ describe("finding the leader", () => {
 
 describe("connecting and closing", () => {
   test("connect resolves to what the agent says, and shares the link with the gateways", async () => {
-    const { agents } = await cluster(1);
+    const { agents } = await fakeCluster(1);
     const { pool, report } = await ClientPool.connect({ agents: [agents[0]!.address] });
     expect(report).toMatchObject({ agent: "agent_1", groups: ["main"] });
     const log = listen(pool.gateway("main"));
@@ -399,7 +388,7 @@ describe("connecting and closing", () => {
   });
 
   test("connect tries every address, and fails with the reason of the last", async () => {
-    const { agents } = await cluster(1);
+    const { agents } = await fakeCluster(1);
     const nobody = `127.0.0.1:${await freePort()}`;
     const { pool } = await ClientPool.connect({ agents: [nobody, agents[0]!.address] });
     pool.close();
@@ -426,7 +415,7 @@ describe("connecting and closing", () => {
   });
 
   test("closing a gateway ends what is under way as lost, and leaves the others alone", async () => {
-    const { agents, groups } = await cluster(1);
+    const { agents, groups } = await fakeCluster(1);
     const { pool, gateway, log } = client({ agents: [agents[0]!.address] });
     const other = pool.gateway("main");
     const otherLog = listen(other);

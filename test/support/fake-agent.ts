@@ -10,7 +10,7 @@ import { TcpNetwork } from "../../src/runtime/tcp-network.ts";
 import { raftCodec } from "../../src/raft/codec.ts";
 import { onTestFinished } from "vitest";
 import { FakeGroup } from "./fake-group.ts";
-import { Notes } from "./runtime.ts";
+import { freePort, Notes } from "./runtime.ts";
 
 export const testCluster: Uint8Array = new Uint8Array(16).fill(7);
 const scheduler = new LoopScheduler();
@@ -107,4 +107,15 @@ export class FakeAgent {
     this.network.close();
     await this.server.close();
   }
+}
+
+/** Some agents that know each other's addresses, each with a group that the test moves. */
+export async function fakeCluster(count: number): Promise<{ agents: FakeAgent[]; groups: FakeGroup[] }> {
+  const agents: FakeAgent[] = [];
+  for (let number = 1; number <= count; number++) {
+    agents.push(await new FakeAgent(`agent_${number}`, await freePort()).start());
+  }
+  const addresses = agents.map(({ id, address }) => ({ id, address }));
+  for (const agent of agents) agent.agents = addresses;
+  return { agents, groups: agents.map((agent) => agent.host()) };
 }
