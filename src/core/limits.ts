@@ -134,6 +134,12 @@ export interface Limits {
   readonly encodedGroupsMax: number;
   /** Answers that wait for one client. With more, its commands are read no further. */
   readonly clientUnreadBytesMax: number;
+  /** A client that takes none of them for so long is disconnected. */
+  readonly clientUnreadMsMax: number;
+  /** Answers to commands that were under way when that happened. More: the client is disconnected. */
+  readonly clientAnswersBytesMax: number;
+  /** The same for all clients of an agent. More: the client for which most waits is disconnected. */
+  readonly agentAnswersBytesMax: number;
   /** A client that is not read is read again after so long without an answer: it may want to say that it lost one. */
   readonly clientPausedMsMax: number;
   /** Answers gathered into one frame. */
@@ -225,6 +231,9 @@ export const limits: Limits = {
   memoryLettersMax: 65_536,
   encodedGroupsMax: 8192,
   clientUnreadBytesMax: 1 * mebibyte,
+  clientUnreadMsMax: 60_000,
+  clientAnswersBytesMax: 64 * mebibyte,
+  agentAnswersBytesMax: 256 * mebibyte,
   clientPausedMsMax: 1000,
   answerFrameBytesMax: 256 * kibibyte,
   watchAnswerChangesMax: 1000,
@@ -262,3 +271,11 @@ assert(
   "a page of a map fits into a reply",
 );
 assert(limits.replyBytesMax + limits.entryBytesMax <= limits.frameBytesMax, "a reply fits into a frame");
+assert(
+  limits.entryBytesMax * 32 <= limits.clientAnswersBytesMax,
+  "a client whose answers are as large as its commands may be has some of them under way",
+);
+assert(
+  limits.clientAnswersBytesMax <= limits.agentAnswersBytesMax,
+  "one client's answers fit beside others'",
+);

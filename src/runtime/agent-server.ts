@@ -33,7 +33,7 @@ export interface AgentServerOptions {
   readonly agent: AgentId;
   readonly cluster: Uint8Array;
   readonly network: TcpNetwork;
-  readonly clients: Omit<ClientHost, "gone">;
+  readonly clients: Omit<ClientHost, "gone" | "held">;
   readonly logger: Logger;
 }
 
@@ -42,6 +42,8 @@ export class AgentServer {
   readonly #servers: Server[] = [];
   readonly #strangers = new Set<Connection>();
   readonly #clients = new Set<ClientConnection>();
+  /** Bytes of decided answers that wait for all clients. */
+  #heldBytes = 0;
   #closed = false;
 
   constructor(options: AgentServerOptions) {
@@ -173,6 +175,7 @@ export class AgentServer {
       hub: (group) => clients.hub(group),
       report: (group) => clients.report(group),
       waiting: (waiter) => clients.waiting(waiter),
+      held: (byBytes) => this.#held(byBytes),
       gone: (gone) => this.#clients.delete(gone),
     });
     this.#clients.add(client);
@@ -187,6 +190,21 @@ export class AgentServer {
     };
     connection.use(handler, clientFrameBytesMax, client);
   }
+
+  #held(byBytes: number): void {
+    this.#heldBytes += byBytes;
+    if (this.#heldBytes <= limits.agentAnswersBytesMax) return;
+    slowest(this.#clients)?.giveUp("too many clients do not read their answers, and most waits for this one");
+  }
+}
+
+/** The client for which most waits. */
+function slowest(clients: Iterable<ClientConnection>): ClientConnection | undefined {
+  let found: ClientConnection | undefined;
+  for (const client of clients) {
+    if (found === undefined || client.heldBytes > found.heldBytes) found = client;
+  }
+  return found;
 }
 
 function listenError(cause: NodeJS.ErrnoException, what: string, hint: string): QuorateError {

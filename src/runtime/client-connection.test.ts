@@ -1,64 +1,15 @@
-import { connect } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { byHand, command } from "../../test/support/client-by-hand.ts";
 import { FakeAgent, fakeCluster } from "../../test/support/fake-agent.ts";
 import type { FakeGroup } from "../../test/support/fake-group.ts";
 import { freePort, pause, until } from "../../test/support/runtime.ts";
 import { concatBytes } from "../core/bytes.ts";
-import { encodeCommand } from "../core/entry.ts";
 import { limits } from "../core/limits.ts";
 import { ClientPool } from "./client-pool.ts";
-import { encodeFrame, type Frame, type FrameKind, FrameWriter } from "./frame.ts";
-import { FrameReader } from "./frame-reader.ts";
-import { anyCluster, encodeHello } from "./handshake.ts";
+import type { FrameKind, FrameWriter } from "./frame.ts";
 
 const answer = Uint8Array.of(1, 2, 3);
 const question = Uint8Array.of(9);
-
-function command(session: number, sequence: number, payloadBytes = 2): Uint8Array {
-  return encodeCommand(
-    { kind: sequence === 0 ? "openSession" : "command", session, sequence, unsettled: 1 },
-    new Uint8Array(payloadBytes),
-  );
-}
-
-/** A client that speaks the wire by hand. */
-async function byHand(agent: FakeAgent): Promise<{
-  frames: Frame[];
-  send: (kind: FrameKind, write: (writer: FrameWriter) => void) => void;
-  socket: ReturnType<typeof connect>;
-  isClosed: () => boolean;
-}> {
-  const socket = connect(agent.port, "127.0.0.1");
-  onTestFinished(() => void socket.destroy());
-  const frames: Frame[] = [];
-  const reader = new FrameReader(4_000_000);
-  let closed = false;
-  socket.on("close", () => (closed = true));
-  socket.on("error", () => {});
-  socket.on("data", (bytes) => reader.push(new Uint8Array(bytes), (frame) => frames.push(frame) > 0));
-  const hello = {
-    versionMin: 1,
-    versionMax: 1,
-    role: "client",
-    cluster: anyCluster,
-    from: "",
-    to: "",
-  } as const;
-  socket.write(concatBytes(encodeFrame("hello", "", encodeHello(hello)).parts));
-  await until(() => frames.length === 1, "welcome");
-  frames.splice(0);
-  return {
-    frames,
-    socket,
-    isClosed: () => closed,
-    send: (kind, write) => {
-      const writer = new FrameWriter();
-      write(writer.begin(kind, "main"));
-      writer.end();
-      socket.write(writer.take() as Uint8Array);
-    },
-  };
-}
 
 describe("a client that breaks the rules is closed with one line, and nothing else changes:", () => {
   const brokenCommand = command(5, 1);
@@ -129,7 +80,7 @@ describe("a client that breaks the rules is closed with one line, and nothing el
     send("propose", (writer) => writer.uint8(0).raw(command(5, 2)));
     await pause(100);
     expect(groups[0]!.proposals).toHaveLength(1);
-    for (let count = 0; count < 30; count++) {
+    for (let count = 0; count < 90; count++) {
       groups[0]!.apply(5, 1, new Uint8Array(1_000_000));
       await pause(1);
     }

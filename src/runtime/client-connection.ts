@@ -1,7 +1,9 @@
 /**
  * One client's connection, on the agent's side. Answers gather in one piece of memory and leave when the turn ends, in
  * one write. A client that does not read its answers, or asks for more than it may at a time, is itself read no further
- * until that is better; what it has asked meanwhile waits as a question, which is small, and not as an answer.
+ * until that is better; what it has asked meanwhile waits as a question, which is small, and not as an answer. A command
+ * that is decided can't be asked again (its answer may be forgotten by then), so its answer waits as it is; and no more
+ * commands are handed in than have answers that may wait.
  */
 import { unreachable } from "../core/assert.ts";
 import type { Refusal } from "../core/boundary.ts";
@@ -9,6 +11,7 @@ import type { ProgressState } from "../core/decision.ts";
 import { entryKind, splitCommands } from "../core/entry.ts";
 import { MalformedError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
+import { answerIndex, encodeAnswer } from "../state/index.ts";
 import {
   decodeChanges,
   decodeEntries,
@@ -27,10 +30,12 @@ import {
   type Failure,
   type StatusReport,
 } from "./client-wire.ts";
+import { CommandWindow } from "./command-window.ts";
 import type { Connection, ConnectionHandler, FrameSource } from "./connection.ts";
 import { FrameWriter, type Frame, type FrameKind } from "./frame.ts";
 import type { Cancel } from "./gateway.ts";
 import type { GroupHub, Subscriber } from "./group-hub.ts";
+import { WaitingAnswers } from "./waiting-answers.ts";
 
 /** What a client's connection needs of its agent. */
 export interface ClientHost {
@@ -38,6 +43,8 @@ export interface ClientHost {
   report(group: GroupHub | undefined): StatusReport;
   /** This connection has something to send: flush it when the turn ends. */
   waiting(client: ClientConnection): void;
+  /** So many bytes more, or fewer, wait for this connection's client. */
+  held(byBytes: number): void;
   gone(client: ClientConnection): void;
 }
 
@@ -54,6 +61,8 @@ interface Request {
 
 /** So many of the queries that were held back are asked at a time: all together they would overfill the line again. */
 const resumedMax = 16;
+/** A larger answer does not fit into a frame behind others. */
+const answerBytesMax: number = limits.frameBytesMax - 2 * limits.answerFrameBytesMax;
 
 /** Frames in which much of one kind gathers. */
 type BatchKind = "answers" | "refusals" | "progress";
@@ -96,7 +105,7 @@ class Use implements Subscriber {
 
   /** The client sees it from the status, which changed as well. */
   interrupted(): void {
-    this.#client.forgetProposals();
+    this.#client.interrupted();
   }
 
   statusChanged(): void {
@@ -117,16 +126,25 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
   readonly #held = new Map<number, Request>();
   /** The queries that were held, are begun again and not answered yet. */
   readonly #resumed = new Set<Request>();
+  readonly #commands = new CommandWindow();
+  readonly #answers: WaitingAnswers;
   #connection: Connection | undefined;
-  /** Commands handed in since and not answered; a guess after a change of leader. */
-  #proposals = 0;
   #open:
     | { readonly kind: BatchKind; readonly group: string; readonly refusal: Refusal | undefined }
     | undefined;
   #paused: NodeJS.Timeout | undefined;
+  /** The client has taken so many bytes, and no more for so long. */
+  #taken = 0;
+  #untakenMs = 0;
 
   constructor(host: ClientHost) {
     this.#host = host;
+    this.#answers = new WaitingAnswers((byBytes) => host.held(byBytes));
+  }
+
+  /** Bytes of decided answers that wait for the client. */
+  get heldBytes(): number {
+    return this.#answers.byteLength;
   }
 
   /** Everything from the client comes through this connection. */
@@ -136,12 +154,12 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
 
   flush(): void {
     this.#connection?.flush();
-    this.#throttle();
-    this.#resume();
+    this.#goOn();
   }
 
-  /** Everything gathered, in one piece. */
+  /** Everything gathered, in one piece; then what waits, a frame at a time. */
   take(): readonly Uint8Array[] {
+    if (this.#gatheredBytes === 0) this.#gatherWaiting();
     this.#closeBatch();
     const bytes = this.#writer.take();
     return bytes === undefined ? [] : [bytes];
@@ -150,6 +168,12 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
   /** Called when the agent closes. */
   close(reason: string): void {
     this.#connection?.close(reason);
+  }
+
+  /** The client is at fault: it lets too much wait. */
+  giveUp(reason: string): void {
+    this.#answers.clear();
+    this.#connection?.close(reason, true);
   }
 
   // ── what the client says ──
@@ -193,28 +217,27 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
     this.#requests.clear();
     this.#held.clear();
     this.#resumed.clear();
+    this.#answers.clear();
     for (const use of this.#uses.values()) use.leave();
     this.#uses.clear();
     this.#host.gone(this);
   }
 
   drained(): void {
-    this.#throttle();
-    this.#resume();
+    this.#goOn();
   }
 
   // ── what the groups tell ──
 
   answer(group: string, session: number, sequence: number, answer: Uint8Array): void {
-    this.#batch("answers", group, undefined).uint53(session).uint53(sequence).sized(answer);
-    if (this.#proposals > 0) this.#proposals -= 1;
-    this.#host.waiting(this);
+    this.#commands.answered(answer.byteLength);
+    const fate = answer.byteLength > answerBytesMax ? forgotten(answer) : answer;
+    this.#tell(group, session, sequence, fate);
   }
 
   refuse(group: string, session: number, sequence: number, refusal: Refusal): void {
-    this.#batch("refusals", group, refusal).uint53(session).uint53(sequence);
-    if (this.#proposals > 0) this.#proposals -= 1;
-    this.#host.waiting(this);
+    this.#commands.refused();
+    this.#tell(group, session, sequence, refusal);
   }
 
   progress(group: string, session: number, sequence: number, state: ProgressState): void {
@@ -222,9 +245,9 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
     this.#host.waiting(this);
   }
 
-  forgetProposals(): void {
-    this.#proposals = 0;
-    this.#throttle();
+  interrupted(): void {
+    this.#commands.forgetAll();
+    this.#host.waiting(this);
   }
 
   tellStatus(request: number, hub: GroupHub): void {
@@ -235,6 +258,7 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
 
   groupClosed(hub: GroupHub): void {
     this.#uses.delete(hub.name);
+    this.#commands.forgetAll();
     this.#fail(hub.name, 0, "closed");
   }
 
@@ -254,10 +278,10 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
     for (const command of commands) checkKind(command);
     if (hub === undefined) this.#fail(frame.group, 0, "unknownGroup");
     else if (commands.length > 0) {
-      this.#proposals += commands.length;
       const use = this.#use(hub);
       if (options.tracked) use.tracks = true;
-      hub.propose(use, commands, options);
+      this.#commands.add(hub, use, commands, options);
+      this.#handIn();
     }
   }
 
@@ -382,7 +406,35 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
   }
 
   get #unsentBytes(): number {
-    return this.#writer.byteLength + this.#writer.openBytes + (this.#connection?.unsentBytes ?? 0);
+    return this.#gatheredBytes + this.#answers.byteLength + (this.#connection?.unsentBytes ?? 0);
+  }
+
+  get #gatheredBytes(): number {
+    return this.#writer.byteLength + this.#writer.openBytes;
+  }
+
+  #tell(group: string, session: number, sequence: number, fate: Uint8Array | Refusal): void {
+    if (this.#connection === undefined || this.#connection.isClosed) return;
+    if (this.#answers.isEmpty && !this.#isBehind) this.#write(group, session, sequence, fate);
+    else {
+      this.#answers.push({ group, session, sequence, fate });
+      this.#checkUnsent();
+    }
+    this.#host.waiting(this);
+  }
+
+  #checkUnsent(): void {
+    if (this.#unsentBytes > limits.clientAnswersBytesMax) this.giveUp("it does not read its answers");
+  }
+
+  #goOn(): void {
+    this.#handIn();
+    this.#throttle();
+    this.#resume();
+  }
+
+  #handIn(): void {
+    if (!this.#isBehind) this.#commands.handIn();
   }
 
   /** Nothing more is read for this client until it has room: it is asked again then. */
@@ -421,6 +473,19 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
     this.#host.waiting(this);
   }
 
+  #gatherWaiting(): void {
+    while (!this.#answers.isEmpty && this.#gatheredBytes < limits.answerFrameBytesMax) {
+      const { group, session, sequence, fate } = this.#answers.take();
+      this.#write(group, session, sequence, fate);
+    }
+  }
+
+  #write(group: string, session: number, sequence: number, fate: Uint8Array | Refusal): void {
+    if (fate instanceof Uint8Array) {
+      this.#batch("answers", group, undefined).uint53(session).uint53(sequence).sized(fate);
+    } else this.#batch("refusals", group, fate).uint53(session).uint53(sequence);
+  }
+
   /** The frame into which answers of one kind gather; a new one where the last is of another kind, or full. */
   #batch(kind: BatchKind, group: string, refusal: Refusal | undefined): FrameWriter {
     const open = this.#open;
@@ -442,27 +507,35 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
   #throttle(): void {
     const connection = this.#connection;
     if (connection === undefined) return;
-    const unsent = this.#unsentBytes;
-    if (unsent > limits.linkQueueBytesMax) {
-      connection.close("it does not read its answers", true);
-      return;
-    }
-    const full = unsent > limits.clientUnreadBytesMax || this.#proposals >= limits.clientRequestsMax;
+    this.#checkUnsent();
+    if (connection.isClosed) return;
+    const full = this.#isBehind || this.#commands.isFull;
     if (full === (this.#paused !== undefined)) return;
     clearTimeout(this.#paused);
     this.#paused = undefined;
+    this.#untakenMs = 0;
     if (full) this.#pause(connection);
     else connection.resume();
   }
 
   #pause(connection: Connection): void {
     connection.pause();
-    this.#paused = setTimeout(() => {
-      this.#paused = undefined;
-      this.#proposals = 0;
-      connection.resume();
-      this.#throttle();
-    }, limits.clientPausedMsMax);
+    this.#paused = setTimeout(() => this.#pauseIsLong(connection), limits.clientPausedMsMax);
+  }
+
+  #pauseIsLong(connection: Connection): void {
+    this.#paused = undefined;
+    const stuck = this.#isBehind && connection.takenBytes === this.#taken;
+    this.#taken = connection.takenBytes;
+    const untakenMs = stuck ? this.#untakenMs + limits.clientPausedMsMax : 0;
+    if (untakenMs >= limits.clientUnreadMsMax) {
+      this.giveUp(`it has read none of its answers for ${limits.clientUnreadMsMax / 1000} s`);
+      return;
+    }
+    this.#commands.forgetOld();
+    connection.resume();
+    this.#goOn();
+    this.#untakenMs = untakenMs;
   }
 }
 
@@ -476,6 +549,11 @@ function suspend(request: Request): void {
   request.begun = false;
   request.takeBack?.();
   request.takeBack = undefined;
+}
+
+/** It took effect, but can't be told. */
+function forgotten(answer: Uint8Array): Uint8Array {
+  return encodeAnswer("forgotten", answerIndex(answer));
 }
 
 /** What only a mechanism itself may put into its log must not come from a client. */

@@ -72,6 +72,11 @@ export class Connection {
     return this.#socket.writableLength;
   }
 
+  /** Bytes that the kernel has taken. */
+  get takenBytes(): number {
+    return this.#socket.bytesWritten - this.#socket.writableLength;
+  }
+
   /** The handshake is over: from now on frames go there, may be so long, and what is to be sent comes from `source`. */
   use(handler: ConnectionHandler, frameBytesMax: number, source: FrameSource): void {
     this.#handler = handler;

@@ -66,6 +66,21 @@ async function oneAgent(): Promise<{
 }
 
 describe("an agent of one's own", () => {
+  test("answers 300 calls at once whose answers are 100 KB each, over one connection", async () => {
+    const { agent, main } = await oneAgent();
+    const value = "x".repeat(100_000);
+    const version = await main.state.map.put("key", value);
+    const client = await connect({ agents: [agent.address] });
+    hosts.push(client);
+    const far = client.group("main", { mechanism: "raft", state: { map: map<string>() } });
+    // Until now its answers were small, so that all calls leave at once.
+    await Promise.all(Array.from({ length: 1000 }, (_, at) => far.state.map.put(`small ${at % 10}`, "")));
+    const calls = Array.from({ length: 300 }, () => far.state.map.cas("key", version + 1, "other"));
+    for (const answer of await Promise.all(calls)) {
+      expect(answer).toEqual({ kind: "conflict", version, value });
+    }
+  });
+
   test("refuses a reply that no frame can carry, and goes on", async () => {
     const dataDir = join(folder(), "a");
     Agent.init({ id: "a", dataDir });
