@@ -243,6 +243,7 @@ export class ClientLink implements ConnectionHandler, FrameSource {
   #flushSoon(): void {
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
-    setImmediate(this.#flushNow);
+    // Behind the promise callbacks of this turn, whose calls leave in the same write, and ahead of the next wait for events.
+    process.nextTick(this.#flushNow);
   }
 }
