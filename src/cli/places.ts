@@ -20,6 +20,8 @@ export interface AgentPlace {
   readonly target: string;
   /** Whether anything suggests that it runs. */
   readonly isLikely: boolean;
+  /** Why it can't run. */
+  readonly note: string;
 }
 
 /** Throws `DATA_MISSING` where neither agents nor a folder are there, `BAD_OPTION` for an address that is none, `DENIED` for one beyond this machine. */
@@ -30,7 +32,7 @@ export function agentPlaces(options: {
   if (options.agent.length > 0) {
     return options.agent.map((address) => {
       loopbackAddress(address, "address of an agent");
-      return { id: undefined, address, target: address, isLikely: true };
+      return { id: undefined, address, target: address, isLikely: true, note: "" };
     });
   }
   const folder = options.data ?? findDataFolder();
@@ -69,11 +71,16 @@ function placesIn(folder: string): AgentPlace[] | undefined {
     const address = file.agents.find((agent) => agent.id === id)?.address ?? "";
     return [placeAt(id, address, folder)];
   }
-  return readClusterFolder(folder)?.map(({ id, address, dataFolder }) => placeAt(id, address, dataFolder));
+  return readClusterFolder(folder)?.map(({ id, address, dataFolder, lost }) => ({
+    ...placeAt(id, address, dataFolder),
+    note: lost?.message ?? "",
+  }));
 }
 
-function placeAt(id: string, address: string, dataFolder: string): AgentPlace {
+/** Through its socket, which is in its data folder. */
+export function placeAt(id: string, address: string, dataFolder: string): AgentPlace {
   const target = findSocketPath(dataFolder, agentSocketName);
   // On Windows a named pipe is not seen among the files: there, dialling tells.
-  return { id, address, target, isLikely: process.platform === "win32" || existsSync(target) };
+  const isLikely = process.platform === "win32" || existsSync(target);
+  return { id, address, target, isLikely, note: "" };
 }

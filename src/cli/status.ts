@@ -1,8 +1,8 @@
 import { setTimeout } from "node:timers/promises";
 import type { Command } from "commander";
 
-import { ClientPool } from "../runtime/client-pool.ts";
-import type { GroupStatus, StatusResult } from "../runtime/gateway.ts";
+import { unreachable } from "../core/assert.ts";
+import { askAgent } from "./ask-agent.ts";
 import { type AgentRow, agentsTable } from "./cluster/agents-table.ts";
 import type { CommandContext } from "./context.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
@@ -43,42 +43,22 @@ async function ask(places: readonly AgentPlace[], timeoutMs: number): Promise<Ag
 }
 
 async function askOne(place: AgentPlace, timeoutMs: number): Promise<AgentRow> {
-  const known = { id: place.id ?? "?", address: place.address, pid: undefined, status: undefined, note: "" };
-  if (!place.isLikely) return { ...known, state: "down" };
-  let pool: ClientPool | undefined;
-  try {
-    const connected = await ClientPool.connect({
-      agents: [place.target],
-      pin: true,
-      name: "quorate-status",
-      connectTimeoutMs: timeoutMs,
-    });
-    pool = connected.pool;
-    const status = await statusThrough(pool, timeoutMs);
-    const { agent } = connected.report;
-    return { ...known, id: agent, status, state: "silent", note: "" };
-  } catch (error) {
-    return {
-      ...known,
-      state: "down",
-      note: error instanceof Error && place.id === undefined ? error.message : "",
-    };
-  } finally {
-    pool?.close();
+  const { address, note } = place;
+  const id = place.id ?? "?";
+  const answer = await askAgent(place, timeoutMs);
+  switch (answer.kind) {
+    case "running":
+      return { id: answer.id, address, pid: undefined, status: answer.status, state: "running", note: "" };
+    case "silent":
+      return { id: answer.id, address, pid: undefined, status: undefined, state: "silent", note: "" };
+    case "down": {
+      // Of an agent that has a folder it is known what is there.
+      const why = place.id === undefined ? answer.why : note;
+      return { id, address, pid: undefined, status: undefined, state: "down", note: why };
+    }
+    default:
+      return unreachable(answer);
   }
-}
-
-async function statusThrough(pool: ClientPool, timeoutMs: number): Promise<GroupStatus | undefined> {
-  const gateway = pool.gateway(groupDefault);
-  return new Promise((resolve) => {
-    const cancel = gateway.refreshStatus((result: StatusResult) => {
-      resolve(result.kind === "status" ? result.status : undefined);
-    });
-    void setTimeout(timeoutMs, undefined, { ref: false }).then(() => {
-      cancel();
-      resolve(undefined);
-    });
-  });
 }
 
 function show(rows: readonly AgentRow[], options: StatusOptions, context: CommandContext): void {

@@ -3,6 +3,7 @@ import { createInterface } from "node:readline/promises";
 import type { Command } from "commander";
 
 import { limits } from "../core/limits.ts";
+import type { AgentProcess } from "./cluster/agent-process.ts";
 import { agentsTable } from "./cluster/agents-table.ts";
 import { type ClusterOptions, RunningCluster, agentsDefault } from "./cluster/running-cluster.ts";
 import { agentFoldersIn } from "./cluster/cluster-folder.ts";
@@ -78,6 +79,7 @@ async function show(
   const print = new UpPrinter(running, options, context);
   print.started();
   const stop = cluster.listen(() => print.changed());
+  const stopLooking = running.watchElsewhere();
   const timer = setInterval(() => print.redraw(), redrawMs);
   try {
     const { leader, term, atMs } = await cluster
@@ -90,6 +92,7 @@ async function show(
     await untilInterrupted(context.interrupts);
   } finally {
     clearInterval(timer);
+    stopLooking();
     stop();
     print.ending();
   }
@@ -128,6 +131,7 @@ class UpPrinter {
       },
       `${paint("cyan", "▸")} ${counted(cluster.agents.length, "agent")}, ${counted(processes, "process", "processes")}, data in ${folder}${age}`,
     );
+    for (const agent of cluster.agents) if (agent.hasLostData) this.#leftOut(agent);
     this.redraw();
   }
 
@@ -166,6 +170,16 @@ class UpPrinter {
     this.#region.draw(["", ...agentsTable(rows, paint), "", ...this.#remedy(), `Try: ${nextCommands}`]);
   }
 
+  /** It stays down, and the others go on: said once, with what to do. */
+  #leftOut({ id, failure }: AgentProcess): void {
+    const { code = "", message = "", hint = "" } = failure ?? {};
+    this.#told.set(id, "down");
+    this.#tell(
+      { event: "changed", agent: id, state: "down", note: message, pid: null, code, hint },
+      `${this.#context.surfaces.out.paint("yellow", "▸")} ${id} is left out: ${message} ${hint}`,
+    );
+  }
+
   /** What to do about an agent that is down: this process does not start it again. */
   #remedy(): string[] {
     const { cluster, folder } = this.#running;
@@ -175,7 +189,7 @@ class UpPrinter {
     return [
       ...(lost === undefined
         ? []
-        : [`Leave ${lost.id} stopped. What is on its disk: npx quorate journal check`]),
+        : [`Leave ${lost.id} stopped. What is on the disks: npx quorate journal check`]),
       ...(other === undefined
         ? []
         : [`Start ${other.id} again elsewhere: npx quorate agent --data ${join(folder, other.id)}`]),

@@ -58,7 +58,7 @@ export function readJsonFile(path: string, what: string): Record<string, unknown
       throw unreadable(path, cause);
     throw new QuorateError("DATA_MISSING", `There is no ${what} at ${path}.`, {
       outcome: "notDone",
-      hint: "Make it with `quorate init` (or `quorate up`, which makes it and starts an agent).",
+      hint: "A new agent's is made by `quorate init`, or by `quorate up` for several. One that was there must be put back as it last was: an empty one has forgotten its votes.",
       cause,
     });
   }
@@ -87,7 +87,7 @@ export function checkFormat(path: string, found: unknown, known: number): void {
 export function corrupt(path: string, cause: unknown): QuorateError {
   return new QuorateError("DATA_CORRUPT", `${path} does not hold what it should.`, {
     outcome: "notDone",
-    hint: "Restore the file from a copy. If the agent is one of several, make it anew instead and let it catch up.",
+    hint: "Restore this file from a copy, and nothing else: an older journal has forgotten votes.",
     cause,
   });
 }

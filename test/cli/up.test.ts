@@ -3,10 +3,11 @@
  * folder of their own; what is left is looked for among processes, sockets and locks.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 
+import { until } from "../support/runtime.ts";
 import { Workplace, allGone, isAlive, leftBehind, takePort } from "./harness.ts";
 
 interface StatusJson {
@@ -112,6 +113,97 @@ describe("up", { timeout: 60_000 }, () => {
     // Not even of the one that could not clear up behind itself.
     expect(leftBehind(join(place.folder, ".quorate"))).toEqual([]);
   });
+
+  test("an agent that is restarted by hand is shown as up again; Ctrl-C leaves it running", async () => {
+    await using place = new Workplace();
+    const { up, pids } = await place.up("--agents", "3");
+    process.kill(pids[1]!, "SIGKILL");
+    await up.shows(/"agent":"agent_2","state":"down"/);
+    const upAgain = /"agent_2","state":"down"[^]*"agent_2","state":"(?:up|leader, term \d+)".*"pid":(\d+)/;
+    const byHand = place.start(["agent", "--data", ".quorate/agent_2", "--json"]);
+    const [, pid = ""] = await up.shows(upAgain);
+    expect(Number(pid)).toBe(byHand.pid);
+    expect(await up.end()).toBe(0);
+    expect(isAlive(byHand.pid)).toBe(true);
+    expect(await byHand.end()).toBe(0);
+    expect(leftBehind(join(place.folder, ".quorate"))).toEqual([]);
+
+    // And where it ends while up goes on, it is down again.
+    const again = await place.up();
+    process.kill(again.pids[1]!, "SIGKILL");
+    await again.up.shows(/"agent":"agent_2","state":"down"/);
+    const next = place.start(["agent", "--data", ".quorate/agent_2", "--json"]);
+    await again.up.shows(upAgain);
+    const before = again.up.stdout.length;
+    expect(await next.end()).toBe(0);
+    await until(() => again.up.stdout.slice(before).includes('"agent":"agent_2","state":"down"'), "down");
+    expect(await again.up.end()).toBe(0);
+  });
+});
+
+describe("a member whose data is gone", { timeout: 60_000 }, () => {
+  test("is left out in one line while the others are a majority, and not made anew", async () => {
+    await using place = new Workplace();
+    const first = await place.up("--agents", "3");
+    await place.json(["put", "kept", "yes"]);
+    await first.up.end();
+    // The first one: the others know the cluster as well.
+    rmSync(join(place.folder, ".quorate/agent_1"), { recursive: true });
+
+    const up = place.start(["up"]);
+    await up.shows(/ready after/);
+    expect(up.stdout).toContain("3 agents, 2 processes");
+    const told = up.stdout.split("\n").filter((line) => line.includes("agent_1"));
+    expect(told).toHaveLength(1);
+    expect(told[0]).toMatch(/agent_1 is left out: .*gone.*not made anew.*Put .* back/);
+    expect(await place.run(["get", "kept"])).toMatchObject({ stdout: "yes\n" });
+    expect(await place.run(["put", "k", "v"])).toMatchObject({ code: 0 });
+    const status = await place.run(["status"]);
+    expect(status.code).toBe(0);
+    expect(status.stdout).toMatch(/agent_1: .*gone/);
+    expect(await up.end()).toBe(0);
+    expect(readdirSync(join(place.folder, ".quorate"))).not.toContain("agent_1");
+  });
+
+  test("stops up where the others are no majority: how many there are, and what to do", async () => {
+    await using place = new Workplace();
+    const { up } = await place.up("--agents", "3");
+    await up.end();
+    for (const id of ["agent_1", "agent_3"]) {
+      rmSync(join(place.folder, ".quorate", id), { recursive: true });
+    }
+    const { code, stderr } = await place.run(["up"]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/2 of 3 agents have lost their data.*agent_1.*gone.*DATA_MISSING/);
+    expect(stderr).toContain("--fresh");
+    expect(stderr.trimEnd().split("\n")).toHaveLength(2);
+    const there = readdirSync(join(place.folder, ".quorate"));
+    expect(there).not.toContain("agent_1");
+    expect(there).not.toContain("agent_3");
+  });
+
+  test.each(["identity.json", "cluster.json", "key.pem"])(
+    "is as much gone where only its %s is; once that is back, so is the member",
+    async (name) => {
+      await using place = new Workplace();
+      const { up } = await place.up("--agents", "3");
+      await up.end();
+      const path = join(place.folder, ".quorate/agent_1", name);
+      const before = readFileSync(path);
+      for (const damage of [() => rmSync(path), () => writeFileSync(path, "nonsense")]) {
+        damage();
+        const next = await place.up();
+        await next.up.shows(/"agent":"agent_1","state":"down"/);
+        expect(await place.run(["put", "k", "v"])).toMatchObject({ code: 0 });
+        expect(await next.up.end()).toBe(0);
+      }
+      writeFileSync(path, before);
+      const whole = await place.up();
+      expect(whole.pids.filter((pid) => pid > 0)).toHaveLength(3);
+      expect(whole.up.stdout).not.toContain('"state":"down"');
+      expect(await whole.up.end()).toBe(0);
+    },
+  );
 });
 
 describe("what up refuses", { timeout: 60_000 }, () => {
@@ -164,18 +256,6 @@ describe("what up refuses", { timeout: 60_000 }, () => {
     expect(strange).toMatchObject({ code: 1 });
     expect(strange.stderr).toContain("something else");
     expect(existsSync(join(place.folder, ".quorate/agent_1/key.pem"))).toBe(true);
-  });
-
-  test("an agent's folder that is gone does not come back empty under its old name", async () => {
-    await using place = new Workplace();
-    const { up } = await place.up("--agents", "3");
-    await up.end();
-    rmSync(join(place.folder, ".quorate/agent_2"), { recursive: true });
-    const { code, stderr } = await place.run(["up"]);
-    expect(code).toBe(1);
-    expect(stderr).toContain("agent_2");
-    expect(stderr).toContain("DATA_MISSING");
-    expect(readdirSync(join(place.folder, ".quorate"))).not.toContain("agent_2");
   });
 
   test.skipIf(process.platform !== "linux" || process.getuid?.() !== 0 || !canMount())(

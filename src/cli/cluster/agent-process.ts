@@ -4,7 +4,7 @@ import { closeSync, openSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 import type { GroupStatus } from "../../runtime/gateway.ts";
-import { CommandFailure, type Failure } from "../failure.ts";
+import { CommandFailure, type Failure, failureFrom } from "../failure.ts";
 import { type StopRequest, isAgentReport } from "./agent-reports.ts";
 
 /** `paused`: stopped by a signal, so that it neither answers nor ends. */
@@ -15,8 +15,16 @@ export interface AgentProcessOptions {
   readonly dataFolder: string;
   /** Where its notes go. */
   readonly logFile: string;
+  /** Why it can't be started at all. */
+  readonly lost: Error | undefined;
   /** Its state or status is another. */
   readonly onChange: (agent: AgentProcess) => void;
+}
+
+/** What it says where another process than ours runs it. */
+export interface SeenElsewhere {
+  readonly status: GroupStatus;
+  readonly pid: number | undefined;
 }
 
 /** A process that was asked to end and has not after so long is killed. */
@@ -42,6 +50,7 @@ export class AgentProcess {
   #address = "";
   #ending = "";
   #failure: Failure | undefined;
+  #elsewhere: SeenElsewhere | undefined;
 
   constructor(options: AgentProcessOptions) {
     this.id = options.id;
@@ -50,11 +59,16 @@ export class AgentProcess {
   }
 
   get state(): AgentState {
-    return this.#state;
+    return this.#elsewhere === undefined ? this.#state : "running";
+  }
+
+  /** Whether a process runs it that ends with this one. */
+  get isOurs(): boolean {
+    return this.#child !== undefined;
   }
 
   get pid(): number | undefined {
-    return this.#child?.pid;
+    return this.#child?.pid ?? this.#elsewhere?.pid;
   }
 
   get address(): string {
@@ -63,7 +77,7 @@ export class AgentProcess {
 
   /** The last that it told; undefined while it is down or has told nothing yet. */
   get status(): GroupStatus | undefined {
-    return this.#status;
+    return this.#elsewhere?.status ?? this.#status;
   }
 
   /** When it told it, on `performance.now()`. */
@@ -76,12 +90,17 @@ export class AgentProcess {
     return this.#listeningAtMs;
   }
 
-  /** Why it is down, in a few words. */
-  get ending(): string {
-    return this.#ending;
+  /** Why it is down, or not ours, in a few words. */
+  get note(): string {
+    return this.#elsewhere === undefined ? this.#ending : "started by hand; Ctrl-C here does not end it";
   }
 
-  /** Its journal is damaged or gone: no other start can go better. */
+  /** What it could not do, where it said so. */
+  get failure(): Failure | undefined {
+    return this.#failure;
+  }
+
+  /** Its journal or its whole folder is damaged or gone: no other start can go better. */
   get hasLostData(): boolean {
     return this.#failure !== undefined && /^DATA_(CORRUPT|MISSING)$/.test(this.#failure.code);
   }
@@ -89,6 +108,7 @@ export class AgentProcess {
   /** Resolves once it listens. Rejects with what it could not do. */
   async start(): Promise<void> {
     if (this.#child !== undefined) return;
+    if (this.#options.lost !== undefined) this.#refuse(failureFrom(this.#options.lost));
     const log = openSync(this.#options.logFile, "a");
     const child = spawn(
       process.execPath,
@@ -98,6 +118,7 @@ export class AgentProcess {
     closeSync(log);
     this.#child = child;
     this.#failure = undefined;
+    this.#elsewhere = undefined;
     this.#ending = "";
     this.#setState("starting");
     this.#exited = new Promise((resolve) => {
@@ -142,6 +163,21 @@ export class AgentProcess {
     const timer = setTimeout(() => child.kill("SIGKILL"), stopMsMax);
     await this.#exited;
     clearTimeout(timer);
+  }
+
+  /** Whether it runs in a process that is none of ours; only asked while it is down here. */
+  seenElsewhere(seen: SeenElsewhere | undefined): void {
+    if (this.#child !== undefined || (seen === undefined && this.#elsewhere === undefined)) return;
+    this.#elsewhere = seen;
+    this.#statusAtMs = performance.now();
+    this.#options.onChange(this);
+  }
+
+  #refuse(failure: Failure): never {
+    this.#failure = failure;
+    this.#ending = failure.message;
+    this.#setState("down");
+    throw new CommandFailure({ ...failure, message: `${this.id}: ${failure.message}` });
   }
 
   async #listening(child: ChildProcess): Promise<void> {

@@ -23,6 +23,7 @@ import {
   readAgentFolder,
   readClusterFolder,
   removeClusterFolder,
+  requireSameAddresses,
 } from "./cluster-folder.ts";
 
 let base: string;
@@ -81,11 +82,44 @@ describe("the folder that up fills", () => {
     expect(readClusterFolder(folder)).toBeUndefined();
   });
 
-  test("a member whose folder is gone is missed, not made again", async () => {
+  test("a member whose folder is gone is missed, whichever it is, and not made again", async () => {
+    const made = await createClusterFolder(folder, 4, 7400);
+    rmSync(join(folder, "agent_1"), { recursive: true });
+    rmSync(join(folder, "agent_3/identity.json"));
+    writeFileSync(join(folder, "agent_2/cluster.json"), "nonsense");
+    const found = readClusterFolder(folder) ?? [];
+    expect(found.map(({ id, address }) => ({ id, address }))).toEqual(
+      made.map(({ id, address }) => ({ id, address })),
+    );
+    expect(found.map(({ lost }) => lost?.code)).toEqual([
+      "DATA_MISSING",
+      "DATA_CORRUPT",
+      "DATA_MISSING",
+      undefined,
+    ]);
+    expect(existsSync(join(folder, "agent_1"))).toBe(false);
+    // Nobody is left to say which agents there are.
+    rmSync(join(folder, "agent_4/cluster.json"));
+    expect(() => readClusterFolder(folder)).toThrow(/cluster\.json/);
+  });
+
+  test("a member that was away while the ports changed does not know them: ports once more for all", async () => {
     await createClusterFolder(folder, 3, 7400);
-    rmSync(join(folder, "agent_3"), { recursive: true });
-    expect(() => readClusterFolder(folder)).toThrow(/agent_3 is gone/);
-    expect(existsSync(join(folder, "agent_3"))).toBe(false);
+    renameSync(join(folder, "agent_2"), join(base, "away"));
+    expect(moveToPorts(folder, 7500).map(({ address }) => address)).toEqual([
+      "127.0.0.1:7500",
+      "127.0.0.1:7501",
+      "127.0.0.1:7502",
+    ]);
+    expect(existsSync(join(folder, "agent_2"))).toBe(false);
+    renameSync(join(base, "away"), join(folder, "agent_2"));
+    expect(() => requireSameAddresses(readClusterFolder(folder) ?? [])).toThrow(/other addresses/);
+    requireSameAddresses(moveToPorts(folder, 7600));
+    expect(readClusterFolder(folder)?.map(({ address }) => address)).toEqual([
+      "127.0.0.1:7600",
+      "127.0.0.1:7601",
+      "127.0.0.1:7602",
+    ]);
   });
 
   test("a member of another cluster is found out", async () => {

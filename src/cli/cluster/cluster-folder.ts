@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { dirname, join, resolve } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 
 import { QuorateError } from "../../core/errors.ts";
 import { agentId } from "../../core/ids.ts";
@@ -32,6 +33,8 @@ export interface AgentFolder {
   readonly address: string;
   readonly dataFolder: string;
   readonly logFile: string;
+  /** Why it can't be started: its folder is gone, or a file that says who it is. It must not come back empty. */
+  readonly lost?: QuorateError;
 }
 
 /** Which agents there are, from an agent's own data folder. Throws `DATA_MISSING`, `DATA_VERSION`, `DATA_CORRUPT`, `DATA_FOREIGN`. */
@@ -62,20 +65,40 @@ export function agentFoldersIn(folder: string): string[] {
 }
 
 /**
- * The agents of a folder that `up` made; undefined where there is none. Throws `DATA_MISSING` where an agent's folder is
- * gone: it must not come back empty under the same name, or what it promised would be forgotten.
+ * The agents of a folder that `up` made, also those whose own folder is gone; undefined where there is none. Throws
+ * `DATA_FOREIGN` where they don't belong together, and what is wrong with the first where none can be read.
  */
 export function readClusterFolder(folder: string): AgentFolder[] | undefined {
-  const [first] = agentFoldersIn(folder);
+  const folders = agentFoldersIn(folder);
+  const [first] = folders;
   if (first === undefined) return undefined;
-  const { file } = readAgentFolder(first);
+  const witness = folders.find((path) => lossOf(path) === undefined) ?? first;
+  const { file } = readAgentFolder(witness);
   return file.agents.map(({ id, address }) => {
-    const dataFolder = join(folder, id);
-    if (!isAgentFolder(dataFolder)) throw agentFolderMissing(id, dataFolder);
-    const own = readAgentFolder(dataFolder);
-    if (Buffer.compare(own.file.cluster, file.cluster) !== 0) throw ofAnotherCluster(dataFolder, first);
-    return placeOf(folder, id, address);
+    const place = placeOf(folder, id, address);
+    const lost = isAgentFolder(place.dataFolder)
+      ? lossOf(place.dataFolder)
+      : agentFolderMissing(place.dataFolder);
+    if (lost !== undefined) return { ...place, lost };
+    const own = readAgentFolder(place.dataFolder).file;
+    if (Buffer.compare(own.cluster, file.cluster) !== 0) throw ofAnotherCluster(place.dataFolder, witness);
+    return place;
   });
+}
+
+/** What of an agent's folder is gone or damaged, so that nobody knows who it was; undefined where nothing is. */
+function lossOf(dataFolder: string): QuorateError | undefined {
+  try {
+    readAgentFolder(dataFolder);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof QuorateError) || !/^DATA_(MISSING|CORRUPT)$/.test(error.code)) throw error;
+    return new QuorateError(error.code, error.message, {
+      outcome: "notDone",
+      hint: "Put that file back as it was.",
+      cause: error,
+    });
+  }
 }
 
 /** Makes one agent's data folder, all of it or nothing. Throws `DATA_EXISTS`. */
@@ -109,6 +132,17 @@ export async function createClusterFolder(
   return agents.map(({ id, address }) => placeOf(folder, id, address));
 }
 
+/** Throws `DATA_FOREIGN` where one of them was away while the others were given other ports. */
+export function requireSameAddresses(places: readonly AgentFolder[]): void {
+  const [first, ...others] = places.filter(({ lost }) => lost === undefined);
+  if (first === undefined) return;
+  const { agents } = readAgentFolder(first.dataFolder).file;
+  for (const { dataFolder } of others) {
+    const own = readAgentFolder(dataFolder).file.agents;
+    if (!isDeepStrictEqual(own, agents)) throw atOtherAddresses(dataFolder, first.dataFolder);
+  }
+}
+
 /** Gives the agents of a folder other ports. None of them may be running. */
 export function moveToPorts(folder: string, firstPort: number): AgentFolder[] {
   const places = readClusterFolder(folder) ?? [];
@@ -116,11 +150,11 @@ export function moveToPorts(folder: string, firstPort: number): AgentFolder[] {
     id: agentId(places[at]!.id),
     address: `127.0.0.1:${port}`,
   }));
-  for (const { dataFolder } of places) {
+  for (const { dataFolder } of places.filter(({ lost }) => lost === undefined)) {
     const { file } = readAgentFolder(dataFolder);
     writeClusterFile(join(dataFolder, clusterFileName), { cluster: file.cluster, agents });
   }
-  return agents.map(({ id, address }) => placeOf(folder, id, address));
+  return places.map((place, at) => ({ ...place, address: agents[at]!.address }));
 }
 
 /** Removes a folder that `up` made, with all that is in it. Throws `DATA_EXISTS` where there is anything else in it. */
@@ -182,10 +216,10 @@ async function freePorts(count: number): Promise<number[]> {
   }
 }
 
-function agentFolderMissing(id: string, dataFolder: string): QuorateError {
-  return new QuorateError("DATA_MISSING", `The data folder of ${id} is gone: ${dataFolder}.`, {
+function agentFolderMissing(dataFolder: string): QuorateError {
+  return new QuorateError("DATA_MISSING", `Its data folder is gone: ${dataFolder}.`, {
     outcome: "notDone",
-    hint: "Put it back; an empty one under the same name would have forgotten its votes. Or begin anew: quorate up --fresh.",
+    hint: "It is not made anew, since that member would have forgotten its votes. Put the folder back as it last was, no older copy.",
   });
 }
 
@@ -193,6 +227,13 @@ function ofAnotherCluster(dataFolder: string, other: string): QuorateError {
   return new QuorateError("DATA_FOREIGN", `${dataFolder} belongs to another cluster than ${other}.`, {
     outcome: "notDone",
     hint: "Put back the folder that was made with the others. Or begin anew: quorate up --fresh.",
+  });
+}
+
+function atOtherAddresses(dataFolder: string, other: string): QuorateError {
+  return new QuorateError("DATA_FOREIGN", `${dataFolder} names other addresses than ${other}.`, {
+    outcome: "notDone",
+    hint: "Give all agents the same ones again: quorate up --port 7400 takes that port and those after it.",
   });
 }
 

@@ -1,7 +1,7 @@
 /** All agents of one folder, each in a process of its own: started together, watched, stopped together. */
 import { performance } from "node:perf_hooks";
 
-import { refusal } from "../failure.ts";
+import { CommandFailure, refusal } from "../failure.ts";
 import { AgentProcess } from "./agent-process.ts";
 import type { AgentRow } from "./agents-table.ts";
 import type { AgentFolder } from "./cluster-folder.ts";
@@ -30,13 +30,13 @@ export class Cluster {
     this.#addresses = new Map(folders.map((folder) => [folder.id, folder.address]));
     const onChange = (): void => this.#changed();
     this.agents = folders.map(
-      ({ id, dataFolder, logFile }) => new AgentProcess({ id, dataFolder, logFile, onChange }),
+      ({ id, dataFolder, logFile, lost }) => new AgentProcess({ id, dataFolder, logFile, lost, onChange }),
     );
   }
 
   /**
    * Resolves once all of them listen. If one can't, the others are stopped, and it rejects with why. Where a majority is
-   * enough, one that has lost its journal stays down instead: it is a member less, as if its machine were gone.
+   * enough, one that has lost its data stays down instead: it is a member less, as if its machine were gone.
    */
   async start(needed: AgentsNeeded): Promise<void> {
     const started = await Promise.allSettled(this.agents.map(async (agent) => agent.start()));
@@ -44,9 +44,10 @@ export class Cluster {
     if (first === undefined) return;
     const down = this.agents.filter((_, at) => started[at]?.status === "rejected");
     const isMajority = 2 * (this.agents.length - down.length) > this.agents.length;
-    if (needed === "majority" && isMajority && down.every((agent) => agent.hasLostData)) return;
+    const isLost = needed === "majority" && down.every((agent) => agent.hasLostData);
+    if (isLost && isMajority) return;
     await this.stop();
-    throw first.reason;
+    throw isLost ? withoutMajority(first.reason, down.length, this.agents.length) : first.reason;
   }
 
   /** Stops all of them; resolves once no process is left. */
@@ -116,7 +117,7 @@ export class Cluster {
         pid: agent.pid,
         status: isHeard ? agent.status : undefined,
         state: agent.state === "running" ? (isSilent ? "silent" : "starting") : agent.state,
-        note: agent.ending,
+        note: agent.note,
       };
     });
   }
@@ -124,4 +125,13 @@ export class Cluster {
   #changed(): void {
     for (const listener of this.#listeners) listener();
   }
+}
+
+function withoutMajority(error: unknown, lost: number, all: number): unknown {
+  if (!(error instanceof CommandFailure) || all === 1) return error;
+  return new CommandFailure({
+    ...error.failure,
+    message: `${lost} of ${all} agents have lost their data, and the others are no majority. ${error.failure.message}`,
+    hint: `${error.failure.hint} Or begin anew, with nothing: quorate up --fresh`,
+  });
 }

@@ -10,9 +10,11 @@ import {
   moveToPorts,
   readClusterFolder,
   removeClusterFolder,
+  requireSameAddresses,
 } from "./cluster-folder.ts";
 import { type AgentsNeeded, Cluster } from "./cluster.ts";
 import { removeLeftovers } from "./leftovers.ts";
+import { watchElsewhere } from "./started-elsewhere.ts";
 import { lockClusterFolder } from "./up-lock.ts";
 
 export interface ClusterOptions {
@@ -34,7 +36,7 @@ export class RunningCluster implements AsyncDisposable {
   /** Whether the folder was there before, with whatever was decided then. */
   readonly isContinued: boolean;
   readonly #lock: FolderLock;
-  readonly #dataFolders: readonly string[];
+  readonly #places: readonly AgentFolder[];
 
   private constructor(
     cluster: Cluster,
@@ -44,7 +46,7 @@ export class RunningCluster implements AsyncDisposable {
     lock: FolderLock,
   ) {
     this.cluster = cluster;
-    this.#dataFolders = places.map(({ dataFolder }) => dataFolder);
+    this.#places = places;
     this.folder = folder;
     this.isContinued = isContinued;
     this.#lock = lock;
@@ -69,10 +71,15 @@ export class RunningCluster implements AsyncDisposable {
     }
   }
 
-  /** Stops every agent and gives the folder back. What a killed agent could not clear away goes too. */
+  /** From now on agents that are started by hand are seen, too. Returns how to stop that. */
+  watchElsewhere(): () => void {
+    return watchElsewhere(this.cluster.agents, this.#places);
+  }
+
+  /** Stops every agent that it has started and gives the folder back. What a killed agent could not clear away goes too. */
   async stop(): Promise<void> {
     await this.cluster.stop();
-    await Promise.all(this.#dataFolders.map(async (path) => removeLeftovers(path)));
+    await Promise.all(this.#places.map(async ({ dataFolder }) => removeLeftovers(dataFolder)));
     this.#lock.release();
   }
 
@@ -102,7 +109,9 @@ function placesToStart(
       "Leave --agents out to go on with them, name another folder with --data, or begin anew with --fresh.",
     );
   }
-  return firstPort === undefined ? before : moveToPorts(folder, firstPort);
+  if (firstPort !== undefined) return moveToPorts(folder, firstPort);
+  requireSameAddresses(before);
+  return before;
 }
 
 /** The ports were chosen once and somebody else may have taken one since: there is a way out that costs nothing. */

@@ -1,0 +1,52 @@
+/** What an agent says of itself, whoever started it. */
+import { setTimeout } from "node:timers/promises";
+
+import { ClientPool } from "../runtime/client-pool.ts";
+import type { GroupStatus, StatusResult } from "../runtime/gateway.ts";
+import { groupDefault } from "./options.ts";
+import type { AgentPlace } from "./places.ts";
+
+/** `silent`: it is reached, and does not say how its group is. */
+export type AskedAgent =
+  | {
+      readonly kind: "running";
+      readonly id: string;
+      readonly status: GroupStatus;
+    }
+  | { readonly kind: "silent"; readonly id: string }
+  | { readonly kind: "down"; readonly why: string };
+
+/** Over a connection of its own. */
+export async function askAgent(place: AgentPlace, timeoutMs: number): Promise<AskedAgent> {
+  if (!place.isLikely) return { kind: "down", why: "" };
+  let pool: ClientPool | undefined;
+  try {
+    const connected = await ClientPool.connect({
+      agents: [place.target],
+      pin: true,
+      name: "quorate-status",
+      connectTimeoutMs: timeoutMs,
+    });
+    pool = connected.pool;
+    const id = connected.report.agent;
+    const status = await statusThrough(pool, timeoutMs);
+    return status === undefined ? { kind: "silent", id } : { kind: "running", id, status };
+  } catch (error) {
+    return { kind: "down", why: error instanceof Error ? error.message : String(error) };
+  } finally {
+    pool?.close();
+  }
+}
+
+async function statusThrough(pool: ClientPool, timeoutMs: number): Promise<GroupStatus | undefined> {
+  const gateway = pool.gateway(groupDefault);
+  return new Promise((resolve) => {
+    const cancel = gateway.refreshStatus((result: StatusResult) => {
+      resolve(result.kind === "status" ? result.status : undefined);
+    });
+    void setTimeout(timeoutMs, undefined, { ref: false }).then(() => {
+      cancel();
+      resolve(undefined);
+    });
+  });
+}
