@@ -9,7 +9,6 @@ export interface SegmentStoreOptions {
   readonly disk: Disk;
   readonly id: Uint8Array;
   readonly checksum: Checksum;
-  readonly schedule: (task: () => void) => void;
   readonly segmentBytes: number;
   /** A segment is ready to be used. */
   readonly onReady: () => void;
@@ -186,21 +185,15 @@ export class SegmentStore {
     this.#fill(file, temporary, 0);
   }
 
-  /** Zeroes one piece and schedules the next. */
+  /** Zeroes piece after piece, each once the last is on disk: a sync of all at once would keep the log's own syncs waiting. */
   #fill(file: DiskFile, temporary: string, from: number): void {
     if (this.#closed !== undefined) {
       file.close();
       return;
     }
+    let end: number;
     try {
-      const offset = this.#zero(file, from);
-      if (offset < this.#o.segmentBytes) {
-        this.#await(
-          (done) => this.#o.schedule(done),
-          () => this.#fill(file, temporary, offset),
-        );
-        return;
-      }
+      end = this.#zero(file, from);
     } catch (error) {
       this.#abandon(file, temporary, error);
       return;
@@ -209,6 +202,7 @@ export class SegmentStore {
       (done) => file.sync(done),
       (error) => {
         if (error !== undefined) this.#abandon(file, temporary, error);
+        else if (end < this.#o.segmentBytes) this.#fill(file, temporary, end);
         else if (this.#closed !== undefined) file.close();
         else this.#attempt(() => this.#settle(this.#named(temporary, file)));
       },
