@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { QuorateError } from "../core/errors.ts";
-import { parseDecisions, readDecisions } from "./decisions.ts";
+import { limits } from "../core/limits.ts";
+import { decisionText, parseDecisions, readDecisions, readDecisionsFrom } from "./decisions.ts";
 
 function errorOf(text: string): QuorateError {
   try {
@@ -59,6 +60,37 @@ describe("a file of decisions", () => {
     expect(errorOf(`{"id":"${"ä".repeat(33)}"}`).message).toContain("more than 64 bytes");
     expect(parseDecisions(`{"id":"${"ä".repeat(32)}"}`, "d.jsonl")).toHaveLength(1);
   });
+
+  test("none at all is no way to say that all went well", () => {
+    for (const text of ["", "\n", "  \n\r\n\t\n"]) {
+      const error = errorOf(text);
+      expect(error).toMatchObject({ code: "BAD_VALUE", outcome: "notDone" });
+      expect(error.message).toBe("There is no decision in d.jsonl; nothing was proposed.");
+    }
+  });
+
+  test("a value that no command has room for, or that JSON can't give back, is named before anything is proposed", () => {
+    const fits = JSON.stringify("x".repeat(limits.entryBytesMax - 1000));
+    expect(parseDecisions(`1\n${fits}`, "d.jsonl")).toHaveLength(2);
+    const error = errorOf(`1\n${fits}\n${JSON.stringify("x".repeat(limits.entryBytesMax))}`);
+    expect(error).toMatchObject({ code: "TOO_LARGE", outcome: "notDone" });
+    expect(error.message).toMatch(
+      /^Line 3 of d\.jsonl takes 1048\d+ bytes as a command, and 1048576 is the most/,
+    );
+    expect(errorOf("1\n1e999").message).toMatch(/^Line 2 of d\.jsonl .*finite/);
+    expect(errorOf(`${"[".repeat(200)}${"]".repeat(200)}`).message).toMatch(/^Line 1 of d\.jsonl .*nested/);
+  });
+
+  test("as bytes: a byte order mark is no part of the first line, and what is not UTF-8 is refused", () => {
+    const text = (bytes: readonly number[]): string => decisionText(Uint8Array.from(bytes), "d.jsonl");
+    expect(parseDecisions(text([0xef, 0xbb, 0xbf, 0x31, 0x0a, 0x32]), "d.jsonl")).toMatchObject([
+      { line: 1, value: 1 },
+      { line: 2, value: 2 },
+    ]);
+    // As some shells write what is redirected to a file.
+    expect(() => text([0xff, 0xfe, 0x31, 0x00])).toThrow(/d\.jsonl is not UTF-8 text; nothing was proposed/);
+    expect(() => text([0x22, 0xe4, 0x22])).toThrow(/not UTF-8/);
+  });
 });
 
 describe("on disk", () => {
@@ -82,6 +114,23 @@ describe("on disk", () => {
     // Sparse: it takes no room.
     truncateSync(path, 300 * 1024 * 1024);
     await expect(readDecisions(path)).rejects.toMatchObject({ code: "TOO_LARGE" });
+  });
+
+  test("a stream that is longer is given up once it is", async () => {
+    let pieces = 0;
+    const piece = new Uint8Array(32 * 1024 * 1024).fill(0x20);
+    async function* endless(): AsyncGenerator<Uint8Array> {
+      for (;;) {
+        pieces += 1;
+        yield piece;
+      }
+    }
+    await expect(readDecisionsFrom(endless(), "stdin")).rejects.toMatchObject({ code: "TOO_LARGE" });
+    expect(pieces).toBeLessThan(12);
+  });
+
+  test("a folder is none, and says which", async () => {
+    await expect(readDecisions(folder)).rejects.toMatchObject({ code: "EISDIR", path: folder });
   });
 
   test("a file that is not there says so", async () => {

@@ -3,12 +3,15 @@
  * proposing the same file again then decides nothing twice. Any other JSON is a decision as well, the whole line; if it is
  * an object with an `id`, that counts too.
  */
-import { readFile, stat } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
 
+import { emptyBytes } from "../core/bytes.ts";
+import { entryHeaderBytes } from "../core/entry.ts";
 import { QuorateError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import { encodeText } from "../core/text.ts";
-import type { Json } from "../state/index.ts";
+import { encodeCommandEnvelope, encodeProposal, type Json } from "../state/index.ts";
 
 export interface FileDecision {
   /** Counted from 1. */
@@ -17,31 +20,63 @@ export interface FileDecision {
   readonly value: Json;
 }
 
-/** Reads and checks the whole file before anything is proposed. Throws `BAD_VALUE` and `TOO_LARGE` naming the line. */
+/** The longest name that whoever proposes may have. */
+const proposerBytesMax = 64;
+/** What a command takes beside its value, at most. */
+const overheadBytes: number =
+  entryHeaderBytes +
+  encodeCommandEnvelope({
+    proposer: "x".repeat(proposerBytesMax),
+    machine: "",
+    requestId: "x".repeat(limits.requestIdBytesMax),
+    command: emptyBytes,
+  }).byteLength;
+
+/**
+ * Reads and checks the whole file before anything is proposed. Throws `BAD_VALUE` and `TOO_LARGE` naming the line, and
+ * what the system says of the file.
+ */
 export async function readDecisions(path: string): Promise<FileDecision[]> {
-  const { size } = await stat(path);
-  if (size > limits.decisionFileBytesMax) {
-    throw new QuorateError(
-      "TOO_LARGE",
-      `${path} has ${size} bytes, more than the ${limits.decisionFileBytesMax} that are read at once.`,
-      {
-        outcome: "notDone",
-        hint: "Split it; with an id on each line the parts can be proposed one after the other, and again.",
-      },
-    );
-  }
-  return parseDecisions(await readFile(path, "utf8"), path);
+  const about = await stat(path);
+  // Reading says so as well, but not of which file.
+  if (about.isDirectory()) throw Object.assign(new Error("it is a folder"), { code: "EISDIR", path });
+  if (about.size > limits.decisionFileBytesMax) throw tooLargeFile(path, about.size);
+  return readDecisionsFrom(createReadStream(path), path);
 }
 
-/** The decisions in a text; `name` is what messages call it. Blank lines are skipped. */
+/** The same for a stream; `name` is what messages call it. */
+export async function readDecisionsFrom(
+  stream: AsyncIterable<Uint8Array>,
+  name: string,
+): Promise<FileDecision[]> {
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of stream) {
+    size += piece.byteLength;
+    if (size > limits.decisionFileBytesMax) throw tooLargeFile(name, size);
+    pieces.push(piece);
+  }
+  return parseDecisions(decisionText(Buffer.concat(pieces, size), name), name);
+}
+
+/** Without the mark that some editors put in front. Throws `BAD_VALUE` where it is not UTF-8. */
+export function decisionText(bytes: Uint8Array, name: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw bad(`${name} is not UTF-8 text; nothing was proposed.`, "Save it as UTF-8.", cause);
+  }
+}
+
+/** The decisions in a text, at least one. Blank lines are skipped. */
 export function parseDecisions(text: string, name: string): FileDecision[] {
   const decisions: FileDecision[] = [];
   const lineOfId = new Map<string, number>();
   for (const [at, content] of text.split("\n").entries()) {
     if (content.trim() === "") continue;
     const line = at + 1;
-    const value = parsedLine(content, line, name);
-    const id = idOf(value, line, name);
+    const parsed = parsedLine(content, line, name);
+    const id = idOf(parsed, line, name);
     if (id !== undefined) {
       const earlier = lineOfId.get(id);
       if (earlier !== undefined) {
@@ -54,16 +89,51 @@ export function parseDecisions(text: string, name: string): FileDecision[] {
       }
       lineOfId.set(id, line);
     }
-    decisions.push({ line, id, value: valueOf(value) });
+    const value = valueOf(parsed);
+    checkValue(value, line, name);
+    decisions.push({ line, id, value });
   }
-  return decisions;
+  if (decisions.length > 0) return decisions;
+  throw bad(
+    `There is no decision in ${name}; nothing was proposed.`,
+    "Write one JSON value a line, as in examples/decisions.jsonl.",
+  );
+}
+
+/** It would be refused where it is proposed, but by then others are on their way. */
+function checkValue(value: Json, line: number, name: string): void {
+  let byteLength: number;
+  try {
+    byteLength = overheadBytes + encodeProposal([value]).byteLength;
+  } catch (error) {
+    if (!(error instanceof QuorateError)) throw error;
+    throw badLine(name, line, `can't be proposed. ${error.message.replace(/\.$/, "")}`, error.hint, error);
+  }
+  if (byteLength <= limits.entryBytesMax) return;
+  throw new QuorateError(
+    "TOO_LARGE",
+    `Line ${line} of ${name} takes ${byteLength} bytes as a command, and ${limits.entryBytesMax} is the most; nothing was proposed.`,
+    { outcome: "notDone", hint: "Store large values elsewhere, and agree on where they are." },
+  );
+}
+
+function tooLargeFile(name: string, size: number): QuorateError {
+  return new QuorateError(
+    "TOO_LARGE",
+    `${name} has at least ${size} bytes, more than the ${limits.decisionFileBytesMax} that are read at once.`,
+    {
+      outcome: "notDone",
+      hint: "Split it; with an id on each line the parts can be proposed one after the other, and again.",
+    },
+  );
 }
 
 function parsedLine(content: string, line: number, name: string): Json {
   try {
     return JSON.parse(content) as Json;
-  } catch {
-    throw badLine(name, line, "is not JSON", "Write one JSON value a line, as in examples/decisions.jsonl.");
+  } catch (cause) {
+    const hint = "Write one JSON value a line, as in examples/decisions.jsonl.";
+    throw badLine(name, line, "is not JSON", hint, cause);
   }
 }
 
@@ -92,9 +162,10 @@ function idOf(value: Json, line: number, name: string): string | undefined {
   return id;
 }
 
-function badLine(name: string, line: number, what: string, hint: string): QuorateError {
-  return new QuorateError("BAD_VALUE", `Line ${line} of ${name} ${what}; nothing was proposed.`, {
-    outcome: "notDone",
-    hint,
-  });
+function badLine(name: string, line: number, what: string, hint: string, cause?: unknown): QuorateError {
+  return bad(`Line ${line} of ${name} ${what}; nothing was proposed.`, hint, cause);
+}
+
+function bad(message: string, hint: string, cause?: unknown): QuorateError {
+  return new QuorateError("BAD_VALUE", message, { outcome: "notDone", hint, cause });
 }

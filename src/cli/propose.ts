@@ -1,10 +1,9 @@
-import { text as allOf } from "node:stream/consumers";
 import type { Command } from "commander";
 
 import { openLog } from "./connection.ts";
 import type { CommandContext } from "./context.ts";
 import { DecisionSender } from "./decision-sender.ts";
-import { type FileDecision, parseDecisions, readDecisions } from "./decisions.ts";
+import { type FileDecision, readDecisions, readDecisionsFrom } from "./decisions.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
 import { failureFrom, usageFailure } from "./failure.ts";
 import { type ConnectionOptions, newCommand, wholeNumber, withConnection } from "./options.ts";
@@ -70,7 +69,7 @@ async function proposeFile(
     throw usageFailure("--request-id is for one value.", "In a file, give each line an id of its own.");
   }
   const decisions =
-    file === "-" ? parseDecisions(await allOf(process.stdin), "stdin") : await readDecisions(file);
+    file === "-" ? await readDecisionsFrom(process.stdin, "stdin") : await readDecisions(file);
   await using connection = await openLog(options, context);
   const progress = new Progress(context, options);
   const sender: DecisionSender = new DecisionSender({
