@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 
 import { QuorateError } from "../core/errors.ts";
@@ -13,15 +13,23 @@ import { checksum } from "../runtime/checksum.ts";
 import { readIdentity, requireJournal } from "../runtime/data-folder.ts";
 import { lockHolder } from "../runtime/folder-lock.ts";
 import { NodeDisk } from "../runtime/node-disk.ts";
-import { agentFoldersIn, isAgentFolder } from "./cluster/cluster-folder.ts";
+import { agentFoldersIn, isAgentFolder, readClusterFolder } from "./cluster/cluster-folder.ts";
 import type { CommandContext } from "./context.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
+import { type Failure, failureFrom, refusal } from "./failure.ts";
 import { type OutputOptions, clusterFolderDefault, newCommand } from "./options.ts";
 import { byteSize, count, counted } from "./terminal/numbers.ts";
 import { tableLines } from "./terminal/table.ts";
 
 interface CheckOptions extends OutputOptions {
   readonly data: string;
+}
+
+/** An agent's journal that can't be looked over, and why. */
+interface Lost {
+  readonly agent: string;
+  readonly data: string;
+  readonly error: Pick<Failure, "code" | "message" | "hint">;
 }
 
 /** One agent's journal, looked over. */
@@ -53,28 +61,60 @@ function checkCommand(context: CommandContext): Command {
       .default(clusterFolderDefault),
   );
   return context.act(command, async (options: CheckOptions): Promise<ExitCode> => {
-    const checked: Checked[] = [];
-    for (const folder of foldersOf(options.data)) {
+    const checked: (Checked | Lost)[] = [];
+    for (const place of placesOf(options.data)) {
       // oxlint-disable-next-line no-await-in-loop -- one after the other: a journal may be large
-      checked.push(await check(folder));
+      checked.push(await tryCheck(place));
     }
-    const isSound = checked.every(({ report }) => report.sound);
+    const bad = checked.filter((one) => "error" in one || !one.report.sound);
     context.result(
       options,
-      { sound: isSound, agents: checked },
-      checked.flatMap((one) => linesOf(one)),
+      { sound: bad.length === 0, agents: checked },
+      checked.flatMap((one) => ("error" in one ? linesOfLost(one) : linesOf(one))),
     );
-    return isSound ? exitCodes.ok : exitCodes.failed;
+    const lost = bad.find((one) => "error" in one);
+    if (lost !== undefined && options.json !== true) {
+      const { code, hint } = lost.error;
+      throw refusal(code, `${bad.length} of ${checked.length} journals are not sound.`, hint);
+    }
+    return bad.length === 0 ? exitCodes.ok : exitCodes.failed;
   });
 }
 
-function foldersOf(data: string): readonly string[] {
-  const folders = isAgentFolder(data) ? [data] : agentFoldersIn(data);
-  if (folders.length > 0) return folders;
+interface Place {
+  readonly dataFolder: string;
+  readonly lost?: QuorateError;
+}
+
+/** The folder itself, or all in it, also those that should be. */
+function placesOf(data: string): readonly Place[] {
+  if (isAgentFolder(data)) return [{ dataFolder: data }];
+  const places = membersOf(data) ?? agentFoldersIn(data).map((dataFolder) => ({ dataFolder }));
+  if (places.length > 0) return places;
   throw new QuorateError("DATA_MISSING", `There is no agent's data folder at ${data}.`, {
     outcome: "notDone",
     hint: "Name one with --data, or make one with `quorate up`.",
   });
+}
+
+function membersOf(data: string): readonly Place[] | undefined {
+  try {
+    return readClusterFolder(data);
+  } catch (error) {
+    if (error instanceof QuorateError) return undefined;
+    throw error;
+  }
+}
+
+async function tryCheck({ dataFolder, lost }: Place): Promise<Checked | Lost> {
+  try {
+    if (lost !== undefined && !isAgentFolder(dataFolder)) throw lost;
+    return await check(dataFolder);
+  } catch (error) {
+    const { code, message, hint } = failureFrom(error);
+    if (code === "INTERNAL") throw error;
+    return { agent: basename(resolve(dataFolder)), data: dataFolder, error: { code, message, hint } };
+  }
 }
 
 async function check(folder: string): Promise<Checked> {
@@ -87,6 +127,10 @@ async function check(folder: string): Promise<Checked> {
   } finally {
     disk.close();
   }
+}
+
+function linesOfLost({ agent, data, error }: Lost): string[] {
+  return [`✖ ${agent}  ${data}  LOST: ${error.message}  ${error.code}`, `  What to do: ${error.hint}`];
 }
 
 function linesOf({ agent, data, inUseBy, report }: Checked): string[] {

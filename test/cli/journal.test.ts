@@ -10,7 +10,8 @@ interface CheckJson {
   readonly agents: readonly {
     readonly agent: string;
     readonly inUseBy?: number;
-    readonly report: {
+    readonly error?: { readonly code: string; readonly message: string; readonly hint: string };
+    readonly report?: {
       readonly sound: boolean;
       readonly segments: readonly { readonly corruptAt: readonly number[] }[];
       readonly groups: readonly {
@@ -49,7 +50,7 @@ describe("journal check", { timeout: 60_000 }, () => {
     const running = (await place.json(["journal", "check"])) as unknown as CheckJson;
     expect(running.sound).toBe(true);
     expect(running.agents.map((agent) => agent.inUseBy)).toEqual(pids);
-    expect(running.agents[0]!.report.groups).toMatchObject([{ name: "main", damaged: false }]);
+    expect(running.agents[0]!.report?.groups).toMatchObject([{ name: "main", damaged: false }]);
     expect(await up.end()).toBe(0);
 
     const sound = await place.run(["journal", "check"]);
@@ -111,6 +112,44 @@ describe("journal check", { timeout: 60_000 }, () => {
       expect(stderr).not.toContain("    at ");
     }
     expect(readdirSync(join(place.folder, ".quorate/agent_1"))).not.toContain("journal");
+  });
+
+  test("all are looked at, whatever is wrong with one: lost, damaged, without a folder", async () => {
+    await using place = new Workplace();
+    const { up } = await place.up("--agents", "5");
+    for (const value of ["1", "2", "3"])
+      expect(await place.run(["put", "k", value])).toMatchObject({ code: 0 });
+    expect(await up.end()).toBe(0);
+    const folder = join(place.folder, ".quorate");
+    rmSync(join(folder, "agent_1/journal"), { recursive: true });
+    rmSync(join(folder, "agent_2"), { recursive: true });
+    writeFileSync(join(folder, "agent_3/identity.json"), "nonsense");
+    flipBit(join(folder, "agent_4/journal"));
+
+    const check = await place.run(["journal", "check"]);
+    expect(check.code).toBe(1);
+    expect(check.stdout.split("\n").filter((line) => /^[✔✖]/.test(line))).toEqual([
+      expect.stringMatching(/^✖ agent_1 .* LOST: The journal is gone/),
+      expect.stringMatching(/^✖ agent_2 .* LOST: Its data folder is gone/),
+      expect.stringMatching(/^✖ agent_3 .* LOST: .*identity\.json does not hold what it should/),
+      expect.stringMatching(/^✖ agent_4 .* DAMAGED/),
+      expect.stringMatching(/^✔ agent_5 .* sound/),
+    ]);
+    expect(check.stderr).toContain("4 of 5 journals are not sound.  DATA_MISSING");
+
+    const json = await place.run(["journal", "check", "--json"]);
+    expect(json).toMatchObject({ code: 1, stderr: "" });
+    const { sound, agents } = JSON.parse(json.stdout) as CheckJson;
+    expect(sound).toBe(false);
+    expect(agents.map(({ agent, error, report }) => [agent, error?.code, report?.sound])).toEqual([
+      ["agent_1", "DATA_MISSING", undefined],
+      ["agent_2", "DATA_MISSING", undefined],
+      ["agent_3", "DATA_CORRUPT", undefined],
+      ["agent_4", undefined, false],
+      ["agent_5", undefined, true],
+    ]);
+    expect(readdirSync(folder)).not.toContain("agent_2");
+    expect(readdirSync(join(folder, "agent_1"))).not.toContain("journal");
   });
 
   test("nothing to look at", async () => {
