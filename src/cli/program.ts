@@ -1,5 +1,6 @@
 /** All commands in one program, and one run of it: parse, act, show what went wrong, tell the exit code. */
-import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 
 import { agentCommand } from "./agent.ts";
@@ -10,6 +11,7 @@ import { failureFrom, showFailure, showStack } from "./failure.ts";
 import { getCommand } from "./get.ts";
 import { initCommand } from "./init.ts";
 import { journalCommand } from "./journal.ts";
+import { packageRoot } from "./package-root.ts";
 import { proposeCommand } from "./propose.ts";
 import { putCommand } from "./put.ts";
 import { simCommand } from "./sim.ts";
@@ -109,6 +111,8 @@ function inheriting(command: Command, from: Command): Command {
 }
 
 function packageVersion(): string {
-  const manifest = createRequire(import.meta.url)("../../package.json") as { readonly version: string };
+  const manifest = JSON.parse(readFileSync(join(packageRoot, "package.json"), "utf8")) as {
+    readonly version: string;
+  };
   return manifest.version;
 }

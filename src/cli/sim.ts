@@ -3,7 +3,6 @@ import { execFileSync } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { closeSync, openSync, writeSync } from "node:fs";
 import { setImmediate as loopTurn } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { type Command, InvalidArgumentError } from "commander";
 
 import {
@@ -21,6 +20,7 @@ import type { CommandContext } from "./context.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
 import { usageFailure } from "./failure.ts";
 import { newCommand, type OutputOptions, wholeNumber } from "./options.ts";
+import { packageRoot } from "./package-root.ts";
 import { LiveRegion } from "./terminal/live-region.ts";
 import { count, counted, duration } from "./terminal/numbers.ts";
 
@@ -307,9 +307,8 @@ function summaryOf(result: RunResult, choices: SimulationChoices): object {
 /** Of the code that runs, where it runs from a checkout. */
 function commitHash(): string | undefined {
   try {
-    const root = fileURLToPath(new URL("../..", import.meta.url));
     return execFileSync("git", ["rev-parse", "--short=12", "HEAD"], {
-      cwd: root,
+      cwd: packageRoot,
       stdio: ["ignore", "pipe", "ignore"],
     })
       .toString()

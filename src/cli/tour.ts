@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import type { Command } from "commander";
 
 import { RunningCluster } from "./cluster/running-cluster.ts";
@@ -9,6 +9,7 @@ import { type ExitCode, exitCodes } from "./exit-codes.ts";
 import { refusal } from "./failure.ts";
 import { untilInterrupted } from "./interrupts.ts";
 import { type OutputOptions, clusterFolderDefault, newCommand, wholeNumber } from "./options.ts";
+import { packageRoot } from "./package-root.ts";
 import { TourReport } from "./tour/tour-report.ts";
 import { Tour, agentsOnTour } from "./tour/tour.ts";
 import { nextCommands } from "./up.ts";
@@ -66,8 +67,9 @@ export function tourCommand(context: CommandContext): Command {
 
 /** In the folder that one is in, or beside this program. */
 function decisionsPath(): string {
-  const own = fileURLToPath(new URL("../../examples/decisions.jsonl", import.meta.url));
-  const path = ["examples/decisions.jsonl", own].find((candidate) => existsSync(candidate));
+  const path = ["examples/decisions.jsonl", join(packageRoot, "examples/decisions.jsonl")].find((candidate) =>
+    existsSync(candidate),
+  );
   if (path !== undefined) return path;
   throw refusal(
     "NO_SUCH_FILE",

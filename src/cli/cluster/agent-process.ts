@@ -1,10 +1,10 @@
 /** One agent in a process of its own, as seen by the process that started it. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 
 import type { GroupStatus } from "../../runtime/gateway.ts";
 import { CommandFailure, type Failure, failureFrom } from "../failure.ts";
+import { mainFile } from "../package-root.ts";
 import { type StopRequest, isAgentReport } from "./agent-reports.ts";
 
 /** `paused`: stopped by a signal, so that it neither answers nor ends. */
@@ -31,11 +31,6 @@ export interface SeenElsewhere {
 const stopMsMax = 5000;
 /** Node itself starts in a fraction of this, also on a machine that is busy. */
 const startMsMax = 30_000;
-
-/** The program that runs now: compiled, or TypeScript where a loader runs it as it is. */
-const program = fileURLToPath(
-  new URL(import.meta.url.endsWith(".ts") ? "../main.ts" : "../main.js", import.meta.url),
-);
 
 export class AgentProcess {
   readonly id: string;
@@ -112,7 +107,7 @@ export class AgentProcess {
     const log = openSync(this.#options.logFile, "a");
     const child = spawn(
       process.execPath,
-      [...process.execArgv, program, "agent", "--data", this.#options.dataFolder],
+      [...process.execArgv, mainFile, "agent", "--data", this.#options.dataFolder],
       { stdio: ["ignore", log, log, "ipc"], windowsHide: true },
     );
     closeSync(log);
