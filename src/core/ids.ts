@@ -2,6 +2,7 @@
  * Names and numbers that must not be mixed up: each is a branded primitive, so that a log index can't be
  * passed where a record number is wanted. They cost nothing at run time.
  */
+import { shown } from "./arguments.ts";
 import { assert } from "./assert.ts";
 import { QuorateError } from "./errors.ts";
 
@@ -30,26 +31,22 @@ export type Ticket = Brand<number, "Ticket">;
 const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$/;
 
 /** Checks the name of an agent that came from outside. Throws `BAD_NAME`. */
-export function agentId(name: string): AgentId {
-  if (!namePattern.test(name)) throw badName("agent", name);
+export function agentId(name: unknown): AgentId {
+  if (typeof name !== "string" || !namePattern.test(name)) throw badName("an agent", name);
   return name as AgentId;
 }
 
 /** Checks the name of a group that came from outside. Throws `BAD_NAME`. */
-export function groupName(name: string): GroupName {
-  if (!namePattern.test(name)) throw badName("group", name);
+export function groupName(name: unknown): GroupName {
+  if (typeof name !== "string" || !namePattern.test(name)) throw badName("a group", name);
   return name as GroupName;
 }
 
-function badName(what: string, name: string): QuorateError {
-  return new QuorateError(
-    "BAD_NAME",
-    `${JSON.stringify(name)} is not a name for ${what === "agent" ? "an agent" : "a group"}.`,
-    {
-      outcome: "notDone",
-      hint: "Use 1 to 64 of a-z A-Z 0-9 . _ - and start with a letter or a digit.",
-    },
-  );
+function badName(what: string, name: unknown): QuorateError {
+  return new QuorateError("BAD_NAME", `${shown(name)} is not a name for ${what}.`, {
+    outcome: "notDone",
+    hint: "Use 1 to 64 of a-z A-Z 0-9 . _ - and start with a letter or a digit.",
+  });
 }
 
 /** Brands a whole number ≥ 0 as a log index. Asserts: a wrong one is a bug, not an input. */

@@ -1,4 +1,15 @@
 /** What every folder builds on: names and numbers, the boundary of a mechanism, entries, quorums, limits and errors. */
+export {
+  badOption,
+  isList,
+  isRecord,
+  reading,
+  readOptions,
+  shown,
+  thrownMessage,
+  type Given,
+  type OptionList,
+} from "./arguments.ts";
 export { AssertionError, assert, present, unreachable } from "./assert.ts";
 export {
   agentId,

@@ -89,6 +89,8 @@ export interface Limits {
   readonly jsonDepthMax: number;
   /** Values within one; this also ends the copying of something that contains itself many times over. */
   readonly jsonValuesMax: number;
+  /** Of all its texts together: beyond some size an engine can't make one text of them. */
+  readonly jsonCharactersMax: number;
   /** Of the message of a machine that threw. */
   readonly rejectionCharactersMax: number;
   /** What a snapshot is written, sent and read in. */
@@ -207,6 +209,7 @@ export const limits: Limits = {
   watchHistoryBytesMax: 16 * mebibyte,
   jsonDepthMax: 128,
   jsonValuesMax: 1_000_000,
+  jsonCharactersMax: 16 * mebibyte,
   rejectionCharactersMax: 300,
   snapshotPieceBytesMax: 256 * kibibyte,
   // ── journal ──

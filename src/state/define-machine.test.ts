@@ -356,7 +356,7 @@ describe("arguments", () => {
       expect.objectContaining({
         code: "BAD_VALUE",
         outcome: "notDone",
-        message: 'The argument of "add" is not valid: by.amount: must be positive; sorry',
+        message: 'The argument of "add" is not valid: by.amount: must be positive; sorry.',
       }),
     );
   });

@@ -5,6 +5,7 @@
 import {
   type ApplyContext,
   assert,
+  badOption,
   ByteReader,
   ByteWriter,
   type Codec,
@@ -13,13 +14,14 @@ import {
   limits,
   MalformedError,
   Prng,
-  QuorateError,
   type StateMachine,
+  thrownMessage,
 } from "../core/index.ts";
 import { digestOf } from "./hash.ts";
 import { canonicalJson, decodeJson, encodeJson, type Json, plainJson } from "./json.ts";
 import { FrameReader, frameHead, inPieces } from "./pieces.ts";
 import { changeWhole, readOnly } from "./undo.ts";
+import { checkMachine } from "./machine-parts.ts";
 import { validateArgument } from "./schemas.ts";
 
 /** One command or query: may change `state` in place (commands only), and gives the answer. */
@@ -46,24 +48,13 @@ export interface Machine<
 
 /**
  * Gives back what it is given, with types: `state` and arguments are inferred, from the machine alone (`NoInfer`), whatever
- * it is handed to. Throws `BAD_OPTION` where a name is taken twice.
+ * it is handed to. Throws `BAD_OPTION` where a part is missing, misspelt or of the wrong form, or a name is taken twice.
  */
 export function defineMachine<S, C extends Record<string, Fn<S>>, Q extends Record<string, Fn<S>>>(
   machine: Machine<S, C, Q>,
 ): Machine<NoInfer<S>, NoInfer<C>, NoInfer<Q>> {
-  for (const name of Object.keys(machine.commands)) {
-    if (Object.hasOwn(machine.queries, name)) {
-      throw badMachine(`"${name}" is both a command and a query.`, "Give one of them another name.");
-    }
-  }
-  if (!Number.isSafeInteger(machine.version) || machine.version < 0 || machine.version > 0xffff_ffff) {
-    throw badMachine("A machine's version is a whole number from 0 and below 2^32.", "Start with 1.");
-  }
+  checkMachine(machine);
   return machine;
-}
-
-function badMachine(message: string, hint: string): QuorateError {
-  return new QuorateError("BAD_OPTION", message, { outcome: "notDone", hint });
 }
 
 /** One call of a command or query: its name and its argument, if it has one. */
@@ -98,7 +89,7 @@ function decodeOptional(bytes: Uint8Array): Json | undefined {
  */
 export function encodeCall(machine: Machine, name: string, argument: unknown): Uint8Array {
   if (!Object.hasOwn(machine.commands, name) && !Object.hasOwn(machine.queries, name)) {
-    throw badMachine(`The machine has no command or query "${name}".`, "Use a name that it defines.");
+    throw badOption(`The machine has no command or query "${name}".`, "Use a name that it defines.");
   }
   // Whether it is plain data is checked by the codec.
   const checked = validateArgument(machine.schemas, name, argument) as Json | undefined;
@@ -110,7 +101,7 @@ export function decodeResult(bytes: Uint8Array): Json | undefined {
   return resultCodec.decode(bytes);
 }
 
-/** The machine as the log needs it, in its initial state. */
+/** The machine as the log needs it, in its initial state. Throws `BAD_OPTION` where there is none. */
 export function machineFrom(
   definition: Machine,
 ): StateMachine<MachineCall, Json | undefined, MachineCall, Json | undefined> {
@@ -134,7 +125,7 @@ class PlainMachine implements StateMachine<MachineCall, Json | undefined, Machin
   constructor(definition: Machine) {
     this.#definition = definition;
     this.version = definition.version;
-    this.#box = { state: plainJson(definition.initial()) };
+    this.#box = { state: initialState(definition) };
   }
 
   apply(call: MachineCall, context: ApplyContext): Json | undefined {
@@ -202,6 +193,18 @@ class PlainMachine implements StateMachine<MachineCall, Json | undefined, Machin
       throw new MalformedError("an older version of the machine wrote this snapshot, and it can't migrate");
     }
     return plainJson(this.#definition.migrate(state, version));
+  }
+}
+
+function initialState(definition: Machine): Json {
+  try {
+    return plainJson(definition.initial());
+  } catch (cause) {
+    throw badOption(
+      `A machine's initial() gave no state: ${thrownMessage(cause)}.`,
+      "Have it give plain data at once: null, booleans, finite numbers, strings, arrays and plain objects of these.",
+      cause,
+    );
   }
 }
 

@@ -42,6 +42,7 @@ export {
   type Machine,
   type MachineCall,
 } from "./define-machine.ts";
+export { checkMachine } from "./machine-parts.ts";
 export { mapMachine } from "./map.ts";
 export { ReplicatedState } from "./replicated.ts";
 export {

@@ -2,7 +2,14 @@
  * Plain data: what JSON can carry and give back unchanged. JSON on its own is too forgiving for a replicated state: it
  * turns NaN into null and drops whole values in silence, so that what one agent computes is not what another restores.
  */
-import { decodeText, encodeText, limits, MalformedError, QuorateError } from "../core/index.ts";
+import {
+  decodeText,
+  encodeText,
+  limits,
+  MalformedError,
+  QuorateError,
+  thrownMessage,
+} from "../core/index.ts";
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
@@ -21,12 +28,20 @@ export function plainJson(value: unknown, depthMax: number = limits.jsonDepthMax
 
 class Copier {
   #values = 0;
+  #characters = 0;
+
+  /** Of all texts: as JSON, none is shorter. */
+  get characters(): number {
+    return this.#characters;
+  }
 
   copy(value: unknown, depthLeft: number): Json {
     this.#values += 1;
     if (this.#values > limits.jsonValuesMax) throw new NotPlainError("It holds too many values.");
     switch (typeof value) {
       case "string":
+        this.#characters += value.length;
+        return value;
       case "boolean":
         return value;
       case "number":
@@ -34,7 +49,8 @@ class Copier {
         return value === 0 ? 0 : value;
       case "object":
         if (value === null) return null;
-        if (depthLeft === 0) throw new NotPlainError(`It is nested more than ${limits.jsonDepthMax} deep.`);
+        if (depthLeft === 0)
+          throw new NotPlainError(`It is nested more than ${limits.jsonDepthMax} deep, or contains itself.`);
         return Array.isArray(value) ? this.#array(value, depthLeft) : this.#object(value, depthLeft);
       case "undefined":
       case "bigint":
@@ -74,20 +90,35 @@ export function setOwn(target: object, key: PropertyKey, value: unknown): void {
   }
 }
 
-/** JSON as bytes. Throws `BAD_VALUE` where the value is not plain data. */
+/**
+ * JSON as bytes. Throws `BAD_VALUE` where the value is not plain data or can't be read, `TOO_LARGE` where its texts are so
+ * large that an engine may not be able to make one text of them.
+ */
 export function encodeJson(value: unknown): Uint8Array {
+  const copier = new Copier();
   let plain: Json;
   try {
-    plain = plainJson(value);
+    plain = copier.copy(value, limits.jsonDepthMax);
   } catch (cause) {
-    if (!(cause instanceof NotPlainError)) throw cause;
-    throw new QuorateError("BAD_VALUE", `The value can't be carried as JSON. ${cause.message}`, {
+    throw notJson(cause);
+  }
+  if (copier.characters > limits.jsonCharactersMax) {
+    throw new QuorateError("TOO_LARGE", `The value takes more than ${copier.characters} bytes as JSON.`, {
       outcome: "notDone",
-      hint: "Use null, booleans, finite numbers, strings, and arrays and plain objects of these.",
-      cause,
+      hint: `Keep it within ${limits.entryBytesMax} bytes: store large values elsewhere and agree on where they are.`,
     });
   }
   return encodeText(JSON.stringify(plain));
+}
+
+/** `cause`: that it is not plain, or what a getter or proxy of the user's own has thrown. */
+function notJson(cause: unknown): QuorateError {
+  const why = cause instanceof NotPlainError ? cause.message : `Reading it failed: ${thrownMessage(cause)}.`;
+  return new QuorateError("BAD_VALUE", `The value can't be carried as JSON. ${why}`, {
+    outcome: "notDone",
+    hint: "Use null, booleans, finite numbers, strings, and arrays and plain objects of these.",
+    cause,
+  });
 }
 
 /** Throws {@link MalformedError} where the bytes are not JSON. */

@@ -14,6 +14,7 @@ import {
   QuorateError,
   readUint16,
   readUint53,
+  shown,
   unreachable,
   writeUint16,
   writeUint53,
@@ -109,6 +110,7 @@ export function recordValue(record: Uint8Array): Uint8Array {
 }
 
 function encodeKey(key: string): Uint8Array {
+  if (typeof key !== "string") throw badKey(`The key is ${shown(key)}, not a text.`, "Give a text.");
   const bytes = encodeText(key);
   if (bytes.byteLength > limits.mapKeyBytesMax) {
     throw new QuorateError(
@@ -118,12 +120,13 @@ function encodeKey(key: string): Uint8Array {
     );
   }
   if (decodeText(bytes) !== key) {
-    throw new QuorateError("BAD_VALUE", `The key ${JSON.stringify(key)} is not well-formed text.`, {
-      outcome: "notDone",
-      hint: "Leave out half surrogate pairs.",
-    });
+    throw badKey(`The key ${shown(key)} is not well-formed text.`, "Leave out half surrogate pairs.");
   }
   return bytes;
+}
+
+function badKey(message: string, hint: string): QuorateError {
+  return new QuorateError("BAD_VALUE", message, { outcome: "notDone", hint });
 }
 
 // ── commands and answers ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -361,9 +364,9 @@ export function decodeMapChange(bytes: Uint8Array): MapChange {
   return { key };
 }
 
-/** A watch's filter: all keys that begin like this. */
+/** A watch's filter: all keys that begin like this. Throws as a key does. */
 export function encodeMapFilter(prefix: string): Uint8Array {
-  return encodeText(prefix);
+  return encodeKey(prefix);
 }
 
 // ── for whoever asks ───────────────────────────────────────────────────────────────────────────────────────────────────────

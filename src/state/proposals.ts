@@ -17,7 +17,7 @@ import {
 import { decodeJson, encodeJson, type Json } from "./json.ts";
 
 /** The command that decides these values. Throws `BAD_VALUE` where one is not plain data. */
-export function encodeProposal(values: readonly Json[]): Uint8Array {
+export function encodeProposal(values: readonly unknown[]): Uint8Array {
   const writer = new ByteWriter(256);
   for (const value of values) writer.bytes(encodeJson(value));
   return writer.finish();

@@ -2,7 +2,7 @@
  * Arguments are checked against a Standard Schema (standardschema.dev: zod, valibot, arktype and others bring one) where
  * they are proposed. Never where they are applied: agents may have different versions of a schema library.
  */
-import { QuorateError } from "../core/index.ts";
+import { badOption, QuorateError, thrownMessage } from "../core/index.ts";
 
 /** The part of the Standard Schema interface, version 1, that is used here. */
 interface StandardSchema {
@@ -26,15 +26,24 @@ export function validateArgument(
   const schema = schemas !== undefined && Object.hasOwn(schemas, name) ? schemas[name] : undefined;
   if (schema === undefined) return argument;
   if (!isStandardSchema(schema)) {
-    throw badSchema(`The schema for "${name}" is no Standard Schema.`, "Use one of zod, valibot or arktype.");
+    throw badOption(`The schema for "${name}" is no Standard Schema.`, "Use one of zod, valibot or arktype.");
   }
-  const result = schema["~standard"].validate(argument);
+  let result: unknown;
+  try {
+    result = schema["~standard"].validate(argument);
+  } catch (cause) {
+    throw badOption(
+      `The schema for "${name}" threw: ${thrownMessage(cause)}.`,
+      "A schema says what is wrong by its `issues`; correct the schema.",
+      cause,
+    );
+  }
   if (typeof result !== "object" || result === null || "then" in result) {
-    throw badSchema(`The schema for "${name}" answers later.`, "Use one that validates at once.");
+    throw badOption(`The schema for "${name}" answers later.`, "Use one that validates at once.");
   }
   if ("issues" in result && Array.isArray(result.issues)) {
     const issues = result.issues as readonly Issue[];
-    throw new QuorateError("BAD_VALUE", `The argument of "${name}" is not valid: ${describe(issues)}`, {
+    throw new QuorateError("BAD_VALUE", `The argument of "${name}" is not valid: ${describe(issues)}.`, {
       outcome: "notDone",
       hint: "Correct the argument; nothing was proposed.",
     });
@@ -42,7 +51,8 @@ export function validateArgument(
   return "value" in result ? result.value : undefined;
 }
 
-function isStandardSchema(schema: unknown): schema is StandardSchema {
+/** Whether it has the form of one. */
+export function isStandardSchema(schema: unknown): schema is StandardSchema {
   // A function, too: arktype's schemas are callable.
   if ((typeof schema !== "object" && typeof schema !== "function") || schema === null) return false;
   if (!("~standard" in schema)) return false;
@@ -57,15 +67,12 @@ function describe(issues: readonly Issue[]): string {
       const where = (path ?? []).map((segment) => segmentOf(segment)).join(".");
       return where === "" ? message : `${where}: ${message}`;
     })
-    .join("; ");
+    .join("; ")
+    .replace(/[.\s]+$/, "");
 }
 
 function segmentOf(segment: unknown): string {
   return typeof segment === "object" && segment !== null && "key" in segment
     ? String(segment.key)
     : String(segment);
-}
-
-function badSchema(message: string, hint: string): QuorateError {
-  return new QuorateError("BAD_OPTION", message, { outcome: "notDone", hint });
 }

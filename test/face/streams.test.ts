@@ -56,7 +56,7 @@ interface Line {
 function run(from: number, lines: readonly Line[]): Uint8Array {
   return concatBytes(
     lines.map(({ session, sequence, value, kind = "command", machine = "", requestId = "" }, place) => {
-      const command = kind === "command" ? encodeProposal([value as never]) : new Uint8Array();
+      const command = kind === "command" ? encodeProposal([value]) : new Uint8Array();
       const payload =
         kind === "command"
           ? encodeCommandEnvelope({ proposer: "ann", machine, requestId, command })
