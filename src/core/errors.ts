@@ -8,7 +8,6 @@
 export const errorCodes = {
   UNKNOWN_MECHANISM: "No mechanism of that name is built in.",
   GROUP_MISMATCH: "A group of that name or with some of these members exists, and it is a different one.",
-  NOT_LEADER: "This agent does not lead the group, and the call is for the leader only.",
   NO_QUORUM: "Too few members can be reached to decide anything.",
   TIMEOUT: "The answer did not come in time; the call may or may not have taken effect.",
   OVERLOADED: "More is in flight than the limits allow; try again a little later.",
@@ -16,7 +15,7 @@ export const errorCodes = {
   CLOSED: "The handle, agent or client has been closed.",
   DENIED: "That is not allowed with this address, key or token.",
   BAD_NAME: "A name has characters or a length that names can't have.",
-  BAD_OPTION: "An option has a value that it can't have.",
+  BAD_OPTION: "An option is unknown, or has a value that it can't have.",
   BAD_VALUE: "A value can't be encoded, or breaks its schema.",
   TOO_LARGE: "A command, key, value or answer is larger than its limit.",
   SESSION_EXPIRED: "The session is no longer in the replicated table; what it had in flight is unknown.",

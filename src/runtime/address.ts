@@ -31,10 +31,10 @@ export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
 }
 
-/** Whether {@link loopbackAddress} takes it. */
-export function isLoopbackAddress(address: string): boolean {
+/** Whether {@link dialAddress} takes it. */
+export function isDialAddress(address: string): boolean {
   try {
-    loopbackAddress(address);
+    dialAddress(address, "address");
     return true;
   } catch {
     return false;
@@ -48,5 +48,15 @@ export function loopbackAddress(address: string, what = "address"): HostPort {
   throw new QuorateError("DENIED", `The ${what} ${address} is not on this machine's loopback interface.`, {
     outcome: "notDone",
     hint: "Agents on several machines need TLS, which this version does not have yet. Use 127.0.0.1 or localhost for now.",
+  });
+}
+
+/** The same for whom to connect to: not "any free port". Throws `BAD_OPTION` and `DENIED`. */
+export function dialAddress(address: string, what: string): HostPort {
+  const parsed = loopbackAddress(address, what);
+  if (parsed.port > 0) return parsed;
+  throw new QuorateError("BAD_OPTION", `The ${what} ${address} has port 0, where nobody can be reached.`, {
+    outcome: "notDone",
+    hint: "Port 0 stands for any free one where an agent listens: give the one that it got.",
   });
 }

@@ -2,19 +2,20 @@
  * An agent: one process (or a part of one) that hosts members of groups. It has a data folder, listens on a TCP port and
  * on a Unix socket in that folder, keeps links to its peers, and serves clients on the same two.
  */
+import { badOption } from "../core/arguments.ts";
 import { QuorateError } from "../core/errors.ts";
 import { agentId, type AgentId } from "../core/ids.ts";
-import { formatAddress, loopbackAddress, type HostPort } from "./address.ts";
+import { dialAddress, formatAddress, loopbackAddress, type HostPort } from "./address.ts";
 import { AgentServer } from "./agent-server.ts";
 import type { StatusReport } from "./client-wire.ts";
 import type { AgentAddress } from "./cluster-file.ts";
 import { systemClock } from "./clock.ts";
 import { DataFolder, unusable } from "./data-folder.ts";
 import type { GroupHub } from "./group-hub.ts";
-import { badOption, type GroupOptions, type GroupTimings } from "./group-options.ts";
+import { checkTimings, type GroupOptions, type GroupTimings } from "./group-options.ts";
 import { Hosting, type HostingNetwork } from "./hosting.ts";
 import { LocalGateway } from "./local-gateway.ts";
-import { describeError, silentLogger, type Logger } from "./logger.ts";
+import { describeError, harmless, silentLogger, type Logger } from "./logger.ts";
 import { Outgoing } from "./outgoing.ts";
 import { LoopScheduler } from "./scheduler.ts";
 import { prepareSocketPath, removeSocket } from "./socket-path.ts";
@@ -54,6 +55,7 @@ interface Checked {
 interface Parts {
   readonly id: AgentId;
   readonly folder: DataFolder;
+  readonly logger: Logger;
   readonly scheduler: LoopScheduler;
   readonly server: AgentServer;
   readonly network: TcpNetwork;
@@ -88,11 +90,13 @@ export class AgentRuntime {
     const id = agentId(options.id);
     const listen = loopbackAddress(options.listen ?? defaultListen, "listen address");
     const peers = new Map(checkPeers(id, options));
+    checkAddresses(id, listen, peers);
+    checkTimings(options);
     const folder = await DataFolder.open(options.dataDir, { agent: id, cluster: options.cluster });
     const undo: Undo[] = [() => folder.close()];
     try {
       const agent = await AgentRuntime.#launch(options, { id, listen, peers, folder }, undo);
-      options.logger?.info(`agent ${id} listens on ${agent.address}`);
+      agent.#parts.logger.info(`agent ${id} listens on ${agent.address}`);
       return agent;
     } catch (error) {
       for (const step of undo.reverse()) await step();
@@ -103,7 +107,7 @@ export class AgentRuntime {
   static async #launch(options: AgentOptions, checked: Checked, undo: Undo[]): Promise<AgentRuntime> {
     const { id, listen, peers, folder } = checked;
     const { cluster, journal } = folder.identity;
-    const logger = options.logger ?? silentLogger;
+    const logger = options.logger === undefined ? silentLogger : harmless(options.logger);
     const scheduler = new LoopScheduler();
     const answers = new Outgoing(scheduler);
     /** What sockets tell goes to the groups as soon as there are any. */
@@ -155,7 +159,7 @@ export class AgentRuntime {
       },
     });
     undo.push(async () => hosting.close());
-    const parts = { id, folder, scheduler, server, network, hosting };
+    const parts = { id, folder, logger, scheduler, server, network, hosting };
     const agent = new AgentRuntime(options, parts, address, socketPath);
     later.agent = agent;
     for (const group of options.groups ?? []) agent.host(group);
@@ -253,9 +257,25 @@ function checkPeers(self: AgentId, options: AgentOptions): [AgentId, HostPort][]
     if (peers.some(([known]) => known === peer)) {
       throw badOption(`The peer ${peer} is named twice.`, "Name each peer once, with one address.");
     }
-    peers.push([peer, loopbackAddress(address, `address of ${peer}`)]);
+    peers.push([peer, dialAddress(address, `address of ${peer}`)]);
   }
   return peers;
+}
+
+/** Throws `BAD_OPTION` where two agents would listen at one address. */
+function checkAddresses(self: AgentId, listen: HostPort, peers: ReadonlyMap<AgentId, HostPort>): void {
+  const takenBy = new Map(listen.port === 0 ? [] : [[formatAddress(listen), self]]);
+  for (const [peer, at] of peers) {
+    const address = formatAddress(at);
+    const other = takenBy.get(address);
+    if (other !== undefined) {
+      throw badOption(
+        `The agents ${other} and ${peer} have the same address ${address}.`,
+        "Give each the address where it listens.",
+      );
+    }
+    takenBy.set(address, peer);
+  }
 }
 
 /** A group takes the agent's timings unless it has its own. */

@@ -1,7 +1,7 @@
 /** A client's links, one per agent, shared by the groups that it uses; and the addresses that it knows. */
 import { QuorateError } from "../core/errors.ts";
 import { groupName } from "../core/ids.ts";
-import { isLoopbackAddress, loopbackAddress, type HostPort } from "./address.ts";
+import { dialAddress, isDialAddress, type HostPort } from "./address.ts";
 import { ClientLink } from "./client-link.ts";
 import { readStatusReport, type StatusReport } from "./client-wire.ts";
 import { anyCluster } from "./handshake.ts";
@@ -59,10 +59,15 @@ export class ClientPool {
   /** Resolves once an agent answered. Rejects with `CANNOT_CONNECT`, `PROTOCOL`, `DENIED` … of the last that did not. */
   static async connect(options: ClientOptions): Promise<{ pool: ClientPool; report: StatusReport }> {
     const pool = new ClientPool(options);
+    return { pool, report: await pool.open() };
+  }
+
+  /** The same for a pool that is there already; closed meanwhile, it may never settle. */
+  async open(): Promise<StatusReport> {
     try {
-      return { pool, report: await pool.#firstReport() };
+      return await this.#firstReport();
     } catch (error) {
-      pool.close();
+      this.close();
       throw error;
     }
   }
@@ -80,8 +85,7 @@ export class ClientPool {
 
   /** Remembers the addresses that an agent tells; whatever it says, nothing leaves this machine. */
   learn(report: StatusReport): void {
-    for (const { id, address } of report.agents)
-      if (isLoopbackAddress(address)) this.#learnt.set(id, address);
+    for (const { id, address } of report.agents) if (isDialAddress(address)) this.#learnt.set(id, address);
   }
 
   /** A new way into a group; closed with the pool. Throws `BAD_NAME`. */
@@ -147,7 +151,7 @@ export class ClientPool {
       let patience: NodeJS.Timeout | undefined;
       const askNext = (): void => {
         clearTimeout(patience);
-        const target = agents[asked];
+        const target = this.#closed ? undefined : agents[asked];
         if (target === undefined) return;
         asked += 1;
         if (asked < agents.length) patience = setTimeout(askNext, silenceMs);
@@ -198,9 +202,10 @@ export class ClientPool {
   }
 }
 
-/** A path has a slash in it (or, on Windows, a backslash), an address has none. */
+/** A path has a slash in it (or, on Windows, a backslash), an address has none; a URL is neither. */
 function targetOf(agent: string): string | HostPort {
-  return /[/\\]/.test(agent) ? agent : loopbackAddress(agent, "address of an agent");
+  const isPath = /[/\\]/.test(agent) && !/^[a-z]{2,}:\/\//i.test(agent);
+  return isPath ? agent : dialAddress(agent, "address of an agent");
 }
 
 function silentAgent(target: string, timeoutMs: number): QuorateError {

@@ -1,4 +1,5 @@
 /** What a group is started with, and what is said where an option can't be. */
+import { badOption, isList, shown, type Given } from "../core/arguments.ts";
 import { QuorateError } from "../core/errors.ts";
 import { agentId, groupName, type AgentId, type GroupName } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
@@ -25,32 +26,27 @@ export interface GroupOptions extends GroupTimings {
   readonly machines?: Readonly<Record<string, AnyStateMachine>>;
 }
 
-export interface CheckedGroup {
+/** What every group has, given or by default. */
+export interface Timings {
+  readonly electionTimeoutMs: readonly [number, number];
+  readonly heartbeatMs: number;
+}
+
+export interface CheckedGroup extends Timings {
   readonly name: GroupName;
   readonly mechanism: HostedMechanism;
   readonly voters: readonly AgentId[];
   readonly machines: Readonly<Record<string, AnyStateMachine>>;
-  readonly electionTimeoutMs: readonly [number, number];
-  readonly heartbeatMs: number;
 }
 
 /** Throws `UNKNOWN_MECHANISM`, `BAD_NAME` and `BAD_OPTION`. */
 export function checkGroup(self: AgentId, options: GroupOptions): CheckedGroup {
   const name = groupName(options.name);
-  const voters = options.members.map((member) => agentId(member));
+  const voters = checkMembers(options.members);
   if (!voters.includes(self)) {
     throw badOption(
       `Agent ${self} is no member of the group ${name}.`,
-      `Its members are ${voters.join(", ") || "none"}: add ${self}, or start the group where its members are.`,
-    );
-  }
-  if (new Set(voters).size < voters.length) {
-    throw badOption(`The group ${name} names a member twice.`, "Name each member once.");
-  }
-  if (voters.length > limits.votersMax) {
-    throw badOption(
-      `The group ${name} has ${voters.length} voting members.`,
-      `Use at most ${limits.votersMax}: each further one makes every decision slower. Others can be clients.`,
+      `Its members are ${voters.join(", ")}: add ${self}, or start the group where its members are.`,
     );
   }
   return {
@@ -62,35 +58,58 @@ export function checkGroup(self: AgentId, options: GroupOptions): CheckedGroup {
   };
 }
 
+/** The voting members of a group. Throws `BAD_NAME` and `BAD_OPTION`. */
+export function checkMembers(members: unknown): readonly AgentId[] {
+  if (!isList(members)) {
+    throw badOption(
+      `The members are ${shown(members)}, not a list.`,
+      'Give their names, like ["a", "b", "c"].',
+    );
+  }
+  const voters = Array.from(members, (member) => agentId(member));
+  if (voters.length === 0) throw badOption("A group needs a member.", "Name the agents that decide in it.");
+  const twice = voters.find((voter, place) => voters.indexOf(voter) !== place);
+  if (twice !== undefined) throw badOption(`The member ${twice} is named twice.`, "Name each member once.");
+  if (voters.length > limits.votersMax) {
+    throw badOption(
+      `A group of ${voters.length} members is too large.`,
+      `Use at most ${limits.votersMax}: each further one makes every decision slower. Others can be clients.`,
+    );
+  }
+  return voters;
+}
+
 function checkMechanism(mechanism: string): HostedMechanism {
   const known = hostedMechanisms.find((name) => name === mechanism);
   if (known !== undefined) return known;
-  throw new QuorateError("UNKNOWN_MECHANISM", `There is no mechanism ${JSON.stringify(mechanism)}.`, {
+  throw new QuorateError("UNKNOWN_MECHANISM", `There is no mechanism ${shown(mechanism)}.`, {
     outcome: "notDone",
     hint: `Use one of: ${hostedMechanisms.join(", ")}.`,
   });
 }
 
-function checkTimings(timings: GroupTimings): Pick<CheckedGroup, "electionTimeoutMs" | "heartbeatMs"> {
-  const electionTimeoutMs = timings.electionTimeoutMs ?? raftTimings.electionTimeoutMs;
-  const heartbeatMs = timings.heartbeatMs ?? raftTimings.heartbeatMs;
-  const [shortest, longest] = electionTimeoutMs;
-  const fits = Number.isFinite(longest) && shortest >= 10 && longest >= shortest;
-  if (!fits) {
+/** With the defaults for what was not given. Throws `BAD_OPTION`. */
+export function checkTimings(given: Given<GroupTimings>): Timings {
+  const { electionTimeoutMs = raftTimings.electionTimeoutMs, heartbeatMs = raftTimings.heartbeatMs } = given;
+  if (!isRange(electionTimeoutMs)) {
     throw badOption(
-      `electionTimeoutMs is [${shortest}, ${longest}].`,
+      `electionTimeoutMs is ${isList(electionTimeoutMs) ? `[${electionTimeoutMs.map(shown).join(", ")}]` : shown(electionTimeoutMs)}.`,
       "Give the shortest and the longest wait in milliseconds, from 10 on, like [150, 300].",
     );
   }
-  if (!(heartbeatMs >= 1 && heartbeatMs * 2 <= shortest)) {
+  const [shortest, longest] = electionTimeoutMs;
+  if (!(typeof heartbeatMs === "number" && heartbeatMs >= 1 && heartbeatMs * 2 <= shortest)) {
     throw badOption(
-      `heartbeatMs is ${heartbeatMs} with an election time-out from ${shortest} ms on.`,
+      `heartbeatMs is ${shown(heartbeatMs)} with an election time-out from ${shortest} ms on.`,
       "Use at least 1 ms and at most half of the shortest election time-out.",
     );
   }
-  return { electionTimeoutMs, heartbeatMs };
+  return { electionTimeoutMs: [shortest, longest], heartbeatMs };
 }
 
-export function badOption(message: string, hint: string): QuorateError {
-  return new QuorateError("BAD_OPTION", message, { outcome: "notDone", hint });
+function isRange(value: unknown): value is readonly [number, number] {
+  if (!isList(value) || value.length !== 2) return false;
+  const [shortest, longest] = value;
+  const areNumbers = typeof shortest === "number" && typeof longest === "number" && Number.isFinite(longest);
+  return areNumbers && shortest >= 10 && longest >= shortest;
 }

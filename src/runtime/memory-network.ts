@@ -2,6 +2,7 @@
  * The driver's `Network` between the agents of one process. Messages are immutable, so they are handed over as they are;
  * each arrives in a turn of its receiver, never inside the sender's.
  */
+import { badOption, shown } from "../core/arguments.ts";
 import type { Channel } from "../core/boundary.ts";
 import { QuorateError } from "../core/errors.ts";
 import type { Address, AgentId, GroupName } from "../core/ids.ts";
@@ -58,8 +59,14 @@ export class MemoryNetwork {
     };
   }
 
-  /** Cuts, or mends, the connection between two agents: for tests and demonstrations. */
+  /** Cuts, or mends, the connection between two agents: for tests and demonstrations. Throws `BAD_OPTION`. */
   setConnected(a: string, b: string, connected: boolean): void {
+    if (typeof a !== "string" || typeof b !== "string" || typeof connected !== "boolean") {
+      throw badOption(
+        `setConnected got ${shown(a)}, ${shown(b)} and ${shown(connected)}.`,
+        'Give two agents\' names and whether they are connected, like ("a", "b", false).',
+      );
+    }
     const name = pairName(a, b);
     if (connected === !this.#cuts.has(name)) return;
     if (connected) this.#cuts.delete(name);

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { ProgressState } from "../../src/core/decision.ts";
 import { QuorateError } from "../../src/core/errors.ts";
-import type { Call } from "../../src/runtime/face/call.ts";
 import { GroupClient } from "../../src/runtime/face/group-client.ts";
+import { checkCall, type Call } from "../../src/runtime/face/options.ts";
 import { SessionClient } from "../../src/runtime/face/session-client.ts";
 import { Waiters } from "../../src/runtime/face/waiters.ts";
 import { FakeClock, settle } from "./support/fake-clock.ts";
@@ -47,12 +47,18 @@ async function opened(limits: { unsettledMax?: number; lineMax?: number } = {}):
 
 function run({ session }: World, text: string, call?: Call, machine = "m"): Promise<string> {
   const bytes = new TextEncoder().encode(text);
-  return session.run({ machine, bytes, decode: (answer) => new TextDecoder().decode(answer) }, call);
+  return session.run(
+    { machine, bytes, decode: (answer) => new TextDecoder().decode(answer) },
+    checkCall(call),
+  );
 }
 
 function runAsLeader({ session }: World, text: string, call?: Call): Promise<boolean> {
   const bytes = new TextEncoder().encode(text);
-  return session.run({ machine: "m", bytes, decode: () => true, unlessLeader: { value: false } }, call);
+  return session.run(
+    { machine: "m", bytes, decode: () => true, unlessLeader: { value: false } },
+    checkCall(call),
+  );
 }
 
 /** A call that wants to hear how far it comes; `seen` is what it hears. */
@@ -68,7 +74,7 @@ function runTracked(
     decode: (answer: Uint8Array) => new TextDecoder().decode(answer),
     progressed: (state: ProgressState) => void seen.push(state),
   };
-  return { answer: session.run(command, call), seen };
+  return { answer: session.run(command, checkCall(call)), seen };
 }
 
 async function errorOf(promise: Promise<unknown>): Promise<QuorateError> {
@@ -465,12 +471,12 @@ describe("time-outs, aborts and asking again", () => {
     const other = new GroupClient({ gateway: it.gateway, proposer: "bob", clock: it.clock });
     const bytes = new TextEncoder().encode("x");
     const command = { machine: "m", bytes, decode: (answer: Uint8Array) => answer.byteLength };
-    const again = other.session.run(command, { requestId });
+    const again = other.session.run(command, checkCall({ requestId }));
     it.gateway.deliverAll();
     expect(await again).toBe(1);
     // The session's own client may still ask for everything: the table must not forget on behalf of another.
     expect(it.gateway.applied).toMatchObject([{ sequence: 2, unsettled: 2 }]);
-    const third = other.session.run(command, { requestId });
+    const third = other.session.run(command, checkCall({ requestId }));
     it.gateway.deliverAll();
     expect(await third).toBe(1);
     expect(texts(it.gateway.applied)).toEqual(["x"]);
@@ -486,7 +492,7 @@ describe("time-outs, aborts and asking again", () => {
     const bytes = new TextEncoder().encode("x");
     const again = other.session.run(
       { machine: "m", bytes, decode: () => "got it" },
-      { requestId: "refund-1" },
+      checkCall({ requestId: "refund-1" }),
     );
     it.clock.tick();
     it.gateway.deliverAll();
@@ -559,7 +565,9 @@ describe("time-outs, aborts and asking again", () => {
       { requestId: "@mine" },
       { requestId: "half \ud800" },
     ]) {
-      expect(await errorOf(run(it, "x", call))).toMatchObject({ code: "BAD_OPTION", outcome: "notDone" });
+      expect(() => run(it, "x", call)).toThrow(
+        expect.objectContaining({ code: "BAD_OPTION", outcome: "notDone" }),
+      );
     }
     const huge = await errorOf(run(it, "x".repeat(1024 * 1024)));
     expect(huge).toMatchObject({ code: "TOO_LARGE", outcome: "notDone" });

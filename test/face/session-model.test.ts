@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { QuorateError } from "../../src/core/errors.ts";
+import { checkCall } from "../../src/runtime/face/options.ts";
 import { SessionClient } from "../../src/runtime/face/session-client.ts";
 import { Waiters } from "../../src/runtime/face/waiters.ts";
 import { FakeClock, settle } from "./support/fake-clock.ts";
@@ -167,7 +168,7 @@ class Run {
       },
       ...(one.asLeader && { unlessLeader: { value: false } }),
     };
-    this.session.run(command, options).then(
+    this.session.run(command, checkCall(options)).then(
       (done) => (made.fate = done ? { kind: "done" } : { kind: "notLeader" }),
       (error: unknown) => {
         if (!(error instanceof QuorateError)) throw error;

@@ -1,28 +1,30 @@
 /** Groups across processes: an agent of one's own (`Agent.start`), or a client of agents elsewhere (`connect`). */
-import { agentId } from "../../core/ids.ts";
-import { AgentRuntime, type AgentOptions as RuntimeOptions } from "../agent.ts";
+import { badOption } from "../../core/arguments.ts";
+import { QuorateError } from "../../core/errors.ts";
+import { groupName, type AgentId } from "../../core/ids.ts";
+import { AgentRuntime } from "../agent.ts";
 import { ClientPool } from "../client-pool.ts";
 import { createDataFolder } from "../data-folder.ts";
 import { findAgentSockets } from "../find-socket.ts";
 import type { Gateway } from "../gateway.ts";
-import type { GroupTimings } from "../group-options.ts";
-import { clusterIdFrom, clusterIdText } from "../handshake.ts";
-import type { Logger } from "../logger.ts";
-import { abortedError, badOption, callTimeoutMs, closedError, type Call } from "./call.ts";
+import { clusterIdText } from "../handshake.ts";
+import { abortedError, closedError } from "./call.ts";
 import { nodeFaceClock } from "./face-clock.ts";
 import { GroupClient } from "./group-client.ts";
+import {
+  checkAgentOptions,
+  checkConnect,
+  checkInit,
+  checkSpec,
+  type AgentInit,
+  type AgentOptions,
+  type CheckedSpec,
+  type ConnectOptions,
+  type GroupSpec,
+} from "./host-options.ts";
 import { LogHandle } from "./log-face.ts";
-import { checkMechanism } from "./mechanisms.ts";
 import { makeMachines, type KindsOf, type NoState, type StateKinds } from "./state-kinds.ts";
 import type { Mechanism, Mechanisms } from "./types.ts";
-
-export interface GroupSpec<M extends Mechanism = Mechanism, S = StateKinds> {
-  readonly mechanism: M;
-  /** The voting members' agents; an agent that does not host the group yet needs them. */
-  readonly members?: readonly string[] | undefined;
-  /** State machines by name: the same on every member and client. */
-  readonly state?: S | undefined;
-}
 
 /** Where groups can be had: an agent, or a client. Both have the same face. */
 export interface Host extends AsyncDisposable {
@@ -41,38 +43,6 @@ export interface RunningAgent extends Host {
   readonly address: string;
 }
 
-export interface AgentOptions extends GroupTimings {
-  readonly id: string;
-  /** The agent's data folder, made once by `Agent.init` or `quorate init`. */
-  readonly dataDir: string;
-  /** `host:port`; default `127.0.0.1:7400`. Port 0 stands for any free one. */
-  readonly listen?: string | undefined;
-  /** Where the other agents listen. */
-  readonly peers?: readonly { readonly id: string; readonly address: string }[] | undefined;
-  /** Refuse a data folder of another cluster: an id that `Agent.init` gave. */
-  readonly cluster?: string | undefined;
-  /** Silent by default. */
-  readonly logger?: Logger | undefined;
-  /** The disk failed or an invariant is broken: the agent has stopped for good, and its process should end. */
-  readonly onFatal?: ((error: Error) => void) | undefined;
-}
-
-export interface AgentInit {
-  readonly id: string;
-  readonly dataDir: string;
-  /** The cluster to belong to; a new one by default. */
-  readonly cluster?: string | undefined;
-}
-
-export interface ConnectOptions extends Pick<Call, "signal" | "timeoutMs"> {
-  /** `host:port` or paths of Unix sockets. Without it: the agents of the nearest `.quorate/` folder upwards. */
-  readonly agents?: readonly string[] | undefined;
-  /** In whose name this client proposes; made up by default. */
-  readonly name?: string | undefined;
-  /** Stay with the first agent that answers, rather than go where the leader is. */
-  readonly pin?: boolean | undefined;
-}
-
 /** What a host needs for a handle. */
 interface Way {
   readonly gateway: Gateway;
@@ -85,7 +55,7 @@ class Handles {
   readonly #open = new Set<GroupClient>();
   #closed = false;
 
-  make(name: string, mechanism: Mechanism, kinds: StateKinds, way: () => Way): LogHandle<StateKinds> {
+  make(name: string, { mechanism, kinds }: CheckedSpec, way: () => Way): LogHandle<StateKinds> {
     if (this.#closed) throw closedError("notDone");
     const { gateway, proposer, isMember } = way();
     const client: GroupClient = new GroupClient({
@@ -119,11 +89,11 @@ class AgentHost implements RunningAgent {
     name: string,
     spec: GroupSpec<M, S>,
   ): Mechanisms<S>[M] {
-    const mechanism = checkMechanism(spec.mechanism);
-    const kinds: StateKinds = spec.state ?? {};
-    const handle = this.#handles.make(name, mechanism, kinds, () => {
-      this.#bringUp(name, mechanism, kinds, spec.members);
-      return { gateway: this.#runtime.gateway(name), proposer: this.id, isMember: true };
+    const group = groupName(name);
+    const checked = checkSpec(spec);
+    const handle = this.#handles.make(group, checked, () => {
+      this.#bringUp(group, checked);
+      return { gateway: this.#runtime.gateway(group), proposer: this.id, isMember: true };
     });
     // The faces are those of the kinds that were given.
     return handle as unknown as Mechanisms<S>[M];
@@ -138,8 +108,12 @@ class AgentHost implements RunningAgent {
     await this.close();
   }
 
-  #bringUp(name: string, mechanism: string, kinds: StateKinds, members: readonly string[] | undefined): void {
-    if (this.#runtime.hub(name) !== undefined) return;
+  #bringUp(name: string, { mechanism, kinds, members }: CheckedSpec): void {
+    const hub = this.#runtime.hub(name);
+    if (hub !== undefined) {
+      if (members !== undefined) requireMembers(name, members, hub.status()?.members ?? members);
+      return;
+    }
     if (members === undefined) {
       throw badOption(
         `Agent ${this.id} does not host a group ${name} yet.`,
@@ -148,6 +122,15 @@ class AgentHost implements RunningAgent {
     }
     this.#runtime.host({ name, mechanism, members, machines: makeMachines(kinds) });
   }
+}
+
+/** Throws `GROUP_MISMATCH` unless both name the same, in whatever order. */
+function requireMembers(name: string, given: readonly AgentId[], has: readonly string[]): void {
+  if (given.length === has.length && given.every((member) => has.includes(member))) return;
+  throw new QuorateError("GROUP_MISMATCH", `The group ${name} has other members: ${has.join(", ")}.`, {
+    outcome: "notDone",
+    hint: "Name the same members, or none, or give this group another name.",
+  });
 }
 
 class ClientHost implements Host {
@@ -164,9 +147,9 @@ class ClientHost implements Host {
     name: string,
     spec: GroupSpec<M, S>,
   ): Mechanisms<S>[M] {
-    const mechanism = checkMechanism(spec.mechanism);
-    const handle = this.#handles.make(name, mechanism, spec.state ?? {}, () => {
-      return { gateway: this.#pool.gateway(name), proposer: this.#name, isMember: false };
+    const group = groupName(name);
+    const handle = this.#handles.make(group, checkSpec(spec), () => {
+      return { gateway: this.#pool.gateway(group), proposer: this.#name, isMember: false };
     });
     return handle as unknown as Mechanisms<S>[M];
   }
@@ -194,21 +177,13 @@ export interface AgentStarter {
 
 /** A member of groups, with a data folder and an address of its own. */
 export const Agent: AgentStarter = {
-  init({ id, dataDir, cluster }) {
-    const options = { agent: agentId(id), ...(cluster !== undefined && { cluster: clusterIdFrom(cluster) }) };
-    return { cluster: clusterIdText(createDataFolder(dataDir, options).cluster) };
+  init(options) {
+    const { id, dataDir, cluster } = checkInit(options);
+    const identity = createDataFolder(dataDir, { agent: id, ...(cluster !== undefined && { cluster }) });
+    return { cluster: clusterIdText(identity.cluster) };
   },
   async start(options) {
-    const { listen, peers, cluster, logger, onFatal, ...rest } = options;
-    const runtime: RuntimeOptions = {
-      ...rest,
-      ...(listen !== undefined && { listen }),
-      ...(peers !== undefined && { peers }),
-      ...(cluster !== undefined && { cluster: clusterIdFrom(cluster) }),
-      ...(logger !== undefined && { logger }),
-      ...(onFatal !== undefined && { onFatal }),
-    };
-    return new AgentHost(await AgentRuntime.start(runtime));
+    return new AgentHost(await AgentRuntime.start(checkAgentOptions(options)));
   },
 };
 
@@ -217,10 +192,27 @@ export const Agent: AgentStarter = {
  * `DATA_MISSING` (no `.quorate/` here), `PROTOCOL` or `DENIED`.
  */
 export async function connect(options: ConnectOptions = {}): Promise<Host> {
-  const connectTimeoutMs = callTimeoutMs(options);
-  if (options.signal?.aborted === true) throw abortedError("notDone");
-  const name = options.name ?? `client-${nodeFaceClock.unique()}`;
-  const agents = options.agents ?? findAgentSockets();
-  const { pool } = await ClientPool.connect({ agents, name, connectTimeoutMs, pin: options.pin ?? false });
+  const { agents = findAgentSockets(), timeoutMs, signal, pin, ...given } = checkConnect(options);
+  const name = given.name ?? `client-${nodeFaceClock.unique()}`;
+  if (signal?.aborted === true) throw abortedError("notDone");
+  const pool = new ClientPool({ agents, name, connectTimeoutMs: timeoutMs, pin });
+  await openUnlessAborted(pool, signal);
   return new ClientHost(pool, name);
+}
+
+/** Rejects with `ABORTED` as soon as the signal says so; then nothing stays open. */
+async function openUnlessAborted(pool: ClientPool, signal: AbortSignal | undefined): Promise<void> {
+  let stop = (): void => {};
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => {
+      pool.close();
+      reject(abortedError("notDone"));
+    };
+    signal?.addEventListener("abort", stop);
+  });
+  try {
+    await Promise.race([pool.open(), aborted]);
+  } finally {
+    signal?.removeEventListener("abort", stop);
+  }
 }

@@ -1,68 +1,10 @@
-/** What every call shares: its options, and the errors that a caller can meet. */
+/** What every call shares: how it is named, and the errors that a caller can meet. */
+import { badOption, shown } from "../../core/arguments.ts";
 import { QuorateError, type Code, type ErrorOutcome } from "../../core/errors.ts";
 import { limits } from "../../core/limits.ts";
-import { encodeText } from "../../core/text.ts";
-
-/** Options of any call. */
-export interface Call {
-  /** Ends the call: it rejects with `ABORTED`. */
-  readonly signal?: AbortSignal | undefined;
-  /** How long to wait for the answer, in milliseconds; 5,000 by default. */
-  readonly timeoutMs?: number | undefined;
-  /** Same id, same answer: a command that was applied under this id is not applied again, whoever asks. At most 64 bytes. */
-  readonly requestId?: string | undefined;
-}
-
-const timeoutMsDefault = 5_000;
 
 /** The ids that this library makes for commands without one: a session's number and a sequence in it. */
-const ownRequestId = /^@([1-9][0-9]{0,15})\.([1-9][0-9]{0,15})$/;
-
-const halfSurrogate = /\p{Surrogate}/u;
-
-/** How long the call may take. Throws `BAD_OPTION`. */
-export function callTimeoutMs(call: Call | undefined): number {
-  const timeoutMs = call?.timeoutMs;
-  if (timeoutMs === undefined) return timeoutMsDefault;
-  if (typeof timeoutMs === "number" && timeoutMs > 0 && timeoutMs <= limits.callTimeoutMsMax)
-    return timeoutMs;
-  throw badOption(
-    `timeoutMs is ${String(timeoutMs)}.`,
-    "Give a number of milliseconds above 0 and up to a day.",
-  );
-}
-
-/** The caller's request id, or the empty string. Throws `BAD_OPTION`. */
-export function callRequestId(call: Call | undefined): string {
-  const requestId = call?.requestId;
-  if (requestId === undefined) return "";
-  if (typeof requestId !== "string" || requestId === "") {
-    throw badOption(
-      "A request id is a text that is not empty.",
-      "Leave it out, or give 1 to 64 bytes of text.",
-    );
-  }
-  // A character has at most three bytes for each of its UTF-16 units.
-  if (
-    requestId.length * 3 > limits.requestIdBytesMax &&
-    encodeText(requestId).byteLength > limits.requestIdBytesMax
-  ) {
-    throw badOption(
-      `A request id of ${encodeText(requestId).byteLength} bytes is too long.`,
-      `Give at most ${limits.requestIdBytesMax} bytes.`,
-    );
-  }
-  if (halfSurrogate.test(requestId)) {
-    throw badOption("The request id is not well-formed text.", "Leave out half surrogate pairs.");
-  }
-  if (requestId.startsWith("@") && !ownRequestId.test(requestId)) {
-    throw badOption(
-      `The request id ${JSON.stringify(requestId)} starts with "@".`,
-      'Ids that start with "@" are made by the library: pass them on as they are, or choose another.',
-    );
-  }
-  return requestId;
-}
+export const ownRequestId: RegExp = /^@([1-9][0-9]{0,15})\.([1-9][0-9]{0,15})$/;
 
 /** The id under which the command with this sequence can be asked for again. */
 export function requestIdOf(session: number, sequence: number): string {
@@ -77,10 +19,6 @@ export function parseRequestId(requestId: string): { session: number; sequence: 
   const session = Number(parts[1]);
   const sequence = Number(parts[2]);
   return Number.isSafeInteger(session) && Number.isSafeInteger(sequence) ? { session, sequence } : undefined;
-}
-
-export function badOption(message: string, hint: string): QuorateError {
-  return new QuorateError("BAD_OPTION", message, { outcome: "notDone", hint });
 }
 
 export function tooLargeError(byteLength: number): QuorateError {
@@ -153,7 +91,7 @@ export function rejectedError(message: string): QuorateError {
 
 export function unknownMachineError(machine: string): QuorateError {
   return badOption(
-    `The group has no state named ${JSON.stringify(machine)}.`,
+    `The group has no state named ${shown(machine)}.`,
     "Give `state` the same names and kinds on every member and client.",
   );
 }

@@ -6,6 +6,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { badOption, shown } from "../../core/arguments.ts";
 import { QuorateError } from "../../core/errors.ts";
 import { groupName, type AgentId, type GroupName } from "../../core/ids.ts";
 import { limits } from "../../core/limits.ts";
@@ -19,9 +20,10 @@ import type { Gateway } from "../gateway.ts";
 import type { GroupTimings } from "../group-options.ts";
 import { Hosting } from "../hosting.ts";
 import { LocalGateway } from "../local-gateway.ts";
+import { harmless, type Logger } from "../logger.ts";
 import type { MemoryNetwork, MemoryPort } from "../memory-network.ts";
 import { LoopScheduler } from "../scheduler.ts";
-import { badOption, closedError } from "./call.ts";
+import { closedError } from "./call.ts";
 import { DeferredGateway } from "./deferred-gateway.ts";
 import { GroupClient } from "./group-client.ts";
 import { LogHandle } from "./log-face.ts";
@@ -36,6 +38,7 @@ export interface InProcessOptions extends GroupTimings {
   readonly kinds: StateKinds;
   /** Where each member keeps its journal, in a folder of its own; in memory without it. */
   readonly dataDir?: string | undefined;
+  readonly logger?: Logger | undefined;
 }
 
 /** Nothing is gained by large segments in memory, and each one is filled with zeros when a group begins. */
@@ -104,6 +107,8 @@ class InProcessGroup {
     this.#onGone = onGone;
     this.name = nameOf(options.mechanism, options.members);
     this.#members = new Map(options.members.map((id) => [id, new Member(id)]));
+    // All that can be refused comes before anything is made.
+    makeMachines(options.kinds);
     this.#prepareFolders();
     try {
       for (const member of this.#members.values()) this.#start(member);
@@ -117,11 +122,11 @@ class InProcessGroup {
   /** Throws `GROUP_MISMATCH` unless a group made with these options would be this one. */
   checkSame(member: AgentId, options: InProcessOptions): void {
     const ids = [...this.#members.keys()];
-    const isSame =
+    const isThis =
       options.mechanism === this.#options.mechanism &&
       options.members.length === ids.length &&
       options.members.every((id) => this.#members.has(id));
-    if (!isSame) {
+    if (!isThis) {
       throw mismatch(
         `${member} is already a member of another ${this.#options.mechanism} group in this process: ${ids.join(", ")}.`,
         "Name the same members, close that group's handles first, or give this one a network of its own.",
@@ -133,6 +138,13 @@ class InProcessGroup {
         "Give the same `state` in every call, or none.",
       );
     }
+    for (const name of ["dataDir", "logger", "electionTimeoutMs", "heartbeatMs"] as const) {
+      if (options[name] === undefined || isSame(options[name], this.#options[name])) continue;
+      throw mismatch(
+        `The group of ${ids.join(", ")} runs with another ${name}.`,
+        `Give the same \`${name}\` in every call, or none.`,
+      );
+    }
   }
 
   /** The member's handle. A member that was stopped starts again, from its own journal. */
@@ -141,7 +153,7 @@ class InProcessGroup {
     const member = this.#members.get(id);
     if (member === undefined) {
       throw badOption(
-        `${JSON.stringify(id)} is no member of this group.`,
+        `${shown(id)} is no member of this group.`,
         `Its members are ${[...this.#members.keys()].join(", ")}.`,
       );
     }
@@ -233,7 +245,7 @@ class InProcessGroup {
   }
 
   #launch(member: Member, home: Home): Running {
-    const { mechanism, members, network, kinds, electionTimeoutMs, heartbeatMs } = this.#options;
+    const { mechanism, members, network, kinds, logger, electionTimeoutMs, heartbeatMs } = this.#options;
     const ports: MemoryPort[] = [];
     const leave = (): void => {
       for (const port of ports) port.close();
@@ -246,6 +258,7 @@ class InProcessGroup {
         disk: home.disk,
         journalId: home.journalId,
         ...(home.journal !== undefined && { journal: home.journal }),
+        ...(logger !== undefined && { logger: harmless(logger) }),
         network: (events) => {
           const port = network.join(member.id, this.#scheduler, events);
           ports.push(port);
@@ -305,6 +318,12 @@ class InProcessGroup {
 }
 
 export type { InProcessGroup };
+
+/** Also of two lists of the same values. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (!Array.isArray(a) || !Array.isArray(b)) return a === b;
+  return a.length === b.length && a.every((value, place) => value === b[place]);
+}
 
 async function folderHome(dataDir: string, id: AgentId): Promise<Home> {
   const folder = await DataFolder.open(join(dataDir, id), { agent: id });

@@ -1,16 +1,7 @@
 /** What users import: in-process groups, agents and clients, with one face. */
 export { createConsensus, type ConsensusOptions } from "./create-consensus.ts";
-export {
-  Agent,
-  connect,
-  type AgentInit,
-  type AgentOptions,
-  type AgentStarter,
-  type ConnectOptions,
-  type GroupSpec,
-  type Host,
-  type RunningAgent,
-} from "./agent-face.ts";
+export { Agent, connect, type AgentStarter, type Host, type RunningAgent } from "./agent-face.ts";
+export type { AgentInit, AgentOptions, ConnectOptions, GroupSpec } from "./host-options.ts";
 export {
   map,
   type Face,
@@ -31,10 +22,9 @@ export type {
   WatchStatusOptions,
 } from "./types.ts";
 export type { MachineFace } from "./machine-face.ts";
-export type { Call } from "./call.ts";
+export type { Call, ReadAt, ReadCall } from "./options.ts";
 export type { Decision } from "./decision.ts";
 export type { DecidedEntry } from "./decided-entries.ts";
-export type { ReadAt } from "./questions.ts";
 export type {
   CasAnswer,
   MapChange,
@@ -42,6 +32,5 @@ export type {
   MapFace,
   MapPage,
   RangeOptions,
-  ReadCall,
   WatchOptions,
 } from "./map-face.ts";

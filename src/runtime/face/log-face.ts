@@ -1,4 +1,6 @@
 /** The handle of a group that keeps an ordered log. */
+import { badOption, isList, reading, readOptions, shown, type OptionList } from "../../core/arguments.ts";
+import { QuorateError } from "../../core/errors.ts";
 import {
   decodeLearned,
   encodeLearnQuestion,
@@ -7,12 +9,20 @@ import {
   type Learned,
 } from "../../state/index.ts";
 import type { ProgressState } from "../../core/decision.ts";
-import type { CampaignResult } from "../gateway.ts";
-import { badOption, rejection, type Call } from "./call.ts";
+import type { CampaignResult, Cancel } from "../gateway.ts";
+import { rejection } from "./call.ts";
 import { decidedEntries, type DecidedEntry } from "./decided-entries.ts";
 import { LogDecision, type Decision } from "./decision.ts";
 import type { GroupClient } from "./group-client.ts";
-import { checkFrom } from "./map-face.ts";
+import {
+  checkCall,
+  checkFrom,
+  checkRequestId,
+  checkSignal,
+  type Call,
+  type CheckedCall,
+  type CheckedWait,
+} from "./options.ts";
 import type { Attempt } from "./questions.ts";
 import { makeFaces, type Faces, type KindsOf } from "./state-kinds.ts";
 import { StatusBoard } from "./status-board.ts";
@@ -35,6 +45,20 @@ export interface LogHandleOptions<S> {
 /** The machine of plain values, which every group has. */
 const ownMachine = "";
 
+const entriesOptions: OptionList<EntriesOptions> = {
+  of: "entries",
+  noun: "option",
+  like: "{ from: 1 }",
+  names: { from: true, signal: true },
+};
+
+const statusOptions: OptionList<WatchStatusOptions> = {
+  of: "watch",
+  noun: "option",
+  like: "{ signal }",
+  names: { signal: true },
+};
+
 export class LogHandle<S> implements Log<S> {
   readonly name: string;
   readonly state: Faces<S>;
@@ -56,58 +80,68 @@ export class LogHandle<S> implements Log<S> {
   }
 
   propose<V extends Json>(value: V, call?: Call): Promise<V> {
-    return this.#propose(value, call, undefined);
+    try {
+      return this.#propose(value, this.#named(checkCall(call)), undefined);
+    } catch (error) {
+      return rejection(error);
+    }
   }
 
   submit<V extends Json>(value: V, call?: Call): Decision<V> {
-    const id = call?.requestId ?? this.#client.newRequestId();
-    return new LogDecision(id, (observed) => this.#propose(value, { ...call, requestId: id }, observed));
+    let named: CheckedCall;
+    try {
+      named = this.#named(checkCall(call));
+    } catch (error) {
+      // A decision like any other that could not be handed in: its states and its result say so.
+      return new LogDecision(this.#client.newRequestId(), () => rejection(error));
+    }
+    return new LogDecision(named.requestId, (observed) => this.#propose(value, named, observed));
   }
 
-  entries(options: EntriesOptions = {}): AsyncIterable<DecidedEntry> {
-    checkFrom(options.from);
-    const from = Math.max(options.from ?? 1, 1);
-    return new Stream(this.#client, () => decidedEntries(this.#client, from), options.signal);
+  entries(options?: EntriesOptions): AsyncIterable<DecidedEntry> {
+    const checked = checkFrom(entriesOptions, options);
+    const from = Math.max(checked.from ?? 1, 1);
+    return new Stream(this.#client, () => decidedEntries(this.#client, from), checked.signal);
   }
 
-  startElection(call?: Call): Promise<boolean> {
-    return this.#client.questions.attempt((attempt: Attempt<boolean>) => {
+  async startElection(call?: Call): Promise<boolean> {
+    const start = (attempt: Attempt<boolean>): Cancel => {
       return this.#client.gateway.campaign((result) => {
         endCampaign(attempt, result);
       });
-    }, call);
+    };
+    return this.#client.questions.attempt(start, checkCall(call));
   }
 
   async appendEntries(entries: readonly Json[], call?: Call): Promise<boolean> {
+    const checked = this.#named(checkCall(call));
+    const bytes = encodeProposal(listOf(entries));
     if (this.#client.closedBecause === undefined) {
       const leads = this.#client.gateway.status()?.role === "leader";
       // A member knows for certain that it does not lead; a client leaves it to the leader to say so.
-      if (entries.length === 0 || (!leads && this.#isMember)) return leads;
+      if (bytes.byteLength === 0 || (!leads && this.#isMember)) return leads;
     }
-    const command = {
-      machine: ownMachine,
-      bytes: encodeProposal(entries),
-      decode: () => true,
-      unlessLeader: { value: false },
-    };
-    const options = { ...call, requestId: call?.requestId ?? this.#client.newRequestId() };
-    return this.#client.session.run(command, options);
+    const command = { machine: ownMachine, bytes, decode: () => true, unlessLeader: { value: false } };
+    return this.#client.session.run(command, checked);
   }
 
   async learnDecision(id: string, call?: Call): Promise<Json | undefined> {
-    return decidedValue(await this.#learn(id, "linearizable", call));
+    const wait = checkCall(call);
+    return decidedValue(await this.#learn(checkRequestId("The decision's id", id), wait));
   }
 
   async ready(call?: Call): Promise<void> {
-    await this.#learn("", "linearizable", call);
+    await this.#learn("", checkCall(call));
   }
 
   status(): Status {
     return this.#board.status();
   }
 
-  watch(options: WatchStatusOptions = {}): AsyncIterable<Status> {
-    return new Stream(this.#client, () => this.#board.changes(), options.signal);
+  watch(options?: WatchStatusOptions): AsyncIterable<Status> {
+    const signal =
+      options === undefined ? undefined : checkSignal(readOptions(statusOptions, options).signal);
+    return new Stream(this.#client, () => this.#board.changes(), signal);
   }
 
   peer(id: string): this {
@@ -132,18 +166,20 @@ export class LogHandle<S> implements Log<S> {
 
   #propose<V extends Json>(
     value: V,
-    call: Call | undefined,
+    call: CheckedCall,
     progressed: ((state: ProgressState) => void) | undefined,
   ): Promise<V> {
     try {
       const bytes = encodeProposal([value]);
-      // Always with an id, so that `learnDecision` finds it. The same id with another value is refused by the group.
-      const options = { ...call, requestId: call?.requestId ?? this.#client.newRequestId() };
-      const command = { machine: ownMachine, bytes, decode: () => value, progressed };
-      return this.#client.session.run(command, options);
+      return this.#client.session.run({ machine: ownMachine, bytes, decode: () => value, progressed }, call);
     } catch (error) {
       return rejection(error);
     }
+  }
+
+  /** Always with an id, so that `learnDecision` finds it. The same id with another value is refused by the group. */
+  #named(call: CheckedCall): CheckedCall {
+    return call.requestId === "" ? { ...call, requestId: this.#client.newRequestId() } : call;
   }
 
   async #close(): Promise<void> {
@@ -153,10 +189,19 @@ export class LogHandle<S> implements Log<S> {
     await this.#onClose?.();
   }
 
-  #learn(id: string, at: "linearizable" | "local", call: Call | undefined): Promise<Learned> {
-    const bytes = encodeLearnQuestion(id);
-    return this.#client.questions.ask({ machine: ownMachine, bytes, decode: decodeLearned }, at, call);
+  #learn(id: string, { timeoutMs, signal }: CheckedWait): Promise<Learned> {
+    const question = { machine: ownMachine, bytes: encodeLearnQuestion(id), decode: decodeLearned };
+    return this.#client.questions.ask(question, { timeoutMs, signal, at: "linearizable" });
   }
+}
+
+/** The values to append. Throws `BAD_VALUE` where they are no list. */
+function listOf(entries: unknown): readonly unknown[] {
+  if (isList(entries)) return reading("The list of entries", () => [...entries]);
+  throw new QuorateError("BAD_VALUE", `The entries are ${shown(entries)}, not a list.`, {
+    outcome: "notDone",
+    hint: 'Give a list of values, like [{ type: "update" }]; for one value there is propose().',
+  });
 }
 
 function endCampaign(attempt: Attempt<boolean>, result: CampaignResult): void {

@@ -1,8 +1,8 @@
 /** A state machine of the user's own, as its users see it: a method for each command and query. */
 import { decodeResult, encodeCall, type Machine } from "../../state/index.ts";
-import { rejection, type Call } from "./call.ts";
+import { rejection } from "./call.ts";
 import type { GroupClient } from "./group-client.ts";
-import type { ReadCall } from "./map-face.ts";
+import { checkCall, checkRead, type Call, type ReadCall } from "./options.ts";
 
 /** What remains of a command's or query's parameters for its caller: the argument, if it takes one, and the options of the call. */
 type CallParameters<Rest, Options> = Rest extends readonly []
@@ -38,7 +38,7 @@ export function machineFace(
     methods[name] = (argument, options) => {
       try {
         const bytes = encodeCall(definition, name, argument);
-        return client.session.run({ machine, bytes, decode: decodeResult }, options);
+        return client.session.run({ machine, bytes, decode: decodeResult }, checkCall(options));
       } catch (error) {
         return rejection(error);
       }
@@ -48,8 +48,7 @@ export function machineFace(
     methods[name] = (argument, options) => {
       try {
         const bytes = encodeCall(definition, name, argument);
-        const at = options?.at ?? "linearizable";
-        return client.questions.ask({ machine, bytes, decode: decodeResult }, at, options);
+        return client.questions.ask({ machine, bytes, decode: decodeResult }, checkRead(options));
       } catch (error) {
         return rejection(error);
       }

@@ -1,4 +1,5 @@
 /** A replicated map as its users see it: values are JSON, versions are the log index of the last write. */
+import { badOption, readOptions, shown, type Given, type OptionList } from "../../core/arguments.ts";
 import { MalformedError, QuorateError } from "../../core/errors.ts";
 import { limits } from "../../core/limits.ts";
 import type { Changes } from "../../core/machine.ts";
@@ -16,20 +17,21 @@ import {
   type KeyRange,
   type MapAnswer,
 } from "../../state/index.ts";
-import { badOption, rejection, type Call } from "./call.ts";
+import { rejection } from "./call.ts";
 import type { GroupClient } from "./group-client.ts";
+import {
+  checkCall,
+  checkFrom,
+  checkGivenRead,
+  checkRead,
+  isWhole,
+  type Call,
+  type CheckedCall,
+  type CheckedRead,
+  type ReadCall,
+} from "./options.ts";
 import type { Command } from "./pending-command.ts";
-import type { Question, ReadAt } from "./questions.ts";
 import { Stream, type Pull } from "./stream.ts";
-
-/** Options of a question. */
-export interface ReadCall extends Omit<Call, "requestId"> {
-  /**
-   * `linearizable` (the default): sees every write acknowledged anywhere before the call.
-   * `local`: what the asked agent has at this moment, without asking the others; may be old.
-   */
-  readonly at?: ReadAt | undefined;
-}
 
 export interface MapEntry<V> {
   readonly key: string;
@@ -93,6 +95,29 @@ export interface WatchOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+const watchOptions: OptionList<WatchOptions> = {
+  of: "watch",
+  noun: "option",
+  like: "{ from: 1 }",
+  names: { from: true, signal: true },
+};
+
+const rangeOptions: OptionList<RangeOptions & ReadCall> = {
+  of: "range",
+  noun: "option",
+  like: '{ prefix: "user:" }',
+  names: {
+    prefix: true,
+    from: true,
+    to: true,
+    after: true,
+    limit: true,
+    at: true,
+    signal: true,
+    timeoutMs: true,
+  },
+};
+
 export class MapHandle<V extends Json> implements MapFace<V> {
   readonly #client: GroupClient;
   readonly #machine: string;
@@ -117,9 +142,9 @@ export class MapHandle<V extends Json> implements MapFace<V> {
   cas(key: string, expectedVersion: number, value: V, call?: Call): Promise<CasAnswer<V>> {
     return this.#run(
       () => {
-        if (!Number.isSafeInteger(expectedVersion) || expectedVersion < 0) {
+        if (!isWhole(expectedVersion) || expectedVersion < 0) {
           throw badOption(
-            `The expected version is ${String(expectedVersion)}.`,
+            `The expected version is ${shown(expectedVersion)}.`,
             "Give the version that get or put answered, or 0 where the key must be absent.",
           );
         }
@@ -131,36 +156,36 @@ export class MapHandle<V extends Json> implements MapFace<V> {
   }
 
   range(options: RangeOptions & ReadCall = {}): Promise<MapPage<V>> {
-    return this.#ask(
-      () => {
-        const { limit, after } = options;
-        const bounds = { ...(limit !== undefined && { limit }), ...(after !== undefined && { after }) };
-        return mapQuestions.range(keyRange(options), bounds);
-      },
-      decodePage<V>,
-      options,
-    );
+    try {
+      const given = readOptions(rangeOptions, options);
+      const bytes = encodeRange(given);
+      return this.#send(bytes, decodePage<V>, checkGivenRead(given));
+    } catch (error) {
+      return rejection(error);
+    }
   }
 
   size(call?: ReadCall): Promise<number> {
     return this.#ask(() => mapQuestions.size(), decodeSize, call);
   }
 
-  watch(prefix: string, options: WatchOptions = {}): AsyncIterable<MapChange<V>> {
-    const filter = encodeQuestion(this.#machine, encodeMapFilter(prefix));
-    const from = options.from ?? startIndex(this.#client);
-    checkFrom(options.from);
-    return new Stream(this.#client, () => watchFrom<V>(this.#client, filter, from), options.signal);
+  watch(prefix: string, options?: WatchOptions): AsyncIterable<MapChange<V>> {
+    const checked = checkFrom(watchOptions, options);
+    const filter = encodeQuestion(this.#machine, encodeMapFilter(checkPrefix(prefix)));
+    const from = checked.from ?? startIndex(this.#client);
+    return new Stream(this.#client, () => watchFrom<V>(this.#client, filter, from), checked.signal);
   }
 
   #run<T>(encode: () => Uint8Array, decode: (answer: Uint8Array) => T, call: Call | undefined): Promise<T> {
     let command: Command<T>;
+    let checked: CheckedCall;
     try {
+      checked = checkCall(call);
       command = { machine: this.#machine, bytes: encode(), decode };
     } catch (error) {
       return rejection(error);
     }
-    return this.#client.session.run(command, call);
+    return this.#client.session.run(command, checked);
   }
 
   #ask<T>(
@@ -168,13 +193,16 @@ export class MapHandle<V extends Json> implements MapFace<V> {
     decode: (reply: Uint8Array) => T,
     call: ReadCall | undefined,
   ): Promise<T> {
-    let question: Question<T>;
     try {
-      question = { machine: this.#machine, bytes: encode(), decode };
+      const checked = checkRead(call);
+      return this.#send(encode(), decode, checked);
     } catch (error) {
       return rejection(error);
     }
-    return this.#client.questions.ask(question, call?.at ?? "linearizable", call);
+  }
+
+  #send<T>(bytes: Uint8Array, decode: (reply: Uint8Array) => T, call: CheckedRead): Promise<T> {
+    return this.#client.questions.ask({ machine: this.#machine, bytes, decode }, call);
   }
 }
 
@@ -236,14 +264,23 @@ function otherAnswer(answer: MapAnswer): MalformedError {
 
 // ── ranges and watches ──
 
-function keyRange(options: RangeOptions): KeyRange {
-  const { prefix, from, to, limit } = options;
-  if (limit !== undefined && !(Number.isInteger(limit) && limit >= 1 && limit <= limits.mapRangeEntriesMax)) {
+function encodeRange(given: Given<RangeOptions>): Uint8Array {
+  const { limit } = given;
+  const after = checkText("after", given.after);
+  if (limit !== undefined && !(isWhole(limit) && limit >= 1 && limit <= limits.mapRangeEntriesMax)) {
     throw badOption(
-      `limit is ${String(limit)}.`,
+      `limit is ${shown(limit)}.`,
       `Give a whole number from 1 to ${limits.mapRangeEntriesMax}.`,
     );
   }
+  const bounds = { ...(limit !== undefined && { limit }), ...(after !== undefined && { after }) };
+  return mapQuestions.range(keyRange(given), bounds);
+}
+
+function keyRange(given: Given<RangeOptions>): KeyRange {
+  const prefix = checkText("prefix", given.prefix);
+  const from = checkText("from", given.from);
+  const to = checkText("to", given.to);
   if (from === undefined && to === undefined) return { kind: "prefix", prefix: prefix ?? "" };
   if (prefix !== undefined) {
     throw badOption("A range has a prefix as well as a first or last key.", "Give one or the other.");
@@ -251,16 +288,23 @@ function keyRange(options: RangeOptions): KeyRange {
   return { kind: "between", from: from ?? "", ...(to !== undefined && { to }) };
 }
 
+function checkText(name: string, text: unknown): string | undefined {
+  if (text === undefined || typeof text === "string") return text;
+  throw badOption(`${name} is ${shown(text)}.`, "Keys are texts: give a text, or leave it out.");
+}
+
+function checkPrefix(prefix: unknown): string {
+  if (typeof prefix === "string") return prefix;
+  throw badOption(
+    `The prefix is ${shown(prefix)}.`,
+    'Give the text that the keys to watch begin with; "" stands for all keys.',
+  );
+}
+
 /** "From now on": behind what the nearest agent is known to have applied. Undefined: not yet known. */
 function startIndex(client: GroupClient): number | undefined {
   const status = client.gateway.status();
   return status === undefined ? undefined : status.applied + 1;
-}
-
-/** Throws `BAD_OPTION` unless it is an index to start from. */
-export function checkFrom(from: number | undefined): void {
-  if (from === undefined || (Number.isSafeInteger(from) && from >= 0)) return;
-  throw badOption(`from is ${String(from)}.`, "Give the log index to start from: a whole number from 0.");
 }
 
 export function compactedError(from: number, earliest: number): QuorateError {

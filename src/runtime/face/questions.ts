@@ -5,21 +5,17 @@ import { decodeAnswer, encodeQuestion } from "../../state/index.ts";
 import type { Cancel, Gateway, QueryResult } from "../gateway.ts";
 import {
   abortedError,
-  callTimeoutMs,
   malformedAnswerError,
   rejectedError,
   rejection,
   restated,
   unansweredError,
   unknownMachineError,
-  type Call,
 } from "./call.ts";
 import type { FaceClock, FaceTimer } from "./face-clock.ts";
+import type { CheckedRead, CheckedWait } from "./options.ts";
 import { repeatMs } from "./repeats.ts";
 import { Waiter, type Waiters } from "./waiters.ts";
-
-/** `linearizable`: sees every command acknowledged anywhere before; `local`: what the asked agent has now. */
-export type ReadAt = "linearizable" | "local";
 
 export interface Question<T> {
   readonly machine: string;
@@ -122,7 +118,7 @@ export class Questions {
   }
 
   /** Asks a state machine. Rejects with `TIMEOUT` or `NO_QUORUM` where no answer could be had; nothing was changed in any case. */
-  ask<T>(question: Question<T>, at: ReadAt, call?: Call): Promise<T> {
+  ask<T>(question: Question<T>, call: CheckedRead): Promise<T> {
     let bytes: Uint8Array;
     try {
       bytes = encodeQuestion(question.machine, question.bytes);
@@ -130,22 +126,17 @@ export class Questions {
       return rejection(error);
     }
     return this.attempt((attempt: Attempt<T>) => {
-      return this.#gateway.query(bytes, at, (result) => take(attempt, question, result));
+      return this.#gateway.query(bytes, call.at, (result) => take(attempt, question, result));
     }, call);
   }
 
   /** Starts something and settles as its `Attempt` says; with the call's time-out and signal. */
-  attempt<T>(start: (attempt: Attempt<T>) => Cancel, call?: Call): Promise<T> {
-    let timeoutMs: number;
-    try {
-      timeoutMs = callTimeoutMs(call);
-      if (this.#closed !== undefined) throw restated(this.#closed, "notDone", undefined);
-      if (call?.signal?.aborted === true) throw abortedError("notDone");
-    } catch (error) {
-      return rejection(error);
-    }
+  attempt<T>(start: (attempt: Attempt<T>) => Cancel, call: CheckedWait): Promise<T> {
+    const { timeoutMs, signal } = call;
+    if (this.#closed !== undefined) return rejection(restated(this.#closed, "notDone", undefined));
+    if (signal?.aborted === true) return rejection(abortedError("notDone"));
     return new Promise((resolve, reject) => {
-      const attempt = new Attempt<T>(this, start, resolve, reject, call?.signal);
+      const attempt = new Attempt<T>(this, start, resolve, reject, signal);
       const nowMs = this.clock.nowMs();
       attempt.deadlineMs = nowMs + timeoutMs;
       this.#waiters.add(attempt, nowMs);

@@ -18,8 +18,6 @@ import type { Gateway, ProposeOptions } from "../gateway.ts";
 import { AskedAgain } from "./asked-again.ts";
 import {
   abortedError,
-  callRequestId,
-  callTimeoutMs,
   closedError,
   malformedAnswerError,
   parseRequestId,
@@ -30,10 +28,10 @@ import {
   tooLargeError,
   unansweredError,
   unknownMachineError,
-  type Call,
 } from "./call.ts";
 import type { FaceClock } from "./face-clock.ts";
 import { CommandEncoder } from "./command-encoder.ts";
+import { ordinaryCall, type CheckedCall } from "./options.ts";
 import { PendingCommand, type Command, type CommandOwner } from "./pending-command.ts";
 import { Repeats } from "./repeats.ts";
 import { SessionWindow } from "./session-window.ts";
@@ -102,7 +100,7 @@ export class SessionClient implements CommandOwner {
   }
 
   /** Applies the command exactly once, and gives what the state machine answered. */
-  run<T>(command: Command<T>, call?: Call): Promise<T> {
+  run<T>(command: Command<T>, call: CheckedCall = ordinaryCall): Promise<T> {
     try {
       return this.#accept(command, call).promise as Promise<T>;
     } catch (error) {
@@ -308,20 +306,19 @@ export class SessionClient implements CommandOwner {
 
   // ── commands in ──
 
-  #accept(command: Command<unknown>, call: Call | undefined): PendingCommand {
-    if (this.#closed !== undefined) throw restated(this.#closed, "notDone", call?.requestId);
-    const timeoutMs = callTimeoutMs(call);
-    const chosenId = callRequestId(call);
-    const signal = call?.signal;
-    if (signal?.aborted === true) throw abortedError("notDone", call?.requestId);
+  #accept(command: Command<unknown>, call: CheckedCall): PendingCommand {
+    const { timeoutMs, requestId: chosenId, signal } = call;
+    const askedFor = chosenId === "" ? undefined : chosenId;
+    if (this.#closed !== undefined) throw restated(this.#closed, "notDone", askedFor);
+    if (signal?.aborted === true) throw abortedError("notDone", askedFor);
     const nowMs = this.#clock.nowMs();
     const earlier = parseRequestId(chosenId);
     const requestId = chosenId === "" && this.#isQuiet(nowMs) ? this.#clock.unique() : chosenId;
     const idInPayload = earlier === undefined ? requestId : "";
     const entry = this.#encoder.encode(command.machine, idInPayload, command.bytes);
     if (entry.byteLength > limits.entryBytesMax) throw tooLargeError(entry.byteLength);
-    if (this.#line.count >= this.#lineMax) throw unansweredError("OVERLOADED", "notDone", call?.requestId);
-    const pending = new PendingCommand(this, command, entry, requestId, signal ?? undefined);
+    if (this.#line.count >= this.#lineMax) throw unansweredError("OVERLOADED", "notDone", askedFor);
+    const pending = new PendingCommand(this, command, entry, requestId, signal);
     pending.deadlineMs = nowMs + timeoutMs;
     this.#waiters.add(pending, nowMs);
     if (earlier === undefined) {

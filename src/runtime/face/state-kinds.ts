@@ -1,8 +1,9 @@
 /** What a user may put under `state`: kinds of replicated state machines, each with the face that its users see. */
+import { badOption, isRecord, reading, shown } from "../../core/arguments.ts";
+import { QuorateError } from "../../core/errors.ts";
 import type { AnyStateMachine } from "../../core/machine.ts";
 import { encodeText } from "../../core/text.ts";
-import { machineFrom, mapMachine, type Json, type Machine } from "../../state/index.ts";
-import { badOption } from "./call.ts";
+import { checkMachine, machineFrom, mapMachine, type Json, type Machine } from "../../state/index.ts";
 import type { GroupClient } from "./group-client.ts";
 import { machineFace, type MachineFace } from "./machine-face.ts";
 import { MapHandle, type MapFace } from "./map-face.ts";
@@ -41,14 +42,21 @@ export function map<V extends Json = Json>(): MapKind<V> {
   return { kind: "map" };
 }
 
-/** Machines for one member. Throws `BAD_OPTION` where one is none, or its name can't be used. */
-export function makeMachines(kinds: StateKinds): Record<string, AnyStateMachine> {
-  const machines: Record<string, AnyStateMachine> = {};
-  for (const [name, kind] of Object.entries(kinds)) {
-    checkName(name);
-    machines[name] = makeMachine(name, kind);
+/** What was given under `state`, each kind read once. Throws `BAD_OPTION` where one is none, or its name can't be used. */
+export function checkKinds(given: unknown): StateKinds {
+  if (given === undefined) return {};
+  // A `Map` has names and kinds, too, but not as properties.
+  if (!isRecord(given) || given instanceof Map) {
+    throw badOption(`state is ${shown(given)}, not an object of states by name.`, statesByName);
   }
-  return machines;
+  const entries = reading("The object of states", () => Object.entries(given));
+  return Object.fromEntries(entries.map(([name, kind]) => [checkName(name), checkKind(name, kind)]));
+}
+
+/** Machines for one member. Throws `BAD_OPTION` where one has no state to begin with. */
+export function makeMachines(kinds: StateKinds): Record<string, AnyStateMachine> {
+  const entries = Object.entries(kinds);
+  return Object.fromEntries(entries.map(([name, kind]) => [name, makeMachine(kind)]));
 }
 
 export function makeFaces<S>(client: GroupClient, kinds: KindsOf<S>): Faces<S> {
@@ -73,28 +81,45 @@ function describe(kind: StateKind | undefined): string {
   return `machine of version ${kind.version}: ${names.toSorted().join(", ")}`;
 }
 
-function checkName(name: string): void {
-  if (name !== "" && encodeText(name).byteLength <= 255) return;
+const statesByName = "Give each a name, like { config: map(), counter: defineMachine({ … }) }.";
+
+function checkName(name: string): string {
+  const isText = !/\p{Surrogate}/u.test(name);
+  if (name !== "" && isText && encodeText(name).byteLength <= 255) return name;
   throw badOption(
-    `${JSON.stringify(name)} is no name for a state.`,
+    `${shown(name)} is no name for a state.`,
     "Use 1 to 255 bytes of text; the empty name is the group's own.",
   );
 }
 
-function isMap(kind: StateKind): kind is MapKind {
+function isMap(kind: object): kind is MapKind {
   return "kind" in kind && kind.kind === "map";
 }
 
-function makeMachine(name: string, kind: StateKind): AnyStateMachine {
-  // From JavaScript it may be anything.
-  if (Object(kind) === kind) {
-    if (isMap(kind)) return mapMachine();
-    if ("commands" in kind && "queries" in kind) return machineFrom(kind);
-  }
-  throw badOption(
-    `The state ${JSON.stringify(name)} is of no known kind.`,
-    "Use map() or defineMachine({ … }).",
-  );
+function checkKind(name: string, kind: unknown): StateKind {
+  return reading(`The state ${shown(name)}`, () => {
+    if (!isRecord(kind)) {
+      throw badOption(
+        `The state ${shown(name)} is ${shown(kind)}, which is no kind of state.`,
+        kind === map ? "Call it: map()." : statesByName,
+      );
+    }
+    if (isMap(kind)) return kind;
+    if (!("commands" in kind || "queries" in kind || "initial" in kind)) {
+      throw badOption(`The state ${shown(name)} is of no known kind.`, statesByName);
+    }
+    try {
+      checkMachine(kind);
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error;
+      throw badOption(`The state ${shown(name)} can't be used. ${error.message}`, error.hint, error);
+    }
+    return kind;
+  });
+}
+
+function makeMachine(kind: StateKind): AnyStateMachine {
+  return isMap(kind) ? mapMachine() : machineFrom(kind);
 }
 
 function makeFace(client: GroupClient, name: string, kind: StateKind): object {

@@ -1,9 +1,9 @@
 /** The types of handles: what users hold in their hands. */
 import type { Json } from "../../state/index.ts";
 import type { GroupStatus } from "../gateway.ts";
-import type { Call } from "./call.ts";
 import type { DecidedEntry } from "./decided-entries.ts";
 import type { Decision } from "./decision.ts";
+import type { Call } from "./options.ts";
 import type { Faces, NoState } from "./state-kinds.ts";
 
 /** The built-in mechanisms, and what a handle of each can do. */
