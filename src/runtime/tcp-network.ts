@@ -33,25 +33,31 @@ export class TcpNetwork implements Network {
   readonly #links = new Map<string, Link>();
   readonly #codecs = new Map<string, AnyCodec>();
   readonly #waiting = new Set<Link>();
+  #started = false;
   #closed = false;
 
   constructor(options: TcpNetworkOptions) {
     this.#options = options;
-    const { self, cluster, logger } = options;
-    for (const [peer, address] of options.peers) {
-      const link = new Link({
-        self,
-        peer,
-        cluster,
-        address,
-        logger,
-        frame: (from, frame) => this.#frame(from, frame),
-        changed: (id, up) => {
-          if (!this.#closed) options.events.linkChanged(id, up);
-        },
-      });
-      this.#links.set(peer, link);
-    }
+    for (const [peer, address] of options.peers) this.add(peer, address);
+  }
+
+  /** One more peer, from now on. One that is known keeps the address that it has. */
+  add(peer: AgentId, address: HostPort): void {
+    if (this.#closed || this.#links.has(peer)) return;
+    const { self, cluster, logger, events } = this.#options;
+    const link = new Link({
+      self,
+      peer,
+      cluster,
+      address,
+      logger,
+      frame: (from, frame) => this.#frame(from, frame),
+      changed: (id, up) => {
+        if (!this.#closed) events.linkChanged(id, up);
+      },
+    });
+    this.#links.set(peer, link);
+    if (this.#started) link.start();
   }
 
   /** Messages of this group are encoded so. Before its group is hosted, and until it is closed. */
@@ -64,6 +70,7 @@ export class TcpNetwork implements Network {
   }
 
   start(): void {
+    this.#started = true;
     for (const link of this.#links.values()) link.start();
   }
 
