@@ -342,6 +342,17 @@ describe("finding the leader", () => {
     await until(() => gateway.agent === "agent_2", "it is given up for the other one");
   });
 
+  test("an agent that accepts and says nothing, as a stopped process does, is passed over", async () => {
+    const { agents } = await fakeCluster(1);
+    const silent = createServer(() => {});
+    onTestFinished(() => void silent.close());
+    const port = await freePort();
+    await new Promise<void>((resolve) => silent.listen(port, "127.0.0.1", resolve));
+    const { gateway } = client({ agents: [`127.0.0.1:${port}`, agents[0]!.address] });
+    // Well before the time is up in which it has to say hello.
+    await until(() => gateway.agent === "agent_1", "the other one is asked", limits.handshakeMsMax / 2);
+  });
+
   test("an agent without the group is passed over, and named if no other has it", async () => {
     const { agents } = await fakeCluster(1);
     const without = await new FakeAgent("agent_9", await freePort()).start();

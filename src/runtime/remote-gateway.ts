@@ -21,6 +21,7 @@ import {
   type Failure,
   type StatusReport,
 } from "./client-wire.ts";
+import { unreachableAgent } from "./dial.ts";
 import type { FrameKind, FrameWriter } from "./frame.ts";
 import type {
   CampaignResult,
@@ -39,6 +40,8 @@ const backOffMinMs = 10;
 const backOffMaxMs = 1000;
 /** Where the leader could not be reached, it is tried again after so long. */
 const leaderRetryMs = 1000;
+/** An agent that says nothing for so long is passed over, where there are others; in the next round each gets twice as long. */
+const patienceMsMin = 300;
 
 /** A question under way, or waiting for an agent. */
 interface Call {
@@ -73,6 +76,8 @@ export class RemoteGateway implements Gateway {
   #candidate: Post | undefined;
   #tried = 0;
   #retry: NodeJS.Timeout | undefined;
+  #patience: NodeJS.Timeout | undefined;
+  #patienceMs = patienceMsMin;
   #status: GroupStatus | undefined;
   #problem: QuorateError | undefined;
   #closed = false;
@@ -181,6 +186,7 @@ export class RemoteGateway implements Gateway {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#retry);
+    clearTimeout(this.#patience);
     if (this.#candidate !== undefined) leave(this.#candidate);
     if (this.#current !== undefined) leave(this.#current);
     this.#candidate = undefined;
@@ -245,15 +251,25 @@ export class RemoteGateway implements Gateway {
     const targets = this.#pool.targets();
     if (this.#tried >= targets.length) {
       this.#tried = 0;
+      this.#patienceMs = Math.min(this.#patienceMs * 2, limits.handshakeMsMax);
       this.#retry = setTimeout(() => this.#seek(), this.#backOff.next());
       return;
     }
     const target = targets[this.#tried];
     this.#tried += 1;
-    if (target !== undefined) this.#try(target);
+    if (target === undefined) return;
+    const post = this.#try(target);
+    if (targets.length > 1) this.#patience = setTimeout(() => this.#passOver(post), this.#patienceMs);
   }
 
-  #try(target: string): void {
+  /** A stopped process accepts connections, and says nothing. */
+  #passOver(post: Post): void {
+    if (post !== this.#candidate || this.#current !== undefined) return;
+    this.#problem = unreachableAgent(post.target, `nothing came back within ${this.#patienceMs} ms`);
+    this.#drop(post);
+  }
+
+  #try(target: string): Post {
     const post: Post = { target, link: undefined, report: undefined, leave: [] };
     this.#candidate = post;
     post.leave.push(
@@ -262,6 +278,7 @@ export class RemoteGateway implements Gateway {
         lost: (error) => this.#lost(post, error),
       }),
     );
+    return post;
   }
 
   #opened(post: Post, link: ClientLink): void {
@@ -314,6 +331,8 @@ export class RemoteGateway implements Gateway {
     this.#candidate = undefined;
     this.#current = post;
     this.#tried = 0;
+    clearTimeout(this.#patience);
+    this.#patienceMs = patienceMsMin;
     this.#problem = undefined;
     this.#backOff.reset();
     for (const call of this.#calls) {
@@ -359,6 +378,7 @@ export class RemoteGateway implements Gateway {
     if (post === this.#candidate) {
       this.#candidate = undefined;
       clearTimeout(this.#retry);
+      clearTimeout(this.#patience);
       if (this.#current !== undefined) this.#retry = setTimeout(() => this.#follow(), leaderRetryMs);
     }
     if (post === this.#current) {
