@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { pino } from "pino";
 
 import { AgentRuntime } from "../runtime/agent.ts";
@@ -30,7 +30,11 @@ export function agentCommand(context: CommandContext): Command {
   ])
     .requiredOption("--data <folder>", "its data folder, made by `quorate init` or `quorate up`")
     .option("--listen <host:port>", "listen here, not where its cluster.json says")
-    .option("--log-level <level>", "what goes to the log: error, warn, info", "info");
+    .addOption(
+      new Option("--log-level <level>", "what goes to the log")
+        .choices(["error", "warn", "info"])
+        .default("info"),
+    );
   return context.act(command, async (options: AgentOptions): Promise<ExitCode> => {
     const parent = new Parent();
     try {

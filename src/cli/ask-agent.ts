@@ -2,11 +2,12 @@
 import { setTimeout } from "node:timers/promises";
 
 import { ClientPool } from "../runtime/client-pool.ts";
+import { lockHolder } from "../runtime/folder-lock.ts";
 import type { GroupStatus, StatusResult } from "../runtime/gateway.ts";
 import { groupDefault } from "./options.ts";
 import type { AgentPlace } from "./places.ts";
 
-/** `silent`: it is reached, and does not say how its group is. */
+/** `silent`: it is there, and does not say how its group is. */
 export type AskedAgent =
   | {
       readonly kind: "running";
@@ -32,6 +33,9 @@ export async function askAgent(place: AgentPlace, timeoutMs: number): Promise<As
     const status = await statusThrough(pool, timeoutMs);
     return status === undefined ? { kind: "silent", id } : { kind: "running", id, status };
   } catch (error) {
+    // A process that is stopped, or has something else to do for long, is there all the same.
+    const holder = place.dataFolder === undefined ? undefined : await lockHolder(place.dataFolder);
+    if (holder !== undefined && place.id !== undefined) return { kind: "silent", id: place.id };
     return { kind: "down", why: error instanceof Error ? error.message : String(error) };
   } finally {
     pool?.close();

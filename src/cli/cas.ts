@@ -4,7 +4,7 @@ import { openLog } from "./connection.ts";
 import type { CommandContext } from "./context.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
 import { type ConnectionOptions, newCommand, wholeNumber, withConnection } from "./options.ts";
-import { textFromValue, valueFromText } from "./values.ts";
+import { shownText, valueFromText } from "./values.ts";
 
 interface CasOptions extends ConnectionOptions {
   readonly requestId?: string;
@@ -34,13 +34,13 @@ export function casCommand(context: CommandContext): Command {
         requestId: options.requestId,
       });
       if (answer.kind === "swapped") {
-        context.result(options, { key, ...answer }, [`${key} is set, version ${answer.version}`]);
+        context.result(options, { key, ...answer }, [`${shownText(key)} is set, version ${answer.version}`]);
         return exitCodes.ok;
       }
       const found =
         answer.version === 0
-          ? `${key} does not exist`
-          : `${key} has version ${answer.version}: ${textFromValue(answer.value)}`;
+          ? `${shownText(key)} does not exist`
+          : `${shownText(key)} has version ${answer.version}: ${shownText(answer.value)}`;
       context.result(options, { key, ...answer }, [`Conflict: ${found}; nothing was changed.`]);
       return exitCodes.failed;
     },

@@ -121,7 +121,7 @@ async function check(folder: string): Promise<Checked> {
   const { agent, journal } = readIdentity(folder);
   requireJournal(folder);
   const inUseBy = await lockHolder(folder);
-  const disk = new NodeDisk(join(folder, "journal"));
+  const disk = new NodeDisk(join(folder, "journal"), "read");
   try {
     return { agent, data: folder, inUseBy, report: inspectJournal(disk, journal, checksum) };
   } finally {

@@ -20,6 +20,8 @@ export interface AgentPlace {
   readonly target: string;
   /** Whether anything suggests that it runs. */
   readonly isLikely: boolean;
+  /** Where its data is; undefined for one that is known by its address only. */
+  readonly dataFolder: string | undefined;
   /** Why it can't run. */
   readonly note: string;
 }
@@ -32,7 +34,7 @@ export function agentPlaces(options: {
   if (options.agent.length > 0) {
     return options.agent.map((address) => {
       loopbackAddress(address, "address of an agent");
-      return { id: undefined, address, target: address, isLikely: true, note: "" };
+      return { id: undefined, address, target: address, isLikely: true, dataFolder: undefined, note: "" };
     });
   }
   const folder = options.data ?? findDataFolder();
@@ -82,5 +84,5 @@ export function placeAt(id: string, address: string, dataFolder: string): AgentP
   const target = findSocketPath(dataFolder, agentSocketName);
   // On Windows a named pipe is not seen among the files: there, dialling tells.
   const isLikely = process.platform === "win32" || existsSync(target);
-  return { id, address, target, isLikely, note: "" };
+  return { id, address, target, isLikely, dataFolder, note: "" };
 }

@@ -7,7 +7,7 @@ import { agentCommand } from "./agent.ts";
 import { casCommand } from "./cas.ts";
 import { CommandContext } from "./context.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
-import { failureFrom, showFailure, showStack } from "./failure.ts";
+import { type Failure, failureFrom, showFailure, showStack } from "./failure.ts";
 import { getCommand } from "./get.ts";
 import { initCommand } from "./init.ts";
 import { journalCommand } from "./journal.ts";
@@ -40,7 +40,7 @@ export function createProgram(context: CommandContext): Command {
     .version(packageVersion(), "-v, --version")
     .option("--json", "print JSON instead of text")
     .addHelpText("after", footer)
-    .helpCommand(false);
+    .helpCommand("help [command]", "the same as --help");
   configure(program, context);
   const groups: readonly (readonly [string, readonly Command[]])[] = [
     ["Run agents:", [upCommand(context), tourCommand(context), initCommand(context), agentCommand(context)]],
@@ -73,11 +73,18 @@ export async function run(argv: readonly string[], world: World, interrupts: Abo
     if (error instanceof CommanderError && isAnswered(error)) {
       return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
     }
-    const failure = failureFrom(error);
+    const failure = endedBy(interrupts, failureFrom(error));
     showFailure(failure, context.surfaces.err, argv.includes("--json"));
     showStack(error, context.surfaces.err, world.environment);
     return failure.exitCode;
   }
+}
+
+/** Ctrl-C is why nothing was done, and the exit code says so; where something may have been, that matters more. */
+function endedBy(interrupts: AbortSignal, failure: Failure): Failure {
+  return interrupts.aborted && failure.outcome === "notDone"
+    ? { ...failure, exitCode: exitCodes.interrupted }
+    : failure;
 }
 
 /** Help and version have been printed by then. */

@@ -4,7 +4,7 @@ import { openLog } from "./connection.ts";
 import type { CommandContext } from "./context.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
 import { type ConnectionOptions, newCommand, withConnection } from "./options.ts";
-import { valueFromText } from "./values.ts";
+import { shownText, valueFromText } from "./values.ts";
 
 interface PutOptions extends ConnectionOptions {
   readonly requestId?: string;
@@ -25,7 +25,7 @@ export function putCommand(context: CommandContext): Command {
       ...connection.call,
       requestId: options.requestId,
     });
-    context.result(options, { key, version }, [`${key} is set, version ${version}`]);
+    context.result(options, { key, version }, [`${shownText(key)} is set, version ${version}`]);
     return exitCodes.ok;
   });
 }

@@ -43,6 +43,7 @@ export function tourCommand(context: CommandContext): Command {
       firstPort: options.port,
       fresh: false,
       needed: "all",
+      interrupts: context.interrupts,
     });
     const tour = new Tour({ running, decisions, path, report, interrupts: context.interrupts });
     try {

@@ -9,7 +9,7 @@ import { type ClusterOptions, RunningCluster, agentsDefault } from "./cluster/ru
 import { agentFoldersIn } from "./cluster/cluster-folder.ts";
 import type { CommandContext } from "./context.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
-import { usageFailure } from "./failure.ts";
+import { CommandFailure, usageFailure } from "./failure.ts";
 import { untilInterrupted } from "./interrupts.ts";
 import { type OutputOptions, clusterFolderDefault, newCommand, wholeNumber } from "./options.ts";
 import { LiveRegion } from "./terminal/live-region.ts";
@@ -53,19 +53,20 @@ export function upCommand(context: CommandContext): Command {
   return context.act(command, async (options: UpOptions): Promise<ExitCode> => {
     if (options.fresh === true) await confirmFresh(options, context);
     const startedAtMs = performance.now();
-    await using running = await RunningCluster.start(clusterOptions(options));
+    await using running = await RunningCluster.start(clusterOptions(options, context.interrupts));
     await show(running, startedAtMs, options, context);
     return exitCodes.ok;
   });
 }
 
-function clusterOptions(options: UpOptions): ClusterOptions {
+function clusterOptions(options: UpOptions, interrupts: AbortSignal): ClusterOptions {
   return {
     folder: options.data,
     agents: options.agents,
     firstPort: options.port,
     fresh: options.fresh === true,
     needed: "majority",
+    interrupts,
   };
 }
 
@@ -218,15 +219,26 @@ async function confirmFresh(options: UpOptions, context: CommandContext): Promis
     throw usageFailure(`--fresh would throw away what is in ${options.data}.`, "Say so with --yes.");
   }
   const prompt = createInterface({ input: process.stdin, output: process.stderr });
+  // The prompt takes Ctrl-C for itself, and Ctrl-D ends it without an answer: both are one.
+  const nothing = new AbortController();
+  prompt.once("SIGINT", () => nothing.abort()).once("close", () => nothing.abort());
+  const signal = AbortSignal.any([context.interrupts, nothing.signal]);
   try {
     const answer = await prompt.question(
       `Throw away what the agents in ${options.data} have decided? [y/N] `,
-      {
-        signal: context.interrupts,
-      },
+      { signal },
     );
     if (!/^y(es)?$/i.test(answer.trim()))
       throw usageFailure("Nothing was thrown away.", "Without --fresh they go on where they were.");
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    throw new CommandFailure({
+      code: "ABORTED",
+      message: "Nothing was thrown away.",
+      hint: "Without --fresh they go on where they were.",
+      outcome: "notDone",
+      exitCode: exitCodes.interrupted,
+    });
   } finally {
     prompt.close();
   }

@@ -2,7 +2,7 @@ import { InvalidArgumentError } from "commander";
 import { describe, expect, test } from "vitest";
 
 import { timeMs, wholeNumber } from "./options.ts";
-import { textFromValue, valueFromText } from "./values.ts";
+import { shownText, textFromValue, valueFromText } from "./values.ts";
 
 describe("values", () => {
   test("JSON is JSON, and everything else a text", () => {
@@ -18,6 +18,18 @@ describe("values", () => {
     expect(textFromValue("v42")).toBe("v42");
     expect(textFromValue({ a: 1 })).toBe('{"a":1}');
     expect(textFromValue(null)).toBe("null");
+  });
+});
+
+describe("texts in a line for people", () => {
+  test("are quoted where they are empty, or would leave their line or change the terminal", () => {
+    expect(shownText("v42")).toBe("v42");
+    expect(shownText("two words, ä")).toBe("two words, ä");
+    expect(shownText("")).toBe('""');
+    expect(shownText("a\nb")).toBe('"a\\nb"');
+    expect(shownText("\u001B[31mred")).toBe('"\\u001b[31mred"');
+    expect(shownText("\u009B31m\u007F\u2028")).toBe('"\\u009b31m\\u007f\\u2028"');
+    expect(shownText({ a: "\u009B" })).toBe('{"a":"\\u009b"}');
   });
 });
 

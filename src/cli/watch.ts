@@ -4,7 +4,7 @@ import { openLog } from "./connection.ts";
 import type { CommandContext } from "./context.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
 import { type ConnectionOptions, newCommand, wholeNumber, withConnection } from "./options.ts";
-import { textFromValue } from "./values.ts";
+import { shownText } from "./values.ts";
 
 interface WatchOptions extends ConnectionOptions {
   readonly from?: number;
@@ -31,8 +31,8 @@ export function watchCommand(context: CommandContext): Command {
     });
     try {
       for await (const change of changes) {
-        const value = change.value === undefined ? "(deleted)" : textFromValue(change.value);
-        context.result(options, change, [`${change.index}  ${change.key}  ${value}`]);
+        const value = change.value === undefined ? "(deleted)" : shownText(change.value);
+        context.result(options, change, [`${change.index}  ${shownText(change.key)}  ${value}`]);
       }
     } catch (error) {
       // Ctrl-C is how a watch ends.

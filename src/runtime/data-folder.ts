@@ -92,7 +92,7 @@ function identityText(identity: Identity): string {
 /** Reads who the folder belongs to, without a lock. Throws `DATA_MISSING`, `DATA_VERSION`, `DATA_CORRUPT`. */
 export function readIdentity(path: string): Identity {
   const file = join(path, files.identity);
-  const value = readJsonFile(file, "data folder");
+  const value = readJsonFile(file, "agent's identity");
   checkFormat(file, value["format"], format);
   try {
     const publicKey = new Uint8Array(Buffer.from(String(value["publicKey"]), "base64url"));

@@ -35,6 +35,22 @@ describe("the disk over node:fs", () => {
     again.close();
   });
 
+  test("read only, it reads whatever it may not write, and writes nothing", async () => {
+    const path = temporaryFolder();
+    const disk = new NodeDisk(path);
+    disk.open("a", "create").write(0, bytes(1, 2, 3));
+    disk.close();
+    const looking = new NodeDisk(path, "read");
+    const file = looking.open("a", "existing");
+    const into = new Uint8Array(3);
+    expect(file.read(0, into)).toBe(3);
+    expect([...into]).toEqual([1, 2, 3]);
+    expect((await failure(() => file.write(0, bytes(9)))).code).toBe("EBADF");
+    expect((await failure(() => looking.open("b", "create"))).message).toContain("only to be read");
+    looking.close();
+    expect(readdirSync(path)).toEqual(["a"]);
+  });
+
   test("names the system's code where it refuses", async () => {
     const disk = new NodeDisk(temporaryFolder());
     disk.open("a", "create");

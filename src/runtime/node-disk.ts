@@ -19,19 +19,25 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import { assert } from "../core/assert.ts";
 import { DiskError, type Disk, type DiskFile } from "../journal/disk.ts";
 
 const hasFolderSync = process.platform !== "win32";
 
 export class NodeDisk implements Disk {
   readonly #path: string;
+  readonly #access: "readAndWrite" | "read";
   readonly #folder: number | undefined;
   readonly #open = new Set<NodeDiskFile>();
   #closed = false;
 
-  /** `path`: a folder, which is never made here: a journal that is gone must be missed. Throws {@link DiskError}. */
-  constructor(path: string) {
+  /**
+   * `path`: a folder, which is never made here: a journal that is gone must be missed. `read`: nothing can be written,
+   * nor has to be possible to write. Throws {@link DiskError}.
+   */
+  constructor(path: string, access: "readAndWrite" | "read" = "readAndWrite") {
     this.#path = path;
+    this.#access = access;
     this.#folder = hasFolderSync ? attempt(() => openSync(path, "r")) : undefined;
   }
 
@@ -44,8 +50,10 @@ export class NodeDisk implements Disk {
   }
 
   open(name: string, mode: "create" | "existing"): DiskFile {
-    const flags =
-      mode === "create" ? constants.O_RDWR | constants.O_CREAT | constants.O_EXCL : constants.O_RDWR;
+    const reads = this.#access === "read";
+    assert(!reads || mode === "existing", "a disk that is only to be read makes no file");
+    const access = reads ? constants.O_RDONLY : constants.O_RDWR;
+    const flags = mode === "create" ? access | constants.O_CREAT | constants.O_EXCL : access;
     const descriptor = attempt(() => openSync(join(this.#path, name), flags, 0o600));
     const file = new NodeDiskFile(name, descriptor, (closed) => this.#open.delete(closed));
     this.#open.add(file);

@@ -182,6 +182,13 @@ export async function takePort(): Promise<{ port: number; server: Server }> {
   return { port: address.port, server };
 }
 
+/** Whether a small file system can be mounted, as some tests need; containers often forbid it. */
+export function canMount(): boolean {
+  if (process.platform !== "linux" || process.getuid?.() !== 0) return false;
+  const probe = spawnSync("unshare", ["-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]);
+  return probe.status === 0;
+}
+
 let isBuilt = false;
 
 /** `npm ci` has compiled it; where a source is newer, it is compiled again, by one test file while the others wait. */

@@ -110,6 +110,11 @@ describe("help", () => {
     `);
   });
 
+  test("help is a word, too", async () => {
+    expect(await quorate("help")).toEqual({ ...(await quorate("--help")), code: 0 });
+    expect((await quorate("help", "put")).out).toBe((await quorate("put", "--help")).out);
+  });
+
   test("the version is the package's", async () => {
     const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
     expect((await quorate("--version")).out).toBe(`${version}\n`);
@@ -126,6 +131,12 @@ describe("a wrong command line", () => {
     ["a time that is none", ["get", "k", "--timeout", "soon"], "like 500ms, 5s or 1min", "--help"],
     ["a version that is none", ["cas", "k", "latest", "v"], "whole number", "--help"],
     ["an address that is none", ["get", "k", "--agent", "here"], "is not host:port", "127.0.0.1:7400"],
+    [
+      "a log level that is none",
+      ["agent", "--data", "d", "--log-level", "loud"],
+      "error, warn, info",
+      "--help",
+    ],
     ["nothing to propose", ["propose"], "nothing to propose", "--file"],
     ["two things to propose", ["propose", "v", "--file", "f"], "two things", "one of them"],
     ["one id for many values", ["propose", "--file", "f", "--request-id", "r"], "for one value", "line"],

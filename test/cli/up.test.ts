@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 
 import { until } from "../support/runtime.ts";
-import { Workplace, allGone, isAlive, leftBehind, takePort } from "./harness.ts";
+import { Workplace, allGone, canMount, isAlive, leftBehind, takePort } from "./harness.ts";
 
 interface StatusJson {
   readonly leader: string | null;
@@ -83,6 +83,38 @@ describe("up", { timeout: 60_000 }, () => {
     expect(await third.up.end()).toBe(0);
   });
 
+  test.skipIf(process.platform !== "linux")(
+    "Ctrl-C while they start: nothing is left, and it is no bug",
+    async () => {
+      await using place = new Workplace();
+      // Agents that take their time, and have not yet said what is to happen at Ctrl-C.
+      const slow = join(place.folder, "slow.cjs");
+      writeFileSync(
+        slow,
+        'if (process.argv[2] === "agent") Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 25_000);',
+      );
+      for (const [args, toAll] of [
+        [["up"], true],
+        [["up"], false],
+        [["tour"], true],
+      ] as const) {
+        const up = place.start(args, { NODE_OPTIONS: `--require ${slow}` });
+        let agents: number[] = [];
+        await until(() => {
+          agents = childrenOf(up.pid);
+          return agents.length === 4;
+        }, "they are started");
+        // A terminal sends it to every process of the group, whoever else only to up.
+        if (toAll) for (const pid of agents) process.kill(pid, "SIGINT");
+        expect(await up.end("SIGINT")).toBe(130);
+        expect(up.stderr).toContain("Ended before all agents ran.  ABORTED");
+        expect(up.stderr.trimEnd().split("\n")).toHaveLength(2);
+        await allGone(agents, 1000);
+        expect(leftBehind(join(place.folder, ".quorate"))).toEqual([]);
+      }
+    },
+  );
+
   test("kill -9 of up itself: its agents see that it is gone, and end by themselves", async () => {
     await using place = new Workplace();
     const { up, pids } = await place.up("--agents", "2");
@@ -92,6 +124,24 @@ describe("up", { timeout: 60_000 }, () => {
     const next = await place.up();
     expect(await next.up.end()).toBe(0);
     expect(leftBehind(join(place.folder, ".quorate"))).toEqual([]);
+  });
+
+  test("Ctrl-C of a call that did nothing is told by its exit code", async () => {
+    await using place = new Workplace();
+    const { up, pids } = await place.up("--agents", "3");
+    const { leader } = (await place.json(["status"])) as unknown as StatusJson;
+    const others = pids.filter((_, at) => leader !== `agent_${at + 1}`);
+    for (const pid of others) process.kill(pid, "SIGSTOP");
+    const get = place.start(["get", "k", "--timeout", "20s"]);
+    // What is stopped is silent, not down: whoever looks for it finds a process.
+    await until(async () => {
+      const { agents } = (await place.json(["status"])) as unknown as StatusJson;
+      return agents.filter(({ state }) => state === "silent").length === 2;
+    }, "they are silent");
+    expect(await get.end()).toBe(130);
+    expect(get.stderr).toContain("ABORTED");
+    for (const pid of others) process.kill(pid, "SIGCONT");
+    expect(await up.end()).toBe(0);
   });
 
   test("an agent that dies is shown as down, and nothing restarts it", async () => {
@@ -258,42 +308,47 @@ describe("what up refuses", { timeout: 60_000 }, () => {
     expect(existsSync(join(place.folder, ".quorate/agent_1/key.pem"))).toBe(true);
   });
 
-  test.skipIf(process.platform !== "linux" || process.getuid?.() !== 0 || !canMount())(
-    "a full disk",
-    async () => {
-      await using place = new Workplace();
-      const small = join(place.folder, "small");
-      spawnSync("mkdir", [small]);
-      spawnSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", small]);
-      try {
-        const { code, stderr } = await place.run(["up", "--agents", "1", "--data", join(small, "q")]);
-        expect(code).toBe(1);
-        expect(stderr).toMatch(/no room|full/);
-        expect(stderr).toContain("Make room");
-        expect(stderr).not.toContain("    at ");
-        // Not even room for a key: it is the same to whoever reads it.
-        writeFileSync(join(small, "fill"), "");
-        spawnSync("dd", ["if=/dev/zero", `of=${join(small, "fill")}`, "bs=1k"]);
-        const init = await place.run([
-          "init",
-          "--id",
-          "a",
-          "--listen",
-          "127.0.0.1:7400",
-          "--data",
-          join(small, "a"),
-        ]);
-        expect(init.code).toBe(1);
-        expect(init.stderr).toContain(`There is no room left for ${join(small, "a")}.  DISK_FULL`);
-      } finally {
-        spawnSync("umount", [small]);
-      }
-    },
-  );
+  test.skipIf(!canMount())("a full disk, and one that is read-only", async () => {
+    await using place = new Workplace();
+    const small = join(place.folder, "small");
+    spawnSync("mkdir", [small]);
+    spawnSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", small]);
+    try {
+      const { code, stderr } = await place.run(["up", "--agents", "1", "--data", join(small, "q")]);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/no room|full/);
+      expect(stderr).toContain("Make room");
+      expect(stderr).not.toContain("    at ");
+      // Not even room for a key: it is the same to whoever reads it.
+      writeFileSync(join(small, "fill"), "");
+      spawnSync("dd", ["if=/dev/zero", `of=${join(small, "fill")}`, "bs=1k"]);
+      const init = await place.run([
+        "init",
+        "--id",
+        "a",
+        "--listen",
+        "127.0.0.1:7400",
+        "--data",
+        join(small, "a"),
+      ]);
+      expect(init.code).toBe(1);
+      expect(init.stderr).toContain(`There is no room left for ${join(small, "a")}.  DISK_FULL`);
+      // Nor may anything be written: the folder is named, and a journal can be looked at all the same.
+      rmSync(join(small, "fill"));
+      spawnSync("mount", ["-o", "remount,ro", small]);
+      const up = await place.run(["up", "--data", join(small, "q")]);
+      expect(up.code).toBe(1);
+      expect(up.stderr).toContain(`The folder ${join(small, "q")} can't be used: `);
+      expect(up.stderr).toContain("read-only");
+      expect(await place.run(["journal", "check", "--data", join(small, "q")])).toMatchObject({ code: 0 });
+    } finally {
+      spawnSync("umount", [small]);
+    }
+  });
 });
 
-/** Containers often forbid it. */
-function canMount(): boolean {
-  const probe = spawnSync("unshare", ["-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]);
-  return probe.status === 0;
+/** As Linux tells them. */
+function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
+  return text === "" ? [] : text.split(" ").map(Number);
 }

@@ -25,9 +25,13 @@ export async function freePort(): Promise<number> {
 }
 
 /** Resolves once `condition` holds; rejects with `what` after ten seconds. */
-export async function until(condition: () => boolean, what: string, timeoutMs = 10_000): Promise<void> {
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: string,
+  timeoutMs = 10_000,
+): Promise<void> {
   const endMs = performance.now() + timeoutMs;
-  while (!condition()) {
+  while (!(await condition())) {
     if (performance.now() > endMs) throw new Error(`it did not happen in time: ${what}`);
     await pause(5);
   }

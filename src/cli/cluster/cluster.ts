@@ -35,13 +35,27 @@ export class Cluster {
   }
 
   /**
-   * Resolves once all of them listen. If one can't, the others are stopped, and it rejects with why. Where a majority is
+   * Resolves once all of them listen. If one can't, or Ctrl-C comes first, the others are stopped, and it rejects with why. Where a majority is
    * enough, one that has lost its data stays down instead: it is a member less, as if its machine were gone.
    */
-  async start(needed: AgentsNeeded): Promise<void> {
+  async start(needed: AgentsNeeded, interrupts: AbortSignal): Promise<void> {
+    // One that has not said that it listens has nothing yet to end in good order.
+    const giveUp = (): void => {
+      for (const agent of this.agents) if (agent.state === "starting") void agent.kill();
+    };
+    interrupts.addEventListener("abort", giveUp);
     const started = await Promise.allSettled(this.agents.map(async (agent) => agent.start()));
+    interrupts.removeEventListener("abort", giveUp);
     const first = started.find((result) => result.status === "rejected");
     if (first === undefined) return;
+    if (interrupts.aborted) {
+      await this.stop();
+      throw refusal(
+        "ABORTED",
+        "Ended before all agents ran.",
+        "Their data stays; the same command goes on from there.",
+      );
+    }
     const down = this.agents.filter((_, at) => started[at]?.status === "rejected");
     const isMajority = 2 * (this.agents.length - down.length) > this.agents.length;
     const isLost = needed === "majority" && down.every((agent) => agent.hasLostData);

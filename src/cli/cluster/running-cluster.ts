@@ -26,6 +26,7 @@ export interface ClusterOptions {
   readonly fresh: boolean;
   /** How many of them have to start. */
   readonly needed: AgentsNeeded;
+  readonly interrupts: AbortSignal;
 }
 
 export const agentsDefault = 4;
@@ -63,7 +64,7 @@ export class RunningCluster implements AsyncDisposable {
     try {
       const places = placesToStart(options, before);
       const cluster = new Cluster(places);
-      await cluster.start(options.needed);
+      await cluster.start(options.needed, options.interrupts);
       return new RunningCluster(cluster, places, folder, before !== undefined, lock);
     } catch (error) {
       lock.release();

@@ -16,6 +16,8 @@ export function watchElsewhere(agents: readonly AgentProcess[], folders: readonl
   const look = async (agent: AgentProcess, folder: AgentFolder): Promise<void> => {
     const { id, address, dataFolder } = folder;
     const answer = await askAgent(placeAt(id, address, dataFolder), answerMsMax);
+    // What it said last grows old, and that is shown.
+    if (answer.kind === "silent") return;
     const isThere = answer.kind === "running" && answer.id === id;
     const pid = isThere ? await lockHolder(dataFolder) : undefined;
     if (!isOver) agent.seenElsewhere(isThere ? { status: answer.status, pid } : undefined);

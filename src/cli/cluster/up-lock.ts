@@ -1,5 +1,6 @@
 /** Keeps a second `up` out of a folder, and says where the first one is. */
 import { QuorateError } from "../../core/errors.ts";
+import { unusable } from "../../runtime/data-folder.ts";
 import { FolderLock, lockHolder } from "../../runtime/folder-lock.ts";
 
 /** Rejects with `DATA_LOCKED` where another process runs the agents of this folder. */
@@ -7,7 +8,7 @@ export async function lockClusterFolder(folder: string): Promise<FolderLock> {
   try {
     return await FolderLock.acquire(folder);
   } catch (error) {
-    if (!(error instanceof QuorateError) || error.code !== "DATA_LOCKED") throw error;
+    if (!(error instanceof QuorateError) || error.code !== "DATA_LOCKED") throw unusable(folder, error);
     const pid = await lockHolder(folder);
     throw new QuorateError(
       "DATA_LOCKED",
