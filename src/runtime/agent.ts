@@ -17,6 +17,7 @@ import { Hosting, type HostingNetwork } from "./hosting.ts";
 import { LocalGateway } from "./local-gateway.ts";
 import { describeError, harmless, silentLogger, type Logger } from "./logger.ts";
 import { Outgoing } from "./outgoing.ts";
+import { PeerFinder } from "./peer-finder.ts";
 import { LoopScheduler } from "./scheduler.ts";
 import { prepareSocketPath, removeSocket } from "./socket-path.ts";
 import { TcpNetwork, type NetworkEvents } from "./tcp-network.ts";
@@ -31,7 +32,9 @@ export interface AgentOptions extends GroupTimings {
   readonly dataDir: string;
   /** `host:port`. Default `127.0.0.1:7400`; port 0 stands for any free one. */
   readonly listen?: string;
-  /** Where the other agents listen. */
+  /** Where other agents listen, whichever they are: it asks who is there, for as long as it takes. Its own address may be among them. */
+  readonly join?: readonly string[];
+  /** The same where it is known who they are. */
   readonly peers?: readonly { readonly id: string; readonly address: string }[];
   /** Refuse a data folder of another cluster. */
   readonly cluster?: Uint8Array;
@@ -48,6 +51,7 @@ interface Checked {
   readonly id: AgentId;
   readonly listen: HostPort;
   readonly peers: ReadonlyMap<AgentId, HostPort>;
+  readonly join: readonly HostPort[];
   readonly folder: DataFolder;
 }
 
@@ -59,6 +63,7 @@ interface Parts {
   readonly scheduler: LoopScheduler;
   readonly server: AgentServer;
   readonly network: TcpNetwork;
+  readonly finder: PeerFinder;
   readonly hosting: Hosting;
 }
 
@@ -70,7 +75,6 @@ export class AgentRuntime {
   readonly socketPath: string;
   readonly #parts: Parts;
   readonly #options: AgentOptions;
-  readonly #peers: readonly AgentAddress[];
   #closing: Promise<void> | undefined;
 
   private constructor(options: AgentOptions, parts: Parts, address: string, socketPath: string) {
@@ -79,7 +83,6 @@ export class AgentRuntime {
     this.socketPath = socketPath;
     this.#parts = parts;
     this.#options = options;
-    this.#peers = checkPeers(parts.id, options).map(([id, at]) => ({ id, address: formatAddress(at) }));
   }
 
   /**
@@ -91,11 +94,12 @@ export class AgentRuntime {
     const listen = loopbackAddress(options.listen ?? defaultListen, "listen address");
     const peers = new Map(checkPeers(id, options));
     checkAddresses(id, listen, peers);
+    const join = checkJoin(listen, peers, options);
     checkTimings(options);
     const folder = await DataFolder.open(options.dataDir, { agent: id, cluster: options.cluster });
     const undo: Undo[] = [() => folder.close()];
     try {
-      const agent = await AgentRuntime.#launch(options, { id, listen, peers, folder }, undo);
+      const agent = await AgentRuntime.#launch(options, { id, listen, peers, join, folder }, undo);
       agent.#parts.logger.info(`agent ${id} listens on ${agent.address}`);
       return agent;
     } catch (error) {
@@ -105,7 +109,7 @@ export class AgentRuntime {
   }
 
   static async #launch(options: AgentOptions, checked: Checked, undo: Undo[]): Promise<AgentRuntime> {
-    const { id, listen, peers, folder } = checked;
+    const { id, listen, peers, join, folder } = checked;
     const { cluster, journal } = folder.identity;
     const logger = options.logger === undefined ? silentLogger : harmless(options.logger);
     const scheduler = new LoopScheduler();
@@ -133,7 +137,15 @@ export class AgentRuntime {
         waiting: (client) => answers.add(client),
       },
     });
+    const finder = new PeerFinder({
+      self: id,
+      cluster,
+      addresses: join,
+      logger,
+      found: (peer, at) => network.add(peer, at),
+    });
     undo.push(async () => {
+      finder.close();
       network.close();
       await server.close();
     });
@@ -159,11 +171,12 @@ export class AgentRuntime {
       },
     });
     undo.push(async () => hosting.close());
-    const parts = { id, folder, logger, scheduler, server, network, hosting };
+    const parts = { id, folder, logger, scheduler, server, network, finder, hosting };
     const agent = new AgentRuntime(options, parts, address, socketPath);
     later.agent = agent;
     for (const group of options.groups ?? []) agent.host(group);
     network.start();
+    finder.start();
     return agent;
   }
 
@@ -178,7 +191,7 @@ export class AgentRuntime {
 
   /** All agents that it knows, itself included, and where they listen. */
   get agents(): readonly AgentAddress[] {
-    return [{ id: this.id, address: this.address }, ...this.#peers];
+    return [{ id: this.id, address: this.address }, ...this.#parts.network.peers];
   }
 
   get groups(): readonly string[] {
@@ -225,7 +238,8 @@ export class AgentRuntime {
 
 /** First nobody gets in and no peer hears more, then the groups and the journal end, then the folder is free. */
 async function takeDown(parts: Parts): Promise<void> {
-  const { folder, scheduler, server, network, hosting } = parts;
+  const { folder, scheduler, server, network, finder, hosting } = parts;
+  finder.close();
   network.close();
   const closed = server.close();
   await hosting.close();
@@ -276,6 +290,22 @@ function checkAddresses(self: AgentId, listen: HostPort, peers: ReadonlyMap<Agen
     }
     takenBy.set(address, peer);
   }
+}
+
+/** Addresses of nobody in particular. This agent's own and those of peers that are named need no search. */
+function checkJoin(
+  listen: HostPort,
+  peers: ReadonlyMap<AgentId, HostPort>,
+  { join = [] }: AgentOptions,
+): HostPort[] {
+  const known = new Set([listen, ...peers.values()].map(formatAddress));
+  const searched = new Map(
+    join.map((address) => {
+      const at = dialAddress(address, "address to join");
+      return [formatAddress(at), at];
+    }),
+  );
+  return [...searched].flatMap(([address, at]) => (known.has(address) ? [] : [at]));
 }
 
 /** A group takes the agent's timings unless it has its own. */

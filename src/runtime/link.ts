@@ -48,6 +48,8 @@ class Lane {
 
 export class Link {
   readonly peer: AgentId;
+  /** Where the peer listens. */
+  readonly address: HostPort;
   /** Whether this side dials. */
   readonly dials: boolean;
   readonly #options: LinkOptions;
@@ -60,6 +62,7 @@ export class Link {
   constructor(options: LinkOptions) {
     this.#options = options;
     this.peer = options.peer;
+    this.address = options.address;
     this.dials = options.self < options.peer;
   }
 
@@ -117,10 +120,10 @@ export class Link {
 
   #dial(role: PeerRole): void {
     const lane = this.#lanes[role];
-    const { self, peer, cluster, address } = this.#options;
+    const { self, peer, cluster } = this.#options;
     lane.retry = undefined;
     lane.dialling = dial({
-      to: address,
+      to: this.address,
       hello: {
         versionMin: wireVersionMin,
         versionMax: wireVersionMax,

@@ -4,7 +4,8 @@ import type { Channel, Protocol, ProtocolCodec } from "../core/boundary.ts";
 import { MalformedError } from "../core/errors.ts";
 import type { Address, AgentId, GroupName } from "../core/ids.ts";
 import type { Network } from "../driver/world.ts";
-import type { HostPort } from "./address.ts";
+import { formatAddress, type HostPort } from "./address.ts";
+import type { AgentAddress } from "./cluster-file.ts";
 import type { Connection } from "./connection.ts";
 import { encodeFrame, type Frame } from "./frame.ts";
 import { Link, type Accepted, type PeerRole } from "./link.ts";
@@ -98,6 +99,14 @@ export class TcpNetwork implements Network {
   /** A peer that dialled and was welcomed. */
   accept(peer: string, role: PeerRole, connection: Connection): Accepted {
     return present(this.#links.get(peer), "a peer is checked before it is welcomed").accept(connection, role);
+  }
+
+  /** Every peer that it knows, and where it listens. */
+  get peers(): AgentAddress[] {
+    return [...this.#links.values()].map(({ peer, address }) => ({
+      id: peer,
+      address: formatAddress(address),
+    }));
   }
 
   /** Per peer: whether its link is up, how much waits for it, and how many messages were dropped. */

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
+import { freePort } from "../support/runtime.ts";
 import {
   Agent,
   connect,
@@ -122,6 +123,38 @@ describe("an agent of one's own", () => {
     expect(same.status()).toMatchObject({ self: "a", leader: "a", role: "leader" });
     expect(await same.startElection()).toBe(true);
     expect(await same.appendEntries(["x"])).toBe(true);
+  });
+
+  test("three that know addresses only find each other, in whatever order they start, and again after a restart", async () => {
+    const place = folder();
+    const ids = ["a", "b", "c"] as const;
+    const ports = [await freePort(), await freePort(), await freePort()];
+    const addresses = ports.map((port) => `127.0.0.1:${port}`);
+    const { cluster } = Agent.init({ id: "a", dataDir: join(place, "a") });
+    for (const id of ["b", "c"]) Agent.init({ id, dataDir: join(place, id), cluster });
+    const start = async (at: number): Promise<Log<{ map: ReturnType<typeof map<string>> }>> => {
+      const agent = await Agent.start({
+        id: ids[at] ?? "",
+        dataDir: join(place, ids[at] ?? ""),
+        listen: addresses[at],
+        join: addresses,
+      });
+      hosts.push(agent);
+      return agent.group("main", { mechanism: "raft", members: ids, state: { map: map<string>() } });
+    };
+    const [first, second] = [await start(2), await start(0)];
+    expect(await first.state.map.put("k", "by two")).toBeGreaterThan(0);
+    const third = await start(1);
+    expect((await third.state.map.get("k"))?.value).toBe("by two");
+    // Whoever was found is told to clients, too.
+    const client = await connect({ agents: [addresses[1] ?? ""] });
+    hosts.push(client);
+    await hosts[0]?.close();
+    const far = client.group("main", { mechanism: "raft", state: { map: map<string>() } });
+    expect(await far.state.map.put("k", "without c")).toBeGreaterThan(0);
+    expect((await second.state.map.get("k"))?.value).toBe("without c");
+    const again = await start(2);
+    expect((await again.state.map.get("k"))?.value).toBe("without c");
   });
 
   test("a client's thousand calls at once are applied once each, in order", async () => {

@@ -130,13 +130,19 @@ const oddStarts: readonly (readonly [
   ["two peers at one address", peers(b, { ...b, id: "c" }), "BAD_OPTION", "b and c"],
   ["a peer at its own address", { listen: b.address, ...peers(b) }, "BAD_OPTION", "a and b"],
   ["a peer that can't be read", peers(trapped("id")), "BAD_OPTION", "id"],
+  ["null for the addresses to join", { join: null }, "BAD_OPTION", "addresses to join are null"],
+  ["one address to join, not a list", { join: b.address }, "BAD_OPTION", 'addresses to join are "127'],
+  ["a peer to join", { join: [b] }, "BAD_OPTION", "addresses to join is an object"],
+  ["an address to join that is none", { join: ["b"] }, "BAD_OPTION", '"b" is not host:port'],
+  ["an address to join beyond this machine", { join: ["10.0.0.2:7400"] }, "DENIED", "10.0.0.2"],
+  ["an address to join at any free port", { join: ["127.0.0.1:0"] }, "BAD_OPTION", "port 0"],
   ["a function for the logger", { logger: () => {} }, "BAD_OPTION", "logger is a function"],
   ["a logger without methods", { logger: {} }, "BAD_OPTION", "logger"],
   ["a text for onFatal", { onFatal: "exit" }, "BAD_OPTION", 'onFatal is "exit"'],
   ["null for onFatal", { onFatal: null }, "BAD_OPTION", "onFatal is null"],
   ["time-outs upside down", { electionTimeoutMs: [300, 150] }, "BAD_OPTION", "electionTimeoutMs"],
   ["a text for the heartbeat", { heartbeatMs: "50" }, "BAD_OPTION", "heartbeatMs"],
-  ["the name of another function", { join: ["127.0.0.1:7401"] }, "BAD_OPTION", '"join"'],
+  ["the name of another function", { agents: ["127.0.0.1:7401"] }, "BAD_OPTION", '"agents"'],
 ];
 
 describe("Agent.start", () => {

@@ -26,7 +26,12 @@ export interface AgentOptions extends GroupTimings {
   readonly dataDir: string;
   /** `host:port`; default `127.0.0.1:7400`. Port 0 stands for any free one. */
   readonly listen?: string | undefined;
-  /** Where the other agents listen. */
+  /**
+   * Where other agents of the cluster listen, whichever they are: this one asks who is there, for as long as it takes. One
+   * list for all agents will do, since its own address is left out.
+   */
+  readonly join?: readonly string[] | undefined;
+  /** The same where it is known who they are. */
   readonly peers?: readonly { readonly id: string; readonly address: string }[] | undefined;
   /** Refuse a data folder of another cluster: an id that `Agent.init` gave. */
   readonly cluster?: string | undefined;
@@ -60,6 +65,7 @@ const agentOptions: OptionList<AgentOptions> = {
     id: true,
     dataDir: true,
     listen: true,
+    join: true,
     peers: true,
     cluster: true,
     logger: true,
@@ -102,7 +108,7 @@ const peerParts: OptionList<PeerAddress> = {
 /** Throws `BAD_NAME` and `BAD_OPTION`. */
 export function checkAgentOptions(options: AgentOptions): RuntimeOptions {
   const given = readOptions(agentOptions, options);
-  const { listen, peers, cluster, onFatal } = given;
+  const { listen, join, peers, cluster, onFatal } = given;
   const logger = checkLogger(given.logger);
   if (onFatal !== undefined && !isFunction(onFatal)) {
     throw badOption(
@@ -115,6 +121,7 @@ export function checkAgentOptions(options: AgentOptions): RuntimeOptions {
     dataDir: checkFolder(given.dataDir),
     ...checkTimings(given),
     ...(listen !== undefined && { listen: checkAddress("listen", listen) }),
+    ...(join !== undefined && { join: checkAddresses("addresses to join", join) }),
     ...(peers !== undefined && { peers: checkPeers(peers) }),
     ...(cluster !== undefined && { cluster: checkCluster(cluster) }),
     ...(logger !== undefined && { logger }),
@@ -151,7 +158,7 @@ export function checkConnect(options: ConnectOptions): CheckedConnect {
     throw badOption(`pin is ${shown(pin)}.`, "Give true or false, or leave it out.");
   }
   return {
-    agents: agents === undefined ? undefined : checkAgents(agents),
+    agents: agents === undefined ? undefined : checkAddresses("agents", agents),
     name: name === undefined ? undefined : checkClientName(name),
     pin: pin ?? false,
     signal: checkSignal(signal),
@@ -214,14 +221,14 @@ function checkPeers(peers: unknown): readonly PeerAddress[] {
   });
 }
 
-function checkAgents(agents: unknown): readonly string[] {
-  if (!isList(agents)) {
+function checkAddresses(what: string, addresses: unknown): readonly string[] {
+  if (!isList(addresses)) {
     throw badOption(
-      `The agents are ${shown(agents)}, not a list.`,
-      `Give a list of addresses: ${connectOptions.like}.`,
+      `The ${what} are ${shown(addresses)}, not a list.`,
+      'Give a list of addresses: ["127.0.0.1:7400"].',
     );
   }
-  return Array.from(agents, (agent) => checkAddress("The address of an agent", agent));
+  return Array.from(addresses, (address) => checkAddress(`One of the ${what}`, address));
 }
 
 /** Only that it is a text: whether it is an address is known where it is used. */
