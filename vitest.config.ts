@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
@@ -15,8 +16,8 @@ export default defineConfig({
   test: {
     include: ["src/**/*.test.ts", "test/**/*.test.ts"],
     testTimeout: 20_000,
-    // One per core: by itself vitest leaves one core idle, and on two cores that doubles the wait.
-    maxWorkers: "100%",
+    // More than cores: the longest tests run real processes, and mostly wait for them.
+    maxWorkers: Math.ceil(availableParallelism() * 1.5),
     coverage: {
       provider: "v8",
       include: ["src/**/*.ts"],

@@ -15,13 +15,14 @@ for (const id of ["b", "c"]) Agent.init({ id, dataDir: join(place, id), cluster 
 const agents = await Promise.all(
   ids.map((id, at) => Agent.start({ id, dataDir: join(place, id), listen: addresses[at], join: addresses })),
 );
-const [a, b] = agents.map((agent) =>
+const groups = agents.map((agent) =>
   agent.group("main", { mechanism: "raft", members: ids, state: { map: map() } }),
 );
 
-await a.state.map.put("model", "v42");
-console.log("b reads:", (await b.state.map.get("model"))?.value);
-console.log("led by one of them:", ids.includes(b.status().leader));
+await groups[0]?.state.map.put("model", "v42");
+for (const [at, group] of groups.entries()) {
+  console.log(ids[at], "reads", (await group.state.map.get("model"))?.value);
+}
 
 await Promise.all(agents.map((agent) => agent.close()));
 rmSync(place, { recursive: true });

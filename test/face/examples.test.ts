@@ -54,7 +54,7 @@ describe("examples run as they are", () => {
     ["agree.mjs", "v42"],
     ["map.mjs", "conflict"],
     ["own-machine.mjs", "owners"],
-    ["members.mjs", "b reads: v42"],
+    ["members.mjs", "b reads v42"],
     ["connect.mjs", "There is no .quorate folder"],
   ])("%s", async (name, says) => {
     const ended = await run(name);
