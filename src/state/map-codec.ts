@@ -347,9 +347,27 @@ export const mapReplyCodec: Codec<MapReply> = {
 
 // ── changes ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** `deleted` has the key only: its record ends where the value would begin. */
-export function encodeMapChange(kind: "written" | "deleted", record: Uint8Array): Uint8Array {
-  return withCode(kind === "written" ? 1 : 0, record);
+/** What the change of this record takes as bytes. */
+export function mapChangeBytes(record: Uint8Array): number {
+  return 1 + record.byteLength;
+}
+
+/** One change as the `bytes` of a `MachineChange`. `deleted` has the key only: its record ends where the value would begin. */
+export function writeMapChange(
+  kind: "written" | "deleted",
+  record: Uint8Array,
+  into: Uint8Array,
+  at: number,
+): void {
+  into[at] = kind === "written" ? 1 : 0;
+  into.set(record, at + 1);
+}
+
+/** Whether the key in a change's bytes begins with these, in UTF-8. */
+export function mapChangeKeyStartsWith(change: Uint8Array, prefix: Uint8Array): boolean {
+  if (readUint16(change, 1) < prefix.byteLength) return false;
+  for (let at = 0; at < prefix.byteLength; at++) if (change[3 + at] !== prefix[at]) return false;
+  return true;
 }
 
 /** Reads the `bytes` of one `MachineChange` of a map. Throws {@link MalformedError}. */

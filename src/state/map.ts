@@ -10,17 +10,15 @@ import {
   type Codec,
   decodeText,
   limits,
-  type MachineChange,
   MalformedError,
   type StateMachine,
   unreachable,
   writeUint32,
   writeUint53,
-  Queue,
 } from "../core/index.ts";
+import { ChangeHistory } from "./change-history.ts";
 import { digestOf, emptyHash, type Hash128, HashSum, hashView } from "./hash.ts";
 import {
-  encodeMapChange,
   type KeyRange,
   type MapAnswer,
   mapAnswerCodec,
@@ -41,7 +39,6 @@ import { VersionedMap } from "./versioned-map.ts";
 
 /** A key with its value; never changed, only replaced. The words are its hash, so that taking it out costs no hashing. */
 interface Entry extends Keyed, Readonly<Hash128> {
-  readonly kind: "written";
   readonly version: number;
   /** The record is `slab.bytes[from … to)`: numbers, since a view takes more memory than most records. */
   readonly slab: Slab;
@@ -49,16 +46,8 @@ interface Entry extends Keyed, Readonly<Hash128> {
   readonly to: number;
 }
 
-interface Tombstone extends Keyed {
-  readonly kind: "deleted";
-  readonly version: number;
-  /** The key alone. */
-  readonly record: Uint8Array;
-}
-
 const headBytes = 16;
 const entryHeadBytes = 12;
-const changeOverheadBytes = 128;
 
 /** A new, empty map, for the `machines` of a `ReplicatedState`. */
 export function mapMachine(): StateMachine<MapCommand, MapAnswer, MapQuestion, MapReply> {
@@ -126,7 +115,9 @@ export class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuesti
 
   /** `filter` is a prefix in UTF-8; decode the changes with `decodeMapChange`. */
   changes(filter: Uint8Array, from: number, changesMax: number): Changes {
-    return this.#history.read(decodeText(filter), from, changesMax);
+    // Bytes that are no text make no sense, even if some key begins like them.
+    decodeText(filter);
+    return this.#history.read(filter, from, changesMax);
   }
 
   snapshot(): Iterable<Uint8Array> {
@@ -179,7 +170,7 @@ export class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuesti
     if (before !== undefined) this.#release(before);
     this.#sum.add(entry);
     this.#changedAt = index;
-    this.#history.push(entry);
+    this.#history.push("written", index, record);
   }
 
   #delete(key: string, index: number): MapAnswer {
@@ -188,8 +179,8 @@ export class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuesti
     this.#release(before);
     this.#changedAt = index;
     const written = recordOf(before);
-    const record = written.slice(0, written.byteLength - recordValue(written).byteLength);
-    this.#history.push({ kind: "deleted", key, version: index, record });
+    const record = written.subarray(0, written.byteLength - recordValue(written).byteLength);
+    this.#history.push("deleted", index, record);
     return { kind: "deleted" };
   }
 
@@ -216,7 +207,7 @@ export class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuesti
     const to = from + record.byteLength;
     hashView(slab.view, from, to, this.#hash, version | 0, Math.floor(version / 0x1_0000_0000));
     const { a, b, c, d } = this.#hash;
-    return { kind: "written", key, version, slab, from, to, a, b, c, d };
+    return { key, version, slab, from, to, a, b, c, d };
   }
 
   #range(range: KeyRange, after: string | undefined, limit: number): MapReply {
@@ -249,73 +240,7 @@ function* snapshotParts(head: Uint8Array, entries: Iterable<Entry>): Generator<U
   }
 }
 
-/** The newest changes, for watchers. It is no part of the state: an agent that restored a snapshot knows fewer. */
-class ChangeHistory {
-  #changes = new Queue<Entry | Tombstone>();
-  #bytes = 0;
-  /** Every change from this index on is here. */
-  #earliest = 1;
-
-  push(change: Entry | Tombstone): void {
-    this.#changes.push(change);
-    this.#bytes += costOf(change);
-    while (
-      this.#changes.count > limits.watchHistoryMax ||
-      (this.#bytes > limits.watchHistoryBytesMax && this.#changes.count > 1)
-    ) {
-      const forgotten = this.#changes.take();
-      this.#bytes -= costOf(forgotten);
-      this.#earliest = forgotten.version + 1;
-    }
-  }
-
-  reset(earliest: number): void {
-    this.#changes = new Queue();
-    this.#bytes = 0;
-    this.#earliest = earliest;
-  }
-
-  read(prefix: string, from: number, changesMax: number): Changes {
-    if (from < this.#earliest) {
-      // Index 0 is before the first entry: whoever asks from there wants everything, which may still be here.
-      if (from !== 0 || this.#earliest !== 1) return { kind: "compacted", earliest: this.#earliest };
-    }
-    const changes: MachineChange[] = [];
-    let through = Math.max(from - 1, 0);
-    let byteLength = 0;
-    for (let place = this.#placeOf(from); place < this.#changes.count; place++) {
-      const change = this.#changes.at(place);
-      if (change.key.startsWith(prefix)) {
-        const record = recordOf(change);
-        byteLength += record.byteLength;
-        const isFull = changes.length > 0 && byteLength > limits.mapRangeBytesMax;
-        if (isFull || changes.length >= changesMax) break;
-        changes.push({ index: change.version, bytes: encodeMapChange(change.kind, record) });
-      }
-      through = change.version;
-    }
-    return { kind: "changes", changes, through };
-  }
-
-  /** The place of the first change at or behind this index. */
-  #placeOf(index: number): number {
-    let low = 0;
-    let high = this.#changes.count;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#changes.at(middle).version < index) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-}
-
 /** A view. */
-function recordOf(change: Entry | Tombstone): Uint8Array {
-  return change.kind === "written" ? change.slab.bytes.subarray(change.from, change.to) : change.record;
-}
-
-function costOf(change: Entry | Tombstone): number {
-  const byteLength = change.kind === "written" ? change.to - change.from : change.record.byteLength;
-  return byteLength + changeOverheadBytes;
+function recordOf({ slab, from, to }: Entry): Uint8Array {
+  return slab.bytes.subarray(from, to);
 }
