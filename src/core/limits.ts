@@ -51,6 +51,8 @@ export interface Limits {
   readonly laneEffectsMax: number;
   /** Inputs that the driver takes in one turn; the rest wait for the next. */
   readonly inputsPerTurnMax: number;
+  /** Commands of one group that one turn hands to its core. */
+  readonly commandsPerTurnMax: number;
   /** Reads from the journal that one turn does for one group. */
   readonly loadsPerTurnMax: number;
   /** Entries that one turn applies in one group. */
@@ -188,8 +190,9 @@ export const limits: Limits = {
   // ── driver ──
   laneEffectsMax: 4096,
   inputsPerTurnMax: 16_384,
+  commandsPerTurnMax: 128,
   loadsPerTurnMax: 4,
-  applySliceEntriesMax: 4096,
+  applySliceEntriesMax: 128,
   applySliceBytesMax: 1 * mebibyte,
   recentEntriesBytesMax: 1 * mebibyte,
   trackedCommandsMax: 1024,
@@ -251,6 +254,7 @@ export const limits: Limits = {
 
 // Relations between them, checked once when the module is loaded.
 assert(limits.entryBytesMax <= limits.batchBytesMax, "every entry fits into a batch");
+assert(limits.commandsPerTurnMax <= limits.batchEntriesMax, "what a turn hands to a core is a batch");
 assert(limits.batchBytesMax <= limits.uncommittedBytesMax, "every batch fits into an idle leader");
 assert(limits.batchBytesMax * 2 <= limits.blockBytesMax, "every record fits into a block");
 assert(

@@ -1,5 +1,6 @@
 /** Decided entries on their way into the state. */
 import { describe, expect, it } from "vitest";
+import { limits } from "../core/limits.ts";
 import { runOf, World } from "./test-world.ts";
 
 describe("commits", () => {
@@ -18,16 +19,20 @@ describe("commits", () => {
   });
 
   it("D9: a long backlog is applied in slices, with the loop free between them", () => {
+    const sliceMax = limits.applySliceEntriesMax;
     const world = new World().host();
     world.settle();
-    world.core.onReceive = (_, out) => out.commits.push({ run: runOf(1, 5000), digestAfter: true });
+    world.core.onReceive = (_, out) =>
+      out.commits.push({ run: runOf(1, 2 * sliceMax + 7), digestAfter: true });
     world.say("backlog");
     world.turn();
-    expect(world.state.log).toHaveLength(4096);
-    expect(world.core.heard.at(-1)).toBe("applied 4096");
+    expect(world.state.log).toHaveLength(sliceMax);
+    expect(world.core.heard.at(-1)).toBe(`applied ${sliceMax}`);
     world.turn();
-    expect(world.state.log).toHaveLength(5000);
-    expect(world.core.heard.at(-1)).toBe("applied 5000 with digest");
+    expect(world.state.log).toHaveLength(2 * sliceMax);
+    world.turn();
+    expect(world.state.log).toHaveLength(2 * sliceMax + 7);
+    expect(world.core.heard.at(-1)).toBe(`applied ${2 * sliceMax + 7} with digest`);
   });
 
   it("D9: what the core commits while it hears of progress is applied too", () => {

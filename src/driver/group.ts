@@ -233,7 +233,7 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
       this.#load(this.#loads.take());
     this.#apply();
     if (this.#reads.localWait) this.#reads.answerLocal();
-    return this.#loads.count > 0 || this.#applying.waits;
+    return this.#loads.count > 0 || this.#applying.waits || this.#proposals.count > 0;
   }
 
   settle(): void {

@@ -20,19 +20,34 @@ describe("proposals", () => {
     expect(sequences).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   });
 
-  it("D7: more commands than a batch may hold go in several calls, by count and by bytes", () => {
+  it("D7: of many commands a turn takes some, in order, and the next turns the others", () => {
     const world = new World().host();
     world.settle();
+    const turnMax = limits.commandsPerTurnMax;
+    const sequences: number[] = [];
+    world.core.onPropose = (commands) => {
+      sequences.push(...commands.map((bytes) => entrySequence(bytes, 0)));
+      return { kind: "accepted", count: commands.length };
+    };
+    const all = Array.from({ length: 2 * turnMax + 1 }, (_, at) => at + 1);
     world.group.propose(
-      Array.from({ length: limits.batchEntriesMax + 1 }, (_, at) => command(at)),
+      all.map((sequence) => command(sequence)),
       { onlyAsLeader: false },
     );
     world.turn();
-    expect(world.core.heard).toEqual([`propose ${limits.batchEntriesMax}`, "propose 1"]);
+    expect(world.core.heard).toEqual([`propose ${turnMax}`]);
+    world.settle();
+    expect(world.core.heard).toEqual([`propose ${turnMax}`, `propose ${turnMax}`, "propose 1"]);
+    expect(sequences).toEqual(all);
+  });
+
+  it("D7: more bytes than a batch may hold go in several calls", () => {
+    const world = new World().host();
+    world.settle();
     const half = limits.batchBytesMax / 2;
     world.group.propose([command(1, half), command(2, half), command(3, 10)], { onlyAsLeader: false });
     world.turn();
-    expect(world.core.heard.slice(2)).toEqual(["propose 1", "propose 2"]);
+    expect(world.core.heard).toEqual(["propose 1", "propose 2"]);
   });
 
   it("D8: a batch that is refused is refused command by command; a part that was accepted is not", () => {
