@@ -30,7 +30,7 @@ const overheadBytes: number =
     machine: "",
     requestId: "x".repeat(limits.requestIdBytesMax),
     command: emptyBytes,
-  }).byteLength;
+  }).length;
 
 /**
  * Reads and checks the whole file before anything is proposed. Throws `BAD_VALUE` and `TOO_LARGE` naming the line, and
@@ -52,7 +52,7 @@ export async function readDecisionsFrom(
   const pieces: Uint8Array[] = [];
   let size = 0;
   for await (const piece of stream) {
-    size += piece.byteLength;
+    size += piece.length;
     if (size > limits.decisionFileBytesMax) throw tooLargeFile(name, size);
     pieces.push(piece);
   }
@@ -104,7 +104,7 @@ export function parseDecisions(text: string, name: string): FileDecision[] {
 function checkValue(value: Json, line: number, name: string): void {
   let byteLength: number;
   try {
-    byteLength = overheadBytes + encodeProposal([value]).byteLength;
+    byteLength = overheadBytes + encodeProposal([value]).length;
   } catch (error) {
     if (!(error instanceof QuorateError)) throw error;
     throw badLine(name, line, `can't be proposed. ${error.message.replace(/\.$/, "")}`, error.hint, error);
@@ -151,7 +151,7 @@ function idOf(value: Json, line: number, name: string): string | undefined {
   if (typeof id !== "string" || id === "") {
     throw badLine(name, line, "has an id that is not a text", "Write the id as a text, or leave it out.");
   }
-  if (encodeText(id).byteLength > limits.requestIdBytesMax) {
+  if (encodeText(id).length > limits.requestIdBytesMax) {
     throw badLine(
       name,
       line,

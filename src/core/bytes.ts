@@ -45,19 +45,19 @@ export function writeUint53(bytes: Uint8Array, at: number, value: number): void 
 }
 
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.byteLength !== b.byteLength) return false;
-  for (let at = 0; at < a.byteLength; at++) if (a[at] !== b[at]) return false;
+  if (a.length !== b.length) return false;
+  for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
   return true;
 }
 
 export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   let total = 0;
-  for (const part of parts) total += part.byteLength;
+  for (const part of parts) total += part.length;
   const whole = new Uint8Array(total);
   let at = 0;
   for (const part of parts) {
     whole.set(part, at);
-    at += part.byteLength;
+    at += part.length;
   }
   return whole;
 }
@@ -100,20 +100,20 @@ export class ByteWriter {
 
   /** Bytes whose length the reader knows. */
   raw(value: Uint8Array): this {
-    const at = this.#reserve(value.byteLength);
+    const at = this.#reserve(value.length);
     this.#bytes.set(value, at);
     return this;
   }
 
   /** Length (4 bytes), then the bytes. */
   bytes(value: Uint8Array): this {
-    return this.uint32(value.byteLength).raw(value);
+    return this.uint32(value.length).raw(value);
   }
 
   /** Length in bytes (2 bytes), then UTF-8. */
   text(value: string): this {
     const encoded = encodeText(value);
-    return this.uint16(encoded.byteLength).raw(encoded);
+    return this.uint16(encoded.length).raw(encoded);
   }
 
   /** What was written; the writer must not be used after. */
@@ -125,8 +125,8 @@ export class ByteWriter {
   #reserve(byteLength: number): number {
     const at = this.#length;
     const end = at + byteLength;
-    if (end > this.#bytes.byteLength) {
-      const grown = new Uint8Array(Math.max(end, this.#bytes.byteLength * 2));
+    if (end > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(end, this.#bytes.length * 2));
       grown.set(this.#bytes);
       this.#bytes = grown;
     }
@@ -145,7 +145,7 @@ export class ByteReader {
   }
 
   get remaining(): number {
-    return this.#bytes.byteLength - this.#at;
+    return this.#bytes.length - this.#at;
   }
 
   uint8(): number {
@@ -191,8 +191,7 @@ export class ByteReader {
 
   #take(byteLength: number): number {
     const at = this.#at;
-    if (at + byteLength > this.#bytes.byteLength)
-      throw new MalformedError("it ends in the middle of a field");
+    if (at + byteLength > this.#bytes.length) throw new MalformedError("it ends in the middle of a field");
     this.#at = at + byteLength;
     return at;
   }

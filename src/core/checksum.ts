@@ -40,7 +40,7 @@ const [t0, t1, t2, t3, t4, t5, t6, t7] = tables as [
 ];
 
 export function crc32(bytes: Uint8Array, seed = 0): number {
-  return crc32Range(bytes, 0, bytes.byteLength, seed);
+  return crc32Range(bytes, 0, bytes.length, seed);
 }
 
 /** The same for `bytes[from … to)`, without making a view. */

@@ -73,7 +73,7 @@ export interface CommandHeader {
 
 /** A command in the form of an entry whose index, term, time and checksum are still zero. */
 export function encodeCommand(header: CommandHeader, payload: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(entryHeaderBytes + payload.byteLength);
+  const bytes = new Uint8Array(entryHeaderBytes + payload.length);
   bytes.set(payload, entryHeaderBytes);
   writeCommandHeader(bytes, header);
   return bytes;
@@ -81,7 +81,7 @@ export function encodeCommand(header: CommandHeader, payload: Uint8Array): Uint8
 
 /** Completes a command whose payload is in place and whose other header bytes are zero. The bytes must not be shared yet. */
 export function writeCommandHeader(bytes: Uint8Array, header: CommandHeader): void {
-  writeUint32(bytes, 0, bytes.byteLength);
+  writeUint32(bytes, 0, bytes.length);
   writeUint53(bytes, at.session, header.session);
   writeUint53(bytes, at.sequence, header.sequence);
   writeUint32(bytes, at.unsettled, header.unsettled);
@@ -149,11 +149,11 @@ export function entryPayload(bytes: Uint8Array, offset: number): Uint8Array {
  * known, its numbers are below 2^53, its spare bytes are zero. Throws {@link MalformedError}. Returns the offset behind it.
  */
 export function checkEntryForm(bytes: Uint8Array, offset: number): number {
-  if (offset + entryHeaderBytes > bytes.byteLength) throw new MalformedError("an entry ends in its header");
+  if (offset + entryHeaderBytes > bytes.length) throw new MalformedError("an entry ends in its header");
   const length = entryLength(bytes, offset);
   if (length < entryHeaderBytes) throw new MalformedError("an entry is shorter than its header");
   if (length > limits.entryBytesMax) throw new MalformedError("an entry is longer than the limit");
-  if (offset + length > bytes.byteLength) throw new MalformedError("an entry ends in its payload");
+  if (offset + length > bytes.length) throw new MalformedError("an entry ends in its payload");
   if (bytes[offset + at.kind]! >= kindNames.length) throw new MalformedError("an entry of an unknown kind");
   // Read here once, so that nobody meets a number that can't be counted exactly in an entry that is already decided.
   for (let field = at.index; field < at.unsettled; field += 8) readUint53(bytes, offset + field);
@@ -166,7 +166,7 @@ export function checkEntryForm(bytes: Uint8Array, offset: number): number {
 /** Cuts bytes that hold commands behind one another into single ones (views). Throws {@link MalformedError}. */
 export function splitCommands(bytes: Uint8Array): Uint8Array[] {
   const commands: Uint8Array[] = [];
-  for (let offset = 0; offset < bytes.byteLength;) {
+  for (let offset = 0; offset < bytes.length;) {
     const end = checkEntryForm(bytes, offset);
     commands.push(bytes.subarray(offset, end));
     offset = end;
@@ -179,11 +179,11 @@ export function splitCommands(bytes: Uint8Array): Uint8Array[] {
  * where it is given, terms not falling. Throws {@link MalformedError}. The bytes are kept, not copied.
  */
 export function decodeRun(bytes: Uint8Array, first?: LogIndex): Run {
-  if (bytes.byteLength === 0) throw new MalformedError("a run holds at least one entry");
+  if (bytes.length === 0) throw new MalformedError("a run holds at least one entry");
   let offset = 0;
   let index = 0;
   let lastTerm = 0;
-  while (offset < bytes.byteLength) {
+  while (offset < bytes.length) {
     const end = checkEntryForm(bytes, offset);
     if (crc32Range(bytes, offset + at.index, end) !== readUint32(bytes, offset + at.checksum)) {
       throw new MalformedError("an entry's checksum is wrong");
@@ -214,7 +214,7 @@ export function sliceRun(run: Run, first: LogIndex, bytesMax: number): Run {
     to += length;
     last += 1;
   }
-  if (from === 0 && to === run.bytes.byteLength) return run;
+  if (from === 0 && to === run.bytes.length) return run;
   return { first, last: last as LogIndex, bytes: run.bytes.subarray(from, to) };
 }
 

@@ -69,7 +69,7 @@ export class Applying {
   applySome(): boolean {
     const { run, digestAfter } = this.#commits.peek();
     let offset = this.#offset;
-    while (this.budgetLeft && offset < run.bytes.byteLength) {
+    while (this.budgetLeft && offset < run.bytes.length) {
       const index = entryIndex(run.bytes, offset);
       assert(index === this.#applied + 1, "entries are applied in order, each once");
       const answer = this.#state.apply(run.bytes, offset);
@@ -82,7 +82,7 @@ export class Applying {
       this.#bytesLeft -= length;
     }
     this.#offset = offset;
-    if (offset < run.bytes.byteLength) return false;
+    if (offset < run.bytes.length) return false;
     assert(this.#applied === run.last, "a run ends with its last entry");
     this.#commits.take();
     this.#offset = 0;
@@ -106,9 +106,9 @@ export class Applying {
 
   #remember(run: Run): void {
     this.#recent.push(run);
-    this.#recentBytes += run.bytes.byteLength;
+    this.#recentBytes += run.bytes.length;
     while (this.#recent.count > 1 && this.#recentBytes > limits.recentEntriesBytesMax) {
-      this.#recentBytes -= this.#recent.take().bytes.byteLength;
+      this.#recentBytes -= this.#recent.take().bytes.length;
     }
   }
 }

@@ -39,7 +39,7 @@ export function batchEnd(commands: readonly Uint8Array[], from: number): number 
   assert(from < commands.length, "a batch holds at least one command");
   let to = from;
   for (let bytes = 0; to < commands.length; to++) {
-    bytes += commands[to]?.byteLength ?? 0;
+    bytes += commands[to]?.length ?? 0;
     if (bytes > limits.batchBytesMax && to > from) break;
   }
   return to;

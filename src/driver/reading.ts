@@ -36,7 +36,7 @@ export class RunGatherer {
     if (run.last <= next || run.first > next + 1) return;
     const piece = sliceRun(run, (next + 1) as LogIndex, Number.POSITIVE_INFINITY);
     this.#pieces.push(piece);
-    this.#bytes += piece.bytes.byteLength;
+    this.#bytes += piece.bytes.length;
   }
 
   /** What was gathered, within `bytesMax` but at least one entry; undefined: the entry at `first` did not go by. */
@@ -57,11 +57,11 @@ export class RunGatherer {
       piece = this.#pieces.at(-1)
     ) {
       this.#pieces.pop();
-      this.#bytes -= piece.bytes.byteLength;
+      this.#bytes -= piece.bytes.length;
       if (piece.first >= from) continue;
       const kept = truncateRun(piece, (from - 1) as LogIndex);
       this.#pieces.push(kept);
-      this.#bytes += kept.bytes.byteLength;
+      this.#bytes += kept.bytes.length;
     }
   }
 }

@@ -60,7 +60,7 @@ export class Tracking {
   pushed(run: Run, record: RecordNumber): void {
     this.#cut(run.first);
     let index = run.first;
-    for (let offset = 0; offset < run.bytes.byteLength; offset += entryLength(run.bytes, offset)) {
+    for (let offset = 0; offset < run.bytes.length; offset += entryLength(run.bytes, offset)) {
       const tracked = this.#find(entrySession(run.bytes, offset), entrySequence(run.bytes, offset));
       // Handed in twice, it is in the log twice: what counts is the first one.
       if (tracked !== undefined && !tracked.isWritten) {
@@ -84,7 +84,7 @@ export class Tracking {
 
   /** The run is decided. There is nothing to tell of its entries after that: the answer follows. */
   committed(run: Run): void {
-    for (let offset = 0; offset < run.bytes.byteLength; offset += entryLength(run.bytes, offset)) {
+    for (let offset = 0; offset < run.bytes.length; offset += entryLength(run.bytes, offset)) {
       const session = entrySession(run.bytes, offset);
       if (!this.#sessions.has(session)) continue;
       const sequence = entrySequence(run.bytes, offset);

@@ -32,12 +32,12 @@ export interface BlockBody {
 
 /** Bytes before the first record of a run of this group. */
 export function runHeaderBytes(group: Group): number {
-  return group.encodedName.byteLength + 17;
+  return group.encodedName.length + 17;
 }
 
 /** Bytes that this group takes in a directory. */
 export function directoryLineBytes(group: Group): number {
-  return group.encodedName.byteLength + 17;
+  return group.encodedName.length + 17;
 }
 
 /** All groups that have records, as of the end of the block that is being written. */

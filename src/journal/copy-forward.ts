@@ -73,7 +73,7 @@ export class CopyForward {
         }
         const [group, record] = next.value;
         this.#o.copy(group, record);
-        bytesLeft -= record.bytes.byteLength;
+        bytesLeft -= record.bytes.length;
       }
     } catch (error) {
       if (error instanceof AssertionError) throw error;

@@ -62,7 +62,7 @@ export function alignToSector(byteLength: number): number {
 
 /** The first sector of every segment of the journal with this id. */
 export function encodeLabel(id: Uint8Array, checksum: Checksum): Uint8Array {
-  assert(id.byteLength === journalIdBytes, "a journal's id has 16 bytes");
+  assert(id.length === journalIdBytes, "a journal's id has 16 bytes");
   const sector = new Uint8Array(limits.sectorBytes);
   writeUint32(sector, 0, labelMagic);
   writeUint32(sector, 8, formatVersion);
@@ -77,7 +77,7 @@ export type Label =
   | { readonly kind: "unreadable" };
 
 export function decodeLabel(sector: Uint8Array, checksum: Checksum): Label {
-  if (sector.byteLength < labelBytes || readUint32(sector, 0) !== labelMagic) return { kind: "unreadable" };
+  if (sector.length < labelBytes || readUint32(sector, 0) !== labelMagic) return { kind: "unreadable" };
   if (readUint32(sector, 4) !== checksum(sector.subarray(8, labelBytes))) return { kind: "unreadable" };
   return { kind: "label", version: readUint32(sector, 8), id: sector.slice(12, labelBytes) };
 }
@@ -87,7 +87,7 @@ export function decodeLabel(sector: Uint8Array, checksum: Checksum): Label {
  * CRC-32 of two messages that differ in at most 32 consecutive bits always differs.
  */
 export function segmentSeed(id: Uint8Array, segment: number, checksum: Checksum): number {
-  assert(id.byteLength === journalIdBytes, "a journal's id has 16 bytes");
+  assert(id.length === journalIdBytes, "a journal's id has 16 bytes");
   const message = new Uint8Array(journalIdBytes + 4);
   message.set(id);
   writeUint32(message, journalIdBytes, segment);
@@ -140,11 +140,11 @@ export function examineBlock(
   seed: number,
   checksum: Checksum,
 ): BlockFound {
-  if (offset + blockHeaderBytes > bytes.byteLength) return { kind: "blank" };
+  if (offset + blockHeaderBytes > bytes.length) return { kind: "blank" };
   if (readUint32(bytes, offset) !== blockMagic) return { kind: "blank" };
   if (readUint32(bytes, offset + at.segment) !== segment) return { kind: "blank" };
   const length = readUint32(bytes, offset + at.length);
-  if (length < blockHeaderBytes || offset + length > bytes.byteLength) return { kind: "broken" };
+  if (length < blockHeaderBytes || offset + length > bytes.length) return { kind: "broken" };
   const sum = checksum(bytes.subarray(offset + at.length, offset + length), seed);
   if (readUint32(bytes, offset + at.checksum) !== sum) return { kind: "broken" };
   const high = readUint32(bytes, offset + at.number + 4);

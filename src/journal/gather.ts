@@ -59,10 +59,10 @@ export class Gather {
     const bytes = this.#bytes;
     writeUint32(bytes, at, recordBytes);
     bytes.set(record.head, at + 4);
-    let next = at + 4 + record.head.byteLength;
+    let next = at + 4 + record.head.length;
     for (const part of record.tail) {
       bytes.set(part, next);
-      next += part.byteLength;
+      next += part.length;
     }
     assert(next === at + 4 + recordBytes, "a record's parts make up its length");
     run.count += 1;
@@ -80,7 +80,7 @@ export class Gather {
     }
     let directoryAt = 0;
     if (directory !== undefined) {
-      directoryAt = this.#reserve(directory.byteLength);
+      directoryAt = this.#reserve(directory.length);
       this.#bytes.set(directory, directoryAt);
     }
     const length = this.#length;
@@ -104,7 +104,7 @@ export class Gather {
     const at = this.#reserve(runHeaderBytes(group));
     const bytes = this.#bytes;
     bytes.set(group.encodedName, at);
-    let next = at + group.encodedName.byteLength;
+    let next = at + group.encodedName.length;
     bytes[next] = copied ? 1 : 0;
     next += 1;
     writeUint53(bytes, next, number);
@@ -123,8 +123,8 @@ export class Gather {
   }
 
   #grow(byteLength: number): void {
-    if (byteLength <= this.#bytes.byteLength) return;
-    const grown = new Uint8Array(alignToSector(Math.max(byteLength, this.#bytes.byteLength * 2)));
+    if (byteLength <= this.#bytes.length) return;
+    const grown = new Uint8Array(alignToSector(Math.max(byteLength, this.#bytes.length * 2)));
     grown.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = grown;
   }

@@ -23,10 +23,10 @@ export class Group {
 
   constructor(name: GroupName) {
     const text = encodeText(name);
-    assert(text.byteLength >= 1 && text.byteLength <= 255, "a group's name has 1 to 255 bytes");
+    assert(text.length >= 1 && text.length <= 255, "a group's name has 1 to 255 bytes");
     this.name = name;
-    this.encodedName = new Uint8Array(1 + text.byteLength);
-    this.encodedName[0] = text.byteLength;
+    this.encodedName = new Uint8Array(1 + text.length);
+    this.encodedName[0] = text.length;
     this.encodedName.set(text, 1);
   }
 }

@@ -96,7 +96,7 @@ export class Journal {
   }
 
   private constructor(options: JournalOptions) {
-    assert(options.id.byteLength === journalIdBytes, "a journal's id has 16 bytes");
+    assert(options.id.length === journalIdBytes, "a journal's id has 16 bytes");
     this.#o = options;
     this.#segmentBytes = options.segmentBytes ?? limits.segmentBytes;
     this.#blockBytesMax = options.blockBytesMax ?? limits.blockBytesMax;
@@ -176,8 +176,8 @@ export class Journal {
       this.#directoryBytes + this.#blockBytesMax + 2 * limits.sectorBytes <= this.#segmentBytes,
       "a directory of all groups fits into a segment beside a block",
     );
-    let recordBytes = record.head.byteLength;
-    for (const part of record.tail) recordBytes += part.byteLength;
+    let recordBytes = record.head.length;
+    for (const part of record.tail) recordBytes += part.length;
     group.last += 1;
     this.#gatherFor(group, recordBytes).add(group, group.last, false, record, recordBytes);
     return group.last as RecordNumber;
@@ -251,8 +251,8 @@ export class Journal {
 
   #copy(group: Group, record: NumberedRecord): void {
     const { number, bytes } = record;
-    const gather = this.#gatherFor(group, bytes.byteLength);
-    gather.add(group, number, true, { head: bytes, tail: [] }, bytes.byteLength);
+    const gather = this.#gatherFor(group, bytes.length);
+    gather.add(group, number, true, { head: bytes, tail: [] }, bytes.length);
   }
 
   /** Writes the next block if it is wanted, and if neither a sync nor a segment is to be waited for. */

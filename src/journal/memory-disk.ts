@@ -9,12 +9,12 @@ class MemoryBytes {
   readonly #chunks: Map<number, Uint8Array> = new Map();
 
   write(offset: number, bytes: Uint8Array): void {
-    this.length = Math.max(this.length, offset + bytes.byteLength);
-    for (let from = 0; from < bytes.byteLength;) {
+    this.length = Math.max(this.length, offset + bytes.length);
+    for (let from = 0; from < bytes.length;) {
       const number = Math.floor((offset + from) / chunkBytes);
       const within = (offset + from) % chunkBytes;
       const part = bytes.subarray(from, from + chunkBytes - within);
-      from += part.byteLength;
+      from += part.length;
       let chunk = this.#chunks.get(number);
       if (chunk === undefined) {
         if (isZero(part)) continue;
@@ -26,7 +26,7 @@ class MemoryBytes {
   }
 
   read(offset: number, into: Uint8Array): number {
-    const there = Math.max(0, Math.min(into.byteLength, this.length - offset));
+    const there = Math.max(0, Math.min(into.length, this.length - offset));
     for (let from = 0; from < there;) {
       const within = (offset + from) % chunkBytes;
       const count = Math.min(there - from, chunkBytes - within);
@@ -41,11 +41,11 @@ class MemoryBytes {
 
 /** By words of four bytes: whole segments of zeros come through here. */
 function isZero(bytes: Uint8Array): boolean {
-  const head = Math.min(bytes.byteLength, -bytes.byteOffset & 3);
-  const words = new Int32Array(bytes.buffer, bytes.byteOffset + head, (bytes.byteLength - head) >> 2);
+  const head = Math.min(bytes.length, -bytes.byteOffset & 3);
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset + head, (bytes.length - head) >> 2);
   for (let at = 0; at < head; at++) if (bytes[at] !== 0) return false;
   for (let at = 0; at < words.length; at++) if (words[at] !== 0) return false;
-  for (let at = head + words.byteLength; at < bytes.byteLength; at++) if (bytes[at] !== 0) return false;
+  for (let at = head + words.byteLength; at < bytes.length; at++) if (bytes[at] !== 0) return false;
   return true;
 }
 

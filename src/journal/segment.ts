@@ -63,10 +63,10 @@ export class Segment {
   append(padded: Uint8Array): number {
     const offset = this.#end;
     assert(offset % limits.sectorBytes === 0, "J4: a block starts at a sector that no other block touches");
-    assert(padded.byteLength % limits.sectorBytes === 0, "J4: a block ends where a sector ends");
-    assert(offset + padded.byteLength <= this.byteLength, "a block lies within its segment");
+    assert(padded.length % limits.sectorBytes === 0, "J4: a block ends where a sector ends");
+    assert(offset + padded.length <= this.byteLength, "a block lies within its segment");
     // Raised first: after a failed write nobody knows what these sectors hold.
-    this.#end = offset + padded.byteLength;
+    this.#end = offset + padded.length;
     this.file.write(offset, padded);
     return offset;
   }

@@ -274,7 +274,7 @@ export class SegmentStore {
   /** Writes one piece of zeros, and the label into the first; returns where the next piece begins. */
   #zero(file: DiskFile, from: number): number {
     this.#zeros ??= new Uint8Array(Math.min(limits.pieceBytesMax, this.#o.segmentBytes));
-    const byteLength = Math.min(this.#zeros.byteLength, this.#o.segmentBytes - from);
+    const byteLength = Math.min(this.#zeros.length, this.#o.segmentBytes - from);
     file.write(from, this.#zeros.subarray(0, byteLength));
     if (from === 0) file.write(0, this.#label);
     return from + byteLength;

@@ -109,7 +109,7 @@ function copyBlock(block: BlockScan, groups: Map<GroupName, Group>, gather: Gath
     block.segment.file.read(block.offset + run.at, bytes);
     const group = groups.get(run.name)!;
     for (const record of recordsOf(bytes, run.first, run.first, run.first + run.count - 1)) {
-      gather.add(group, record.number, true, { head: record.bytes, tail: [] }, record.bytes.byteLength);
+      gather.add(group, record.number, true, { head: record.bytes, tail: [] }, record.bytes.length);
     }
   }
 }

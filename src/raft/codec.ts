@@ -79,7 +79,7 @@ export const raftCodec: ProtocolCodec<RaftProtocol> = {
     const reader = new ByteReader(head);
     const message = readMessage(reader, tail);
     reader.end();
-    if (tail.byteLength > 0 && message.kind !== "append" && message.kind !== "forward") {
+    if (tail.length > 0 && message.kind !== "append" && message.kind !== "forward") {
       throw new MalformedError("bytes behind a message that has none");
     }
     return message;
@@ -209,8 +209,7 @@ function readHeartbeat(reader: ByteReader): Heartbeat {
   if (!readBoolean(reader)) return { kind: "heartbeat", term, commit, round };
   const index = readIndex(reader);
   const digest = reader.bytes();
-  if (digest.byteLength > limits.digestBytesMax)
-    throw new MalformedError("a digest is longer than the limit");
+  if (digest.length > limits.digestBytesMax) throw new MalformedError("a digest is longer than the limit");
   // A copy: the digest may be kept for longer than the bytes that it arrived with.
   return { kind: "heartbeat", term, commit, round, checkpoint: { index, digest: new Uint8Array(digest) } };
 }
@@ -223,9 +222,8 @@ function readAppend(reader: ByteReader, tail: Uint8Array): Append {
   const commit = readIndex(reader);
   if (prevTerm > term) throw new MalformedError("an append goes on from a later term than its own");
   const runs: Run[] = [];
-  if (tail.byteLength > 0) {
-    if (tail.byteLength > limits.batchBytesMax)
-      throw new MalformedError("an append is longer than the limit");
+  if (tail.length > 0) {
+    if (tail.length > limits.batchBytesMax) throw new MalformedError("an append is longer than the limit");
     const run = decodeRun(tail, (prevIndex + 1) as LogIndex);
     checkTerms(run, prevTerm, term);
     runs.push(run);
@@ -245,8 +243,7 @@ function checkTerms(run: Run, lowest: number, highest: number): void {
 
 function readForward(reader: ByteReader, tail: Uint8Array): Forward {
   const term = readTerm(reader);
-  if (tail.byteLength > limits.batchBytesMax)
-    throw new MalformedError("more bytes of commands than the limit");
+  if (tail.length > limits.batchBytesMax) throw new MalformedError("more bytes of commands than the limit");
   const commands = splitCommands(tail);
   if (commands.length > limits.batchEntriesMax) throw new MalformedError("more commands than the limit");
   return { kind: "forward", term, commands };

@@ -36,7 +36,7 @@ export function handOut(state: RaftState, out: Outbox<RaftProtocol>): void {
       return;
     }
     const piece = cut(state, held, bound);
-    const bytesAfter = state.applying.bytes + piece.bytes.byteLength;
+    const bytesAfter = state.applying.bytes + piece.bytes.length;
     if (state.applying.count > 0 && bytesAfter > state.limits.applyBytesMax) return;
     deliver(state, piece, out);
   }
@@ -48,7 +48,7 @@ function cut(state: RaftState, run: Run, bound: LogIndex): Run {
   const { applyBytesMax } = state.limits;
   const checkpoint = checkpointFrom(state, first);
   const end = bound < checkpoint ? bound : checkpoint;
-  if (run.first === first && run.last <= end && run.bytes.byteLength <= applyBytesMax) return run;
+  if (run.first === first && run.last <= end && run.bytes.length <= applyBytesMax) return run;
   return sliceRun(run.last > end ? truncateRun(run, end) : run, first, applyBytesMax);
 }
 
@@ -57,7 +57,7 @@ function deliver(state: RaftState, run: Run, out: Outbox<RaftProtocol>): void {
   assert(run.last <= state.pending.durableIndex, "R10: nothing is handed out ahead of the disk");
   assert(run.last <= state.commitIndex, "R10: only what is decided is handed out");
   state.handedOut = run.last;
-  state.applying.push(run.last, run.bytes.byteLength);
+  state.applying.push(run.last, run.bytes.length);
   out.commits.push({ run, digestAfter: run.last === checkpointFrom(state, run.last) });
 }
 

@@ -27,7 +27,7 @@ export function takeOffice(state: RaftState, now: Now, out: Outbox<RaftProtocol>
   const leading = leadingFrom(state, now);
   state.role = leading;
   const noop = encodeCommand({ kind: "noop", session: 0, sequence: 0, unsettled: 0 }, emptyBytes);
-  assert(noop.byteLength === entryHeaderBytes, "an entry without a command is its header");
+  assert(noop.length === entryHeaderBytes, "an entry without a command is its header");
   stampEntry(noop, 0, leading.firstIndex, state.term, leading.lastTime);
   const run = { first: leading.firstIndex, last: leading.firstIndex, bytes: noop };
   persist(state, { kind: "entries", run }, now, out);

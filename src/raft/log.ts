@@ -84,8 +84,8 @@ export class Log {
     this.#noteTerms(run, currentTerm);
     this.#notePoint(run, record);
     this.#last = run.last;
-    this.#bytesAppended += run.bytes.byteLength;
-    this.#tailBytes += run.bytes.byteLength;
+    this.#bytesAppended += run.bytes.length;
+    this.#tailBytes += run.bytes.length;
     this.#runs.push(run);
     this.#ends.push(this.#bytesAppended);
   }
@@ -115,7 +115,7 @@ export class Log {
       this.#pointRecords.push(record);
       this.#bytesSincePoint = 0;
     }
-    this.#bytesSincePoint += run.bytes.byteLength;
+    this.#bytesSincePoint += run.bytes.length;
   }
 
   /** Forgets every entry behind `last`. */
@@ -130,12 +130,12 @@ export class Log {
       if (run.last <= last) return;
       this.#runs.pop();
       this.#ends.pop();
-      this.#tailBytes -= run.bytes.byteLength;
-      this.#bytesAppended -= run.bytes.byteLength;
+      this.#tailBytes -= run.bytes.length;
+      this.#bytesAppended -= run.bytes.length;
       if (run.first > last) continue;
       const kept = truncateRun(run, last);
-      this.#tailBytes += kept.bytes.byteLength;
-      this.#bytesAppended += kept.bytes.byteLength;
+      this.#tailBytes += kept.bytes.length;
+      this.#bytesAppended += kept.bytes.length;
       this.#runs.push(kept);
       this.#ends.push(this.#bytesAppended);
       return;
@@ -203,7 +203,7 @@ export class Log {
     while (this.#tailBytes > bytesMax && this.#runs.length - this.#dropped > 1) {
       const oldest = this.#runs[this.#dropped]!;
       if (oldest.last > through) break;
-      this.#tailBytes -= oldest.bytes.byteLength;
+      this.#tailBytes -= oldest.bytes.length;
       this.#runs[this.#dropped] = droppedRun;
       this.#dropped += 1;
     }

@@ -87,8 +87,8 @@ function append(
 function checkBatch(commands: readonly Uint8Array[]): number {
   let byteLength = 0;
   for (const command of commands) {
-    assert(entryLength(command, 0) === command.byteLength, "a command is one whole entry");
-    byteLength += command.byteLength;
+    assert(entryLength(command, 0) === command.length, "a command is one whole entry");
+    byteLength += command.length;
   }
   assert(commands.length <= houseLimits.batchEntriesMax, "a batch is within the limit on its entries");
   assert(byteLength <= houseLimits.batchBytesMax, "a batch is within the limit on its bytes");
@@ -107,7 +107,7 @@ function appendRun(
   let byteLength = 0;
   let to = from;
   while (to < commands.length) {
-    const after = byteLength + commands[to]!.byteLength;
+    const after = byteLength + commands[to]!.length;
     if (to > from && after > state.limits.appendBytesMax) break;
     byteLength = after;
     to += 1;
@@ -119,7 +119,7 @@ function appendRun(
     const command = commands[position]!;
     bytes.set(command, offset);
     stampEntry(bytes, offset, (first + position - from) as LogIndex, state.term, leading.lastTime);
-    offset += command.byteLength;
+    offset += command.length;
   }
   const last = (first + to - from - 1) as LogIndex;
   persist(state, { kind: "entries", run: { first, last, bytes } }, now, out);

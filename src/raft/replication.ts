@@ -123,10 +123,10 @@ function packFrom(state: RaftState, leading: Leading, first: LogIndex): PackedAp
     if (held === undefined) break;
     const room = state.limits.appendBytesMax - byteLength;
     const run =
-      held.first === next && held.bytes.byteLength <= room ? held : sliceRun(held, next, Math.max(room, 0));
-    if (runs.length > 0 && run.bytes.byteLength > room) break;
+      held.first === next && held.bytes.length <= room ? held : sliceRun(held, next, Math.max(room, 0));
+    if (runs.length > 0 && run.bytes.length > room) break;
     runs.push(run);
-    byteLength += run.bytes.byteLength;
+    byteLength += run.bytes.length;
     next = (run.last + 1) as LogIndex;
   }
   if (runs.length === 0) return undefined;
@@ -274,7 +274,7 @@ export function entriesLoaded(
     }
     const piece = state.log.agreeingPart(run, peer.next);
     assert(piece !== undefined, "the journal gives back the leader's own entries");
-    const packed = pack(state, piece.first, [piece], piece.bytes.byteLength);
+    const packed = pack(state, piece.first, [piece], piece.bytes.length);
     sendPacked(state, leading, peer, packed, "bulk", out);
     replicateTo(state, leading, peer, out);
     return;

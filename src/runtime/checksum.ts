@@ -12,5 +12,5 @@ export function checksumRange(bytes: Uint8Array, from: number, to: number, seed 
 
 /** The same numbers as `crc32` of `core/checksum.ts`. */
 export function checksum(bytes: Uint8Array, seed = 0): number {
-  return checksumRange(bytes, 0, bytes.byteLength, seed);
+  return checksumRange(bytes, 0, bytes.length, seed);
 }

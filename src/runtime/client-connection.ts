@@ -230,8 +230,8 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
   // ── what the groups tell ──
 
   answer(group: string, session: number, sequence: number, answer: Uint8Array): void {
-    this.#commands.answered(answer.byteLength);
-    const fate = answer.byteLength > answerBytesMax ? forgotten(answer) : answer;
+    this.#commands.answered(answer.length);
+    const fate = answer.length > answerBytesMax ? forgotten(answer) : answer;
     this.#tell(group, session, sequence, fate);
   }
 

@@ -117,13 +117,13 @@ export class ClientLink implements ConnectionHandler, FrameSource {
   /** False where too much waits already: nothing was handed over. */
   propose(group: string, commands: readonly Uint8Array[], options?: ProposeOptions): boolean {
     let total = 0;
-    for (const command of commands) total += command.byteLength;
+    for (const command of commands) total += command.length;
     if (this.queuedBytes + total > limits.linkQueueBytesMax) return false;
     const writer = this.#writer;
     const flags = proposeFlags(options);
     let begun = false;
     for (const command of commands) {
-      if (begun && writer.openBytes + command.byteLength > limits.batchBytesMax) {
+      if (begun && writer.openBytes + command.length > limits.batchBytesMax) {
         writer.end();
         begun = false;
       }

@@ -179,7 +179,7 @@ function cutChanges(
   let whole = 0;
   for (const [position, { index, bytes }] of changes.entries()) {
     if (position > 0 && changes[position - 1]?.index !== index) whole = position;
-    total += bytes.byteLength;
+    total += bytes.length;
     if (total > limits.watchAnswerBytesMax && whole > 0) {
       return { changes: changes.slice(0, whole), through: changes[whole - 1]?.index ?? through };
     }
@@ -213,7 +213,7 @@ export function readEntriesAnswer(reader: ByteReader, tail: Uint8Array): Answere
   if (flag(reader)) {
     const earliest = reader.uint53();
     reader.end();
-    if (tail.byteLength > 0) throw new MalformedError("entries that are gone, and entries all the same");
+    if (tail.length > 0) throw new MalformedError("entries that are gone, and entries all the same");
     return { kind: "compacted", earliest };
   }
   const run = decodeRun(tail);

@@ -153,7 +153,7 @@ export class Connection {
     this.#heardAtMs = performance.now();
     try {
       // A plain array: what is cut from a Buffer is a Buffer again, slower, and its `slice` does not copy.
-      const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
       this.#reader.push(plain, this.#take);
     } catch (error) {
       // A name that is none is malformed too; anything else is a bug here, and must not pass for the other side's mistake.
@@ -194,10 +194,10 @@ function gather(pieces: readonly Uint8Array[]): Uint8Array[] {
     let next = first;
     for (
       let piece = pieces[next];
-      piece !== undefined && piece.byteLength <= copiedBytesMax;
+      piece !== undefined && piece.length <= copiedBytesMax;
       piece = pieces[next]
     ) {
-      total += piece.byteLength;
+      total += piece.length;
       next += 1;
     }
     if (next - first > 1) chunks.push(Buffer.concat(pieces.slice(first, next), total));

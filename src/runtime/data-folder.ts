@@ -96,7 +96,7 @@ export function readIdentity(path: string): Identity {
   checkFormat(file, value["format"], format);
   try {
     const publicKey = new Uint8Array(Buffer.from(String(value["publicKey"]), "base64url"));
-    if (publicKey.byteLength !== 32) throw new RangeError("a public key has 32 bytes");
+    if (publicKey.length !== 32) throw new RangeError("a public key has 32 bytes");
     return {
       agent: agentId(String(value["agent"])),
       cluster: clusterIdFrom(String(value["cluster"])),

@@ -32,17 +32,17 @@ export class FrameReader {
     if (this.#want > 0 && this.#have === this.#want) {
       const whole = this.#partial as Uint8Array;
       this.#reset();
-      if (!take(decodeFrame(whole, 0, whole.byteLength))) return;
+      if (!take(decodeFrame(whole, 0, whole.length))) return;
     }
-    while (offset < bytes.byteLength) {
-      const left = bytes.byteLength - offset;
+    while (offset < bytes.length) {
+      const left = bytes.length - offset;
       if (left < lengthFieldBytes) break;
       const length = frameLength(bytes, offset, this.frameBytesMax);
       if (left < length) break;
       if (!take(decodeFrame(bytes, offset, length))) return;
       offset += length;
     }
-    if (offset < bytes.byteLength) this.#keep(bytes, offset);
+    if (offset < bytes.length) this.#keep(bytes, offset);
   }
 
   /** Continues the partial frame; returns how many of `bytes` it took. */
@@ -50,7 +50,7 @@ export class FrameReader {
     let offset = 0;
     if (this.#want === 0) {
       const partial = this.#partial as Uint8Array;
-      while (this.#have < lengthFieldBytes && offset < bytes.byteLength) {
+      while (this.#have < lengthFieldBytes && offset < bytes.length) {
         partial[this.#have] = bytes[offset] ?? 0;
         this.#have += 1;
         offset += 1;
@@ -58,14 +58,14 @@ export class FrameReader {
       if (this.#have < lengthFieldBytes) return offset;
       this.#grow(frameLength(partial, 0, this.frameBytesMax));
     }
-    const taken = Math.min(this.#want - this.#have, bytes.byteLength - offset);
+    const taken = Math.min(this.#want - this.#have, bytes.length - offset);
     (this.#partial as Uint8Array).set(bytes.subarray(offset, offset + taken), this.#have);
     this.#have += taken;
     return offset + taken;
   }
 
   #keep(bytes: Uint8Array, offset: number): void {
-    const left = bytes.byteLength - offset;
+    const left = bytes.length - offset;
     this.#partial = new Uint8Array(frameHeaderBytes);
     this.#have = 0;
     this.#want = 0;

@@ -94,17 +94,17 @@ export function encodeFrame(
 ): OutgoingFrame {
   const name = encodeGroup(group);
   let tailBytes = 0;
-  for (const piece of tail) tailBytes += piece.byteLength;
-  const byteLength = frameHeaderBytes + name.byteLength + head.byteLength + tailBytes;
+  for (const piece of tail) tailBytes += piece.length;
+  const byteLength = frameHeaderBytes + name.length + head.length + tailBytes;
   assert(byteLength <= limits.frameBytesMax, "a frame is within its limit");
-  const headStart = frameHeaderBytes + name.byteLength;
-  const headEnd = headStart + head.byteLength;
+  const headStart = frameHeaderBytes + name.length;
+  const headEnd = headStart + head.length;
   const small = byteLength <= copiedBytesMax;
   const first = new Uint8Array(small ? byteLength : headEnd);
   writeUint32(first, at.length, byteLength);
   first[at.kind] = frameKinds[kind];
-  first[at.group] = name.byteLength;
-  writeUint32(first, at.head, head.byteLength);
+  first[at.group] = name.length;
+  writeUint32(first, at.head, head.length);
   first.set(name, frameHeaderBytes);
   first.set(head, headStart);
   sealFrame(first, 0, headEnd);
@@ -112,7 +112,7 @@ export function encodeFrame(
   let offset = headEnd;
   for (const piece of tail) {
     first.set(piece, offset);
-    offset += piece.byteLength;
+    offset += piece.length;
   }
   return { parts: [first], byteLength };
 }
@@ -133,7 +133,7 @@ function encodeGroup(group: string): Uint8Array {
   const known = encodedGroups.get(group);
   if (known !== undefined) return known;
   const encoded = encodeText(group);
-  assert(encoded.byteLength <= groupBytesMax, "a group's name is at most 64 bytes");
+  assert(encoded.length <= groupBytesMax, "a group's name is at most 64 bytes");
   // A client's names come from outside, so the cache is emptied rather than left to grow.
   if (encodedGroups.size >= limits.encodedGroupsMax) encodedGroups.clear();
   encodedGroups.set(group, encoded);
@@ -212,13 +212,13 @@ export class FrameWriter {
     assert(this.#start < 0, "one frame is written at a time");
     const name = encodeGroup(group);
     const start = this.#length;
-    this.#reserve(frameHeaderBytes + name.byteLength);
+    this.#reserve(frameHeaderBytes + name.length);
     this.#start = start;
     this.#headStart = this.#length;
     this.#headEnd = -1;
     const bytes = this.#bytes;
     bytes[start + at.kind] = frameKinds[kind];
-    bytes[start + at.group] = name.byteLength;
+    bytes[start + at.group] = name.length;
     bytes[start + at.zero] = 0;
     bytes[start + at.zero + 1] = 0;
     bytes.set(name, start + frameHeaderBytes);
@@ -251,20 +251,20 @@ export class FrameWriter {
   }
 
   raw(value: Uint8Array): this {
-    const offset = this.#reserve(value.byteLength);
+    const offset = this.#reserve(value.length);
     this.#bytes.set(value, offset);
     return this;
   }
 
   /** Length (4 bytes), then the bytes. */
   sized(value: Uint8Array): this {
-    return this.uint32(value.byteLength).raw(value);
+    return this.uint32(value.length).raw(value);
   }
 
   /** Length in bytes (2 bytes), then UTF-8. */
   text(value: string): this {
     const encoded = encodeText(value);
-    return this.uint16(encoded.byteLength).raw(encoded);
+    return this.uint16(encoded.length).raw(encoded);
   }
 
   /** What follows is the tail. */
@@ -289,7 +289,7 @@ export class FrameWriter {
     assert(this.#start < 0, "no frame is open");
     if (this.#length === 0) return undefined;
     const taken = this.#bytes.subarray(0, this.#length);
-    this.#lengthGuess = Math.min(taken.byteLength + (taken.byteLength >> 2), lengthGuessMax);
+    this.#lengthGuess = Math.min(taken.length + (taken.length >> 2), lengthGuessMax);
     this.#bytes = new Uint8Array(0);
     this.#length = 0;
     return taken;
@@ -298,10 +298,8 @@ export class FrameWriter {
   #reserve(byteLength: number): number {
     const offset = this.#length;
     const end = offset + byteLength;
-    if (end > this.#bytes.byteLength) {
-      const grown = Buffer.allocUnsafeSlow(
-        Math.max(end, 1024, this.#lengthGuess, this.#bytes.byteLength * 2),
-      );
+    if (end > this.#bytes.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(end, 1024, this.#lengthGuess, this.#bytes.length * 2));
       grown.set(this.#bytes.subarray(0, this.#length));
       this.#bytes = grown;
     }

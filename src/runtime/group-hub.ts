@@ -98,7 +98,7 @@ export class GroupHub implements GroupObserver {
   applied(bytes: Uint8Array, offset: number, answer: Uint8Array): void {
     if (this.#diskFull) this.#checkDisk();
     if (this.#polls.size > 0) this.#schedulePolls();
-    if (answer.byteLength === 0) return;
+    if (answer.length === 0) return;
     const session = entrySession(bytes, offset);
     const routes = this.#routes.get(session);
     if (routes === undefined) return;

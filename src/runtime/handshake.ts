@@ -57,7 +57,7 @@ export function encodeHello(hello: Hello): Uint8Array {
 /** Throws {@link MalformedError}. Fields behind the known ones are ignored: a later version may add some. */
 export function decodeHello(head: Uint8Array): Hello {
   const reader = new ByteReader(head);
-  if (!equalBytes(reader.raw(wireMagic.byteLength), wireMagic)) {
+  if (!equalBytes(reader.raw(wireMagic.length), wireMagic)) {
     throw new MalformedError("the magic bytes are wrong");
   }
   const versionMin = reader.uint16();

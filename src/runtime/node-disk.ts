@@ -109,8 +109,8 @@ class NodeDiskFile implements DiskFile {
   read(offset: number, into: Uint8Array): number {
     return attempt(() => {
       let have = 0;
-      while (have < into.byteLength) {
-        const count = readSync(this.#descriptor, into, have, into.byteLength - have, offset + have);
+      while (have < into.length) {
+        const count = readSync(this.#descriptor, into, have, into.length - have, offset + have);
         if (count === 0) break;
         have += count;
       }
@@ -121,11 +121,11 @@ class NodeDiskFile implements DiskFile {
   write(offset: number, bytes: Uint8Array): void {
     attempt(() => {
       // A disk that fills up in the middle takes a part and says so only at the next call.
-      for (let written = 0; written < bytes.byteLength;) {
-        written += writeSync(this.#descriptor, bytes, written, bytes.byteLength - written, offset + written);
+      for (let written = 0; written < bytes.length;) {
+        written += writeSync(this.#descriptor, bytes, written, bytes.length - written, offset + written);
       }
     });
-    this.#byteLength = Math.max(this.#byteLength, offset + bytes.byteLength);
+    this.#byteLength = Math.max(this.#byteLength, offset + bytes.length);
   }
 
   sync(done: (error?: Error) => void): void {

@@ -55,5 +55,5 @@ export class WaitingAnswers {
 }
 
 function sizeOf({ fate }: WaitingAnswer): number {
-  return overheadBytes + (fate instanceof Uint8Array ? fate.byteLength : 0);
+  return overheadBytes + (fate instanceof Uint8Array ? fate.length : 0);
 }

@@ -110,7 +110,7 @@ export class ClusterChecker {
   /** Entries of one index and term are the same, and follow an entry of the same term: by induction, so is all before. */
   #checkEntries(agent: number, bytes: Uint8Array, termBefore: number): void {
     let previousTerm = termBefore;
-    for (let offset = 0; offset < bytes.byteLength; offset += entryLength(bytes, offset)) {
+    for (let offset = 0; offset < bytes.length; offset += entryLength(bytes, offset)) {
       const index = entryIndex(bytes, offset);
       const term = entryTerm(bytes, offset);
       const checksum = readUint32(bytes, offset + 4);

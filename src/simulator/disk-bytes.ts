@@ -30,13 +30,13 @@ export class SimulatedBytes {
   }
 
   read(offset: number, into: Uint8Array): number {
-    const there = Math.max(0, Math.min(into.byteLength, this.#byteLength - offset));
+    const there = Math.max(0, Math.min(into.length, this.#byteLength - offset));
     into.set(this.#cache.subarray(offset, offset + there));
     return there;
   }
 
   write(offset: number, bytes: Uint8Array): void {
-    const end = offset + bytes.byteLength;
+    const end = offset + bytes.length;
     this.#cache = grown(this.#cache, end);
     this.#cache.set(bytes, offset);
     this.#byteLength = Math.max(this.#byteLength, end);
@@ -78,7 +78,7 @@ export class SimulatedBytes {
     for (const [sector, bytes] of pending) {
       if (!prng.chance(chance)) continue;
       this.#store(sector, bytes);
-      const end = Math.min(sector * this.#sectorBytes + bytes.byteLength, this.#byteLength);
+      const end = Math.min(sector * this.#sectorBytes + bytes.length, this.#byteLength);
       this.#diskLength = Math.max(this.#diskLength, end);
     }
     this.#dirty.clear();
@@ -93,9 +93,9 @@ export class SimulatedBytes {
   }
 
   tamper(offset: number, bytes: Uint8Array): void {
-    assert(offset + bytes.byteLength <= this.#byteLength, "what is tampered with is there");
+    assert(offset + bytes.length <= this.#byteLength, "what is tampered with is there");
     this.#cache.set(bytes, offset);
-    this.#disk = grown(this.#disk, offset + bytes.byteLength);
+    this.#disk = grown(this.#disk, offset + bytes.length);
     this.#disk.set(bytes, offset);
   }
 
@@ -110,15 +110,15 @@ export class SimulatedBytes {
 
   #store(sector: number, bytes: Uint8Array): void {
     const from = sector * this.#sectorBytes;
-    this.#disk = grown(this.#disk, from + bytes.byteLength);
+    this.#disk = grown(this.#disk, from + bytes.length);
     this.#disk.set(bytes, from);
   }
 }
 
 /** The same bytes with room for `byteLength`, zeros behind them. */
 function grown(bytes: Uint8Array, byteLength: number): Uint8Array {
-  if (byteLength <= bytes.byteLength) return bytes;
-  const larger = new Uint8Array(Math.max(byteLength, bytes.byteLength * 2));
+  if (byteLength <= bytes.length) return bytes;
+  const larger = new Uint8Array(Math.max(byteLength, bytes.length * 2));
   larger.set(bytes);
   return larger;
 }

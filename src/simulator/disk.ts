@@ -320,7 +320,7 @@ class SimulatedFile implements DiskFile {
 
   write(offset: number, bytes: Uint8Array): void {
     const fault = this.#disk.fileOperation(this.#life);
-    this.#disk.takeRoom(offset + bytes.byteLength - this.#bytes.byteLength);
+    this.#disk.takeRoom(offset + bytes.length - this.#bytes.byteLength);
     this.#disk.writeWith(fault, this.name, () => this.#bytes.write(offset, bytes));
   }
 

@@ -88,7 +88,7 @@ export function hashMessage(hash: RunningHash, message: RaftMessage | RaftPromis
 }
 
 function hashRun(hash: RunningHash, run: Run): void {
-  for (let offset = 0; offset < run.bytes.byteLength; offset += entryLength(run.bytes, offset)) {
+  for (let offset = 0; offset < run.bytes.length; offset += entryLength(run.bytes, offset)) {
     hash.add(readUint32(run.bytes, offset + 4));
   }
 }
@@ -151,7 +151,7 @@ export function messageFacts(message: RaftMessage | RaftPromise): Readonly<Recor
 
 function entriesOf(run: Run): EntryFacts[] {
   const entries: EntryFacts[] = [];
-  for (let offset = 0; offset < run.bytes.byteLength; offset += entryLength(run.bytes, offset)) {
+  for (let offset = 0; offset < run.bytes.length; offset += entryLength(run.bytes, offset)) {
     entries.push({ index: entryIndex(run.bytes, offset), term: entryTerm(run.bytes, offset) });
   }
   return entries;

@@ -103,7 +103,7 @@ export class Mirror {
 
 function termsOf(bytes: Uint8Array): number[] {
   const terms: number[] = [];
-  for (let offset = 0; offset < bytes.byteLength; offset += entryLength(bytes, offset)) {
+  for (let offset = 0; offset < bytes.length; offset += entryLength(bytes, offset)) {
     terms.push(entryTerm(bytes, offset));
   }
   return terms;

@@ -47,12 +47,12 @@ export const answerHeadBytes = 9;
 const statusNames = Object.keys(answerStatuses) as readonly AnswerStatus[];
 
 export function encodeAnswer(status: AnswerStatus, index: number, body: Uint8Array = emptyBytes): Uint8Array {
-  const bytes = new Uint8Array(answerHeadBytes + body.byteLength);
+  const bytes = new Uint8Array(answerHeadBytes + body.length);
   bytes[0] = answerStatuses[status];
   writeUint53(bytes, 1, index);
   // Most bodies are a few bytes, for which a loop is quicker than a call.
-  if (body.byteLength > 16) bytes.set(body, answerHeadBytes);
-  else for (let at = 0; at < body.byteLength; at++) bytes[answerHeadBytes + at] = body[at]!;
+  if (body.length > 16) bytes.set(body, answerHeadBytes);
+  else for (let at = 0; at < body.length; at++) bytes[answerHeadBytes + at] = body[at]!;
   return bytes;
 }
 
@@ -64,7 +64,7 @@ export function encodeOutOfOrder(index: number, expected: number): Uint8Array {
 
 /** Throws {@link MalformedError} on bytes that are not an answer. The machine's answer in it is a view. */
 export function decodeAnswer(bytes: Uint8Array): Answer {
-  if (bytes.byteLength < answerHeadBytes) throw new MalformedError("an answer ends in its head");
+  if (bytes.length < answerHeadBytes) throw new MalformedError("an answer ends in its head");
   const kind = statusNames[bytes[0]!];
   if (kind === undefined) throw new MalformedError("an answer of an unknown status");
   const index = readUint53(bytes, 1);
@@ -75,12 +75,12 @@ export function decodeAnswer(bytes: Uint8Array): Answer {
     case "rejected":
       return { kind, index, message: decodeText(body) };
     case "outOfOrder":
-      if (body.byteLength !== 8) throw new MalformedError("an answer's expected sequence has 8 bytes");
+      if (body.length !== 8) throw new MalformedError("an answer's expected sequence has 8 bytes");
       return { kind, index, expected: readUint53(body, 0) };
     case "sessionExpired":
     case "unknownMachine":
     case "forgotten":
-      if (body.byteLength !== 0) throw new MalformedError("bytes left over behind an answer");
+      if (body.length !== 0) throw new MalformedError("bytes left over behind an answer");
       return { kind, index };
     default:
       return unreachable(kind);

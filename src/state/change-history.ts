@@ -69,7 +69,7 @@ export class ChangeHistory {
       const bytes = this.#at(place);
       const index = this.#versionAt(place);
       if (mapChangeKeyStartsWith(bytes, prefix)) {
-        byteLength += bytes.byteLength;
+        byteLength += bytes.length;
         const isFull = changes.length > 0 && byteLength > limits.mapRangeBytesMax;
         if (isFull || changes.length >= changesMax) break;
         changes.push({ index, bytes: bytes.slice() });
@@ -112,31 +112,31 @@ export class ChangeHistory {
     for (;;) {
       const start = this.#free(byteLength);
       if (start !== undefined) return start;
-      if (this.#ring.byteLength < this.#bytesMax) this.#grow();
+      if (this.#ring.length < this.#bytesMax) this.#grow();
       else this.#forgetOldest();
     }
   }
 
   #free(byteLength: number): number | undefined {
-    if (this.#starts.count === 0) return byteLength <= this.#ring.byteLength ? 0 : undefined;
+    if (this.#starts.count === 0) return byteLength <= this.#ring.length ? 0 : undefined;
     const oldest = this.#starts.peek();
     // What is kept lies between the oldest and the end, or, where that has wrapped around, outside of it.
     const hasWrapped = this.#end <= oldest;
-    if (this.#end + byteLength <= (hasWrapped ? oldest : this.#ring.byteLength)) return this.#end;
+    if (this.#end + byteLength <= (hasWrapped ? oldest : this.#ring.length)) return this.#end;
     return !hasWrapped && byteLength <= oldest ? 0 : undefined;
   }
 
   /** Twice the room, and everything in order from its beginning. */
   #grow(): void {
-    const grown = new Uint8Array(Math.min(this.#ring.byteLength * 2, this.#bytesMax));
+    const grown = new Uint8Array(Math.min(this.#ring.length * 2, this.#bytesMax));
     const starts = new Queue<number>();
     let end = 0;
     for (let place = 0; place < this.#starts.count; place++) {
       const bytes = this.#at(place);
       const head = this.#starts.at(place);
-      grown.set(this.#ring.subarray(head, head + headBytes + bytes.byteLength), end);
+      grown.set(this.#ring.subarray(head, head + headBytes + bytes.length), end);
       starts.push(end);
-      end += headBytes + bytes.byteLength;
+      end += headBytes + bytes.length;
     }
     this.#ring = grown;
     this.#starts = starts;

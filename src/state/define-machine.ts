@@ -80,7 +80,7 @@ function encodeOptional(value: Json | undefined): Uint8Array {
 }
 
 function decodeOptional(bytes: Uint8Array): Json | undefined {
-  return bytes.byteLength === 0 ? undefined : decodeJson(bytes);
+  return bytes.length === 0 ? undefined : decodeJson(bytes);
 }
 
 /**
@@ -132,7 +132,7 @@ class PlainMachine implements StateMachine<MachineCall, Json | undefined, Machin
     const command = own(this.#definition.commands, call.name);
     const answer = changeWhole(this.#box, (view) => {
       const result = plainResult(command((view as { state: Json }).state, call.argument, context));
-      if (result !== undefined && encodeJson(result).byteLength > limits.entryBytesMax) {
+      if (result !== undefined && encodeJson(result).length > limits.entryBytesMax) {
         throw new MalformedError("the answer is larger than an entry may be");
       }
       return result;
@@ -155,7 +155,7 @@ class PlainMachine implements StateMachine<MachineCall, Json | undefined, Machin
   snapshot(): Iterable<Uint8Array> {
     const head = new ByteWriter().uint32(this.version).uint53(this.#index).uint53(this.#time).finish();
     const state = encodeText(JSON.stringify(this.#box.state));
-    return inPieces([frameHead(head.byteLength), head, frameHead(state.byteLength), state]);
+    return inPieces([frameHead(head.length), head, frameHead(state.length), state]);
   }
 
   restore(pieces: Iterable<Uint8Array>): void {

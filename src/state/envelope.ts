@@ -25,13 +25,13 @@ export function encodeCommandEnvelope(envelope: CommandEnvelope): Uint8Array {
   const proposer = encodeName("proposer", envelope.proposer, nameBytesMax);
   const machine = encodeName("machine", envelope.machine, nameBytesMax);
   const requestId = encodeName("request id", envelope.requestId, limits.requestIdBytesMax);
-  const headBytes = 3 + proposer.byteLength + machine.byteLength + requestId.byteLength;
-  const bytes = new Uint8Array(headBytes + envelope.command.byteLength);
+  const headBytes = 3 + proposer.length + machine.length + requestId.length;
+  const bytes = new Uint8Array(headBytes + envelope.command.length);
   let at = 0;
   for (const name of [proposer, machine, requestId]) {
-    bytes[at] = name.byteLength;
+    bytes[at] = name.length;
     bytes.set(name, at + 1);
-    at += 1 + name.byteLength;
+    at += 1 + name.length;
   }
   bytes.set(envelope.command, at);
   return bytes;
@@ -40,8 +40,7 @@ export function encodeCommandEnvelope(envelope: CommandEnvelope): Uint8Array {
 /** Reads a whole envelope, for those outside the hot path. Throws {@link MalformedError}; the command is a view. */
 export function decodeCommandEnvelope(payload: Uint8Array): CommandEnvelope {
   const cursor = new EnvelopeCursor();
-  if (!cursor.read(payload, 0, payload.byteLength))
-    throw new MalformedError("a command has no whole envelope");
+  if (!cursor.read(payload, 0, payload.length)) throw new MalformedError("a command has no whole envelope");
   return {
     proposer: decodeText(payload.subarray(cursor.proposer, cursor.proposerEnd)),
     machine: decodeText(payload.subarray(cursor.machine, cursor.machineEnd)),
@@ -53,17 +52,17 @@ export function decodeCommandEnvelope(payload: Uint8Array): CommandEnvelope {
 /** A question, or a watch's filter, for the machine of that name. */
 export function encodeQuestion(machine: string, question: Uint8Array): Uint8Array {
   const name = encodeName("machine", machine, nameBytesMax);
-  const bytes = new Uint8Array(1 + name.byteLength + question.byteLength);
-  bytes[0] = name.byteLength;
+  const bytes = new Uint8Array(1 + name.length + question.length);
+  bytes[0] = name.length;
   bytes.set(name, 1);
-  bytes.set(question, 1 + name.byteLength);
+  bytes.set(question, 1 + name.length);
   return bytes;
 }
 
 /** Throws {@link MalformedError}; the question is a view. */
 export function decodeQuestion(bytes: Uint8Array): { machine: string; question: Uint8Array } {
   const length = bytes[0];
-  if (length === undefined || 1 + length > bytes.byteLength) {
+  if (length === undefined || 1 + length > bytes.length) {
     throw new MalformedError("a question has no whole envelope");
   }
   return { machine: decodeText(bytes.subarray(1, 1 + length)), question: bytes.subarray(1 + length) };
@@ -107,15 +106,11 @@ function encodeName(what: string, name: string, bytesMax: number): Uint8Array {
       hint: "Leave out half surrogate pairs.",
     });
   }
-  if (bytes.byteLength > bytesMax) {
-    throw new QuorateError(
-      "TOO_LARGE",
-      `The ${what} takes ${bytes.byteLength} bytes; the most is ${bytesMax}.`,
-      {
-        outcome: "notDone",
-        hint: `Choose a ${what} of at most ${bytesMax} bytes in UTF-8.`,
-      },
-    );
+  if (bytes.length > bytesMax) {
+    throw new QuorateError("TOO_LARGE", `The ${what} takes ${bytes.length} bytes; the most is ${bytesMax}.`, {
+      outcome: "notDone",
+      hint: `Choose a ${what} of at most ${bytesMax} bytes in UTF-8.`,
+    });
   }
   return bytes;
 }

@@ -41,7 +41,7 @@ export function hashRange(
   otherSeed: number = seed,
 ): void {
   const length = to - from;
-  if (length > short.byteLength) {
+  if (length > short.length) {
     hashView(new DataView(bytes.buffer, bytes.byteOffset + from, length), 0, length, into, seed, otherSeed);
     return;
   }
@@ -181,6 +181,6 @@ export function hashBytes(hash: Hash128): Uint8Array {
 /** The hash of whole bytes as 16 bytes. */
 export function digestOf(bytes: Uint8Array): Uint8Array {
   const hash = emptyHash();
-  hashRange(bytes, 0, bytes.byteLength, hash, 0);
+  hashRange(bytes, 0, bytes.length, hash, 0);
   return hashBytes(hash);
 }

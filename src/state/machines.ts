@@ -18,7 +18,7 @@ export class Machines {
       .toSorted()
       .map((name) => {
         const nameBytes = encodeText(name);
-        assert(nameBytes.byteLength <= 255, "a machine's name takes at most 255 bytes");
+        assert(nameBytes.length <= 255, "a machine's name takes at most 255 bytes");
         const machine = machines[name]!;
         return { name, nameBytes, machine, blank: [...machine.snapshot()] };
       });
@@ -35,7 +35,7 @@ export class Machines {
 }
 
 function isAt(name: Uint8Array, bytes: Uint8Array, from: number, to: number): boolean {
-  if (name.byteLength !== to - from) return false;
-  for (let at = 0; at < name.byteLength; at++) if (name[at] !== bytes[from + at]) return false;
+  if (name.length !== to - from) return false;
+  for (let at = 0; at < name.length; at++) if (name[at] !== bytes[from + at]) return false;
   return true;
 }

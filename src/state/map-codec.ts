@@ -88,19 +88,19 @@ const replyCodes = { found: 0, absent: 1, entries: 2, size: 3 } as const;
 /** Throws `BAD_VALUE` or `TOO_LARGE` where the key is not well-formed text or longer than `limits.mapKeyBytesMax`. */
 export function encodeRecord(key: string, value: Uint8Array): Uint8Array {
   const keyBytes = encodeKey(key);
-  const record = new Uint8Array(2 + keyBytes.byteLength + value.byteLength);
-  writeUint16(record, 0, keyBytes.byteLength);
+  const record = new Uint8Array(2 + keyBytes.length + value.length);
+  writeUint16(record, 0, keyBytes.length);
   record.set(keyBytes, 2);
-  record.set(value, 2 + keyBytes.byteLength);
+  record.set(value, 2 + keyBytes.length);
   return record;
 }
 
 /** Throws {@link MalformedError}. */
 export function recordKey(record: Uint8Array): string {
-  if (record.byteLength < 2) throw new MalformedError("a record ends before its key");
+  if (record.length < 2) throw new MalformedError("a record ends before its key");
   const length = readUint16(record, 0);
   if (length > limits.mapKeyBytesMax) throw new MalformedError("a key is longer than the limit");
-  if (2 + length > record.byteLength) throw new MalformedError("a record ends in its key");
+  if (2 + length > record.length) throw new MalformedError("a record ends in its key");
   return decodeText(record.subarray(2, 2 + length));
 }
 
@@ -112,10 +112,10 @@ export function recordValue(record: Uint8Array): Uint8Array {
 function encodeKey(key: string): Uint8Array {
   if (typeof key !== "string") throw badKey(`The key is ${shown(key)}, not a text.`, "Give a text.");
   const bytes = encodeText(key);
-  if (bytes.byteLength > limits.mapKeyBytesMax) {
+  if (bytes.length > limits.mapKeyBytesMax) {
     throw new QuorateError(
       "TOO_LARGE",
-      `The key takes ${bytes.byteLength} bytes; the most is ${limits.mapKeyBytesMax}.`,
+      `The key takes ${bytes.length} bytes; the most is ${limits.mapKeyBytesMax}.`,
       { outcome: "notDone", hint: "Shorten the key, or put part of it into the value." },
     );
   }
@@ -139,7 +139,7 @@ export const mapCommandCodec: Codec<MapCommand> = {
       case "delete":
         return withCode(commandCodes.delete, encodeKey(command.key));
       case "cas": {
-        const bytes = new Uint8Array(9 + command.record.byteLength);
+        const bytes = new Uint8Array(9 + command.record.length);
         bytes[0] = commandCodes.cas;
         writeUint53(bytes, 1, command.expectedVersion);
         bytes.set(command.record, 9);
@@ -156,12 +156,12 @@ export const mapCommandCodec: Codec<MapCommand> = {
         return { kind: "put", key: recordKey(record), record };
       }
       case commandCodes.delete: {
-        if (bytes.byteLength - 1 > limits.mapKeyBytesMax)
+        if (bytes.length - 1 > limits.mapKeyBytesMax)
           throw new MalformedError("a key is longer than the limit");
         return { kind: "delete", key: decodeText(bytes.subarray(1)) };
       }
       case commandCodes.cas: {
-        if (bytes.byteLength < 9) throw new MalformedError("a map command ends in its version");
+        if (bytes.length < 9) throw new MalformedError("a map command ends in its version");
         const record = bytes.subarray(9);
         return { kind: "cas", key: recordKey(record), record, expectedVersion: readUint53(bytes, 1) };
       }
@@ -215,17 +215,17 @@ export const mapAnswerCodec: Codec<MapAnswer> = {
 };
 
 function withCode(code: number, rest: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(1 + rest.byteLength);
+  const bytes = new Uint8Array(1 + rest.length);
   bytes[0] = code;
   bytes.set(rest, 1);
   return bytes;
 }
 
 function withVersion(code: number, version: number, rest: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(9 + rest.byteLength);
+  const bytes = new Uint8Array(9 + rest.length);
   bytes[0] = code;
   writeUint53(bytes, 1, version);
-  if (rest.byteLength > 0) bytes.set(rest, 9);
+  if (rest.length > 0) bytes.set(rest, 9);
   return bytes;
 }
 
@@ -282,7 +282,7 @@ function readRange(reader: ByteReader, kind: KeyRange["kind"]): KeyRange {
 
 function writeKey(writer: ByteWriter, key: string): ByteWriter {
   const bytes = encodeKey(key);
-  return writer.uint16(bytes.byteLength).raw(bytes);
+  return writer.uint16(bytes.length).raw(bytes);
 }
 
 function writeOptionalKey(writer: ByteWriter, key: string | undefined): void {
@@ -349,7 +349,7 @@ export const mapReplyCodec: Codec<MapReply> = {
 
 /** What the change of this record takes as bytes. */
 export function mapChangeBytes(record: Uint8Array): number {
-  return 1 + record.byteLength;
+  return 1 + record.length;
 }
 
 /** One change as the `bytes` of a `MachineChange`. `deleted` has the key only: its record ends where the value would begin. */
@@ -365,8 +365,8 @@ export function writeMapChange(
 
 /** Whether the key in a change's bytes begins with these, in UTF-8. */
 export function mapChangeKeyStartsWith(change: Uint8Array, prefix: Uint8Array): boolean {
-  if (readUint16(change, 1) < prefix.byteLength) return false;
-  for (let at = 0; at < prefix.byteLength; at++) if (change[3 + at] !== prefix[at]) return false;
+  if (readUint16(change, 1) < prefix.length) return false;
+  for (let at = 0; at < prefix.length; at++) if (change[3 + at] !== prefix[at]) return false;
   return true;
 }
 
@@ -378,7 +378,7 @@ export function decodeMapChange(bytes: Uint8Array): MapChange {
   const key = recordKey(record);
   const value = recordValue(record);
   if (code === 1) return { key, value };
-  if (value.byteLength !== 0) throw new MalformedError("a deleted key has no value");
+  if (value.length !== 0) throw new MalformedError("a deleted key has no value");
   return { key };
 }
 

@@ -179,7 +179,7 @@ export class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuesti
     this.#release(before);
     this.#changedAt = index;
     const written = recordOf(before);
-    const record = written.subarray(0, written.byteLength - recordValue(written).byteLength);
+    const record = written.subarray(0, written.length - recordValue(written).length);
     this.#history.push("deleted", index, record);
     return { kind: "deleted" };
   }
@@ -202,9 +202,9 @@ export class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuesti
 
   /** With a copy of the record: a view would keep the whole run of entries that it came in. */
   #entryOf(slabs: Slabs, key: string, record: Uint8Array, version: number): Entry {
-    const slab = slabs.roomFor(record.byteLength);
+    const slab = slabs.roomFor(record.length);
     const from = slab.add(key, record);
-    const to = from + record.byteLength;
+    const to = from + record.length;
     hashView(slab.view, from, to, this.#hash, version | 0, Math.floor(version / 0x1_0000_0000));
     const { a, b, c, d } = this.#hash;
     return { key, version, slab, from, to, a, b, c, d };

@@ -10,8 +10,8 @@ export function* inPieces(parts: Iterable<Uint8Array>): Generator<Uint8Array, vo
   let piece = new Uint8Array(pieceBytesMax);
   let filled = 0;
   for (const part of parts) {
-    for (let at = 0; at < part.byteLength;) {
-      const taken = Math.min(part.byteLength - at, pieceBytesMax - filled);
+    for (let at = 0; at < part.length;) {
+      const taken = Math.min(part.length - at, pieceBytesMax - filled);
       piece.set(part.subarray(at, at + taken), filled);
       filled += taken;
       at += taken;
@@ -48,7 +48,7 @@ export class FrameReader {
   }
 
   take(byteLength: number): Uint8Array {
-    if (this.#piece.byteLength - this.#at >= byteLength) {
+    if (this.#piece.length - this.#at >= byteLength) {
       const view = this.#piece.subarray(this.#at, this.#at + byteLength);
       this.#at += byteLength;
       return view;
@@ -57,20 +57,20 @@ export class FrameReader {
     const parts: Uint8Array[] = [];
     let missing = byteLength;
     while (missing > 0) {
-      if (this.#at === this.#piece.byteLength && !this.#next()) {
+      if (this.#at === this.#piece.length && !this.#next()) {
         throw new MalformedError("a snapshot ends in the middle");
       }
       const part = this.#piece.subarray(this.#at, this.#at + missing);
       parts.push(part);
-      this.#at += part.byteLength;
-      missing -= part.byteLength;
+      this.#at += part.length;
+      missing -= part.length;
     }
     return concatBytes(parts);
   }
 
   /** Refuses bytes left over. */
   end(): void {
-    while (this.#at === this.#piece.byteLength) if (!this.#next()) return;
+    while (this.#at === this.#piece.length) if (!this.#next()) return;
     throw new MalformedError("bytes left over behind a snapshot");
   }
 

@@ -111,7 +111,7 @@ export function proposalsMachine(
     answers: {
       encode: () => emptyBytes,
       decode(bytes) {
-        if (bytes.byteLength !== 0) throw new MalformedError("this answer is nothing but its index");
+        if (bytes.length !== 0) throw new MalformedError("this answer is nothing but its index");
         return undefined;
       },
     },
@@ -122,7 +122,7 @@ export function proposalsMachine(
     snapshot: () => [],
     restore(pieces) {
       for (const piece of pieces) {
-        if (piece.byteLength > 0) throw new MalformedError("decided values keep no state");
+        if (piece.length > 0) throw new MalformedError("decided values keep no state");
       }
     },
     digest: () => new Uint8Array(16),

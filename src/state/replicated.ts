@@ -110,7 +110,7 @@ export class ReplicatedState {
       if (named === undefined) return encodeAnswer("unknownMachine", this.#applied);
       const { machine } = named;
       const reply = machine.replies.encode(machine.query(machine.questions.decode(inner)));
-      if (reply.byteLength > limits.replyBytesMax) {
+      if (reply.length > limits.replyBytesMax) {
         throw new MalformedError(
           `the reply is larger than ${limits.replyBytesMax} bytes: ask for it in parts`,
         );
@@ -249,10 +249,10 @@ export class ReplicatedState {
   }
 
   #runOnce(named: NamedMachine, command: Uint8Array, index: number, id: string): Uint8Array {
-    hashRange(named.nameBytes, 0, named.nameBytes.byteLength, this.#hash, 0);
+    hashRange(named.nameBytes, 0, named.nameBytes.length, this.#hash, 0);
     const seed = this.#hash.a;
     const from = command.byteOffset;
-    hashView(this.#viewOf(command.buffer), from, from + command.byteLength, this.#hash, seed);
+    hashView(this.#viewOf(command.buffer), from, from + command.length, this.#hash, seed);
     const first = this.#requestIds.find(id);
     if (first !== undefined) {
       const { a, b, c, d } = first.commandHash;

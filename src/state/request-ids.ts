@@ -108,7 +108,7 @@ export class RequestIds {
 }
 
 function costOf(record: RequestRecord): number {
-  return record.answer.byteLength + (record.command?.byteLength ?? 0) + answerOverheadBytes;
+  return record.answer.length + (record.command?.length ?? 0) + answerOverheadBytes;
 }
 
 const scratch = new Uint8Array(64);
@@ -118,13 +118,13 @@ function hashOf(record: RequestRecord): Hash128 {
   const hash = emptyHash();
   const { commandHash, answer, command } = record;
   const names = encodeText(`${record.id}\0${record.machine}`);
-  hashRange(names, 0, names.byteLength, hash, 1);
+  hashRange(names, 0, names.length, hash, 1);
   writeHash(0, hash);
   writeHash(16, commandHash);
-  hashRange(answer, 0, answer.byteLength, hash, 2);
+  hashRange(answer, 0, answer.length, hash, 2);
   writeHash(32, hash);
   // None and an empty one are told apart by the seed.
-  hashRange(command ?? emptyBytes, 0, command?.byteLength ?? 0, hash, command === undefined ? 3 : 4);
+  hashRange(command ?? emptyBytes, 0, command?.length ?? 0, hash, command === undefined ? 3 : 4);
   writeHash(48, hash);
   hashRange(scratch, 0, 64, hash, record.id.length);
   return hash;

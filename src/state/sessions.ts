@@ -216,18 +216,18 @@ export class Sessions {
     const answer = session.answers.take();
     this.#hashAnswer(session, sequence, answer);
     this.#answersSum.subtract(this.#hash);
-    this.#countBytes(session, -answer.byteLength - answerOverheadBytes);
+    this.#countBytes(session, -answer.length - answerOverheadBytes);
   }
 
   #keep(session: Session, sequence: number, answer: Uint8Array): void {
     session.answers.push(answer);
     this.#hashAnswer(session, sequence, answer);
     this.#answersSum.add(this.#hash);
-    this.#countBytes(session, answer.byteLength + answerOverheadBytes);
+    this.#countBytes(session, answer.length + answerOverheadBytes);
   }
 
   #hashAnswer(session: Session, sequence: number, answer: Uint8Array): void {
-    hashRange(answer, 0, answer.byteLength, this.#hash, fold(session.number), fold(sequence));
+    hashRange(answer, 0, answer.length, this.#hash, fold(session.number), fold(sequence));
   }
 
   #countBytes(session: Session, byteLength: number): void {

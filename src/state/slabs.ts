@@ -23,15 +23,15 @@ export class Slab {
   }
 
   hasRoomFor(byteLength: number): boolean {
-    return this.#filled + byteLength <= this.bytes.byteLength;
+    return this.#filled + byteLength <= this.bytes.length;
   }
 
   /** Copies the bytes in; gives the offset at which the copy begins. */
   add(key: string, bytes: Uint8Array): number {
-    assert(this.hasRoomFor(bytes.byteLength), "a slab has room for what is put in");
+    assert(this.hasRoomFor(bytes.length), "a slab has room for what is put in");
     const from = this.#filled;
-    this.#filled += bytes.byteLength;
-    this.#used += bytes.byteLength;
+    this.#filled += bytes.length;
+    this.#used += bytes.length;
     this.bytes.set(bytes, from);
     this.keys.push(key);
     return from;
@@ -69,8 +69,8 @@ export class Slabs {
   release(slab: Slab, byteLength: number): boolean {
     const used = slab.release(byteLength);
     if (slab === this.#current) return false;
-    if (used === 0) this.#heldBytes -= slab.bytes.byteLength;
-    return used > 0 && used <= slab.bytes.byteLength / 4;
+    if (used === 0) this.#heldBytes -= slab.bytes.length;
+    return used > 0 && used <= slab.bytes.length / 4;
   }
 
   #create(byteLength: number): Slab {

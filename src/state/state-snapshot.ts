@@ -61,13 +61,13 @@ export function* snapshotParts(state: FrozenState): Generator<Uint8Array, void, 
   for (const request of state.requests) yield* frame(encodeRequest(request));
   for (const { name, version, digest, pieces } of state.machines) {
     yield* frame(new ByteWriter().text(name).uint32(version).bytes(digest).finish());
-    for (const piece of pieces) if (piece.byteLength > 0) yield* frame(piece);
+    for (const piece of pieces) if (piece.length > 0) yield* frame(piece);
     yield frameHead(0);
   }
 }
 
 function* frame(bytes: Uint8Array): Generator<Uint8Array, void, undefined> {
-  yield frameHead(bytes.byteLength);
+  yield frameHead(bytes.length);
   yield bytes;
 }
 
@@ -107,7 +107,7 @@ export function machinePieces(reader: FrameReader): IterableIterator<Uint8Array>
     },
     next(): IteratorResult<Uint8Array, undefined> {
       const piece = ended ? undefined : reader.frame();
-      ended = piece === undefined || piece.byteLength === 0;
+      ended = piece === undefined || piece.length === 0;
       return ended || piece === undefined ? { done: true, value: undefined } : { done: false, value: piece };
     },
   };

@@ -23,13 +23,13 @@ export class CommandEncoder {
   encode(machine: string, requestId: string, command: Uint8Array): Uint8Array {
     const prefix = this.#prefix(machine);
     const id = requestId === "" ? emptyBytes : encodeText(requestId);
-    const entry = this.#allocate(entryHeaderBytes + prefix.byteLength + id.byteLength + command.byteLength);
+    const entry = this.#allocate(entryHeaderBytes + prefix.length + id.length + command.length);
     entry.set(prefix, entryHeaderBytes);
-    const at = entryHeaderBytes + prefix.byteLength;
+    const at = entryHeaderBytes + prefix.length;
     // The prefix ends with the length of a request id that is empty.
-    entry[at - 1] = id.byteLength;
+    entry[at - 1] = id.length;
     entry.set(id, at);
-    entry.set(command, at + id.byteLength);
+    entry.set(command, at + id.length);
     return entry;
   }
 

@@ -44,7 +44,7 @@ export function decidedEntries(client: GroupClient, from: number): Pull<DecidedE
 /** Returns the index of the last entry. */
 function readRun(bytes: Uint8Array, withoutEffect: ReadonlySet<number>, items: DecidedEntry[]): number {
   let index = 0;
-  for (let offset = 0; offset < bytes.byteLength; offset += entryLength(bytes, offset)) {
+  for (let offset = 0; offset < bytes.length; offset += entryLength(bytes, offset)) {
     index = entryIndex(bytes, offset);
     if (entryKind(bytes, offset) !== "command" || withoutEffect.has(index)) continue;
     const envelope = readEnvelope(entryPayload(bytes, offset));

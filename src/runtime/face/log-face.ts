@@ -119,7 +119,7 @@ export class LogHandle<S> implements Log<S> {
     if (this.#client.closedBecause === undefined) {
       const leads = this.#client.gateway.status()?.role === "leader";
       // A member knows for certain that it does not lead; a client leaves it to the leader to say so.
-      if (bytes.byteLength === 0 || (!leads && this.#isMember)) return leads;
+      if (bytes.length === 0 || (!leads && this.#isMember)) return leads;
     }
     const command = { machine: ownMachine, bytes, decode: () => true, unlessLeader: { value: false } };
     return this.#client.session.run(command, checked);

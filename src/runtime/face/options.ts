@@ -159,10 +159,10 @@ export function checkRequestId(what: string, requestId: unknown): string {
   // A character has at most three bytes for each of its UTF-16 units.
   if (
     requestId.length * 3 > limits.requestIdBytesMax &&
-    encodeText(requestId).byteLength > limits.requestIdBytesMax
+    encodeText(requestId).length > limits.requestIdBytesMax
   ) {
     throw badOption(
-      `${what} has ${encodeText(requestId).byteLength} bytes, which is too long.`,
+      `${what} has ${encodeText(requestId).length} bytes, which is too long.`,
       `Give at most ${limits.requestIdBytesMax} bytes of text.`,
     );
   }

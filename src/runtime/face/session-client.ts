@@ -316,7 +316,7 @@ export class SessionClient implements CommandOwner {
     const requestId = chosenId === "" && this.#isQuiet(nowMs) ? this.#clock.unique() : chosenId;
     const idInPayload = earlier === undefined ? requestId : "";
     const entry = this.#encoder.encode(command.machine, idInPayload, command.bytes);
-    if (entry.byteLength > limits.entryBytesMax) throw tooLargeError(entry.byteLength);
+    if (entry.length > limits.entryBytesMax) throw tooLargeError(entry.length);
     if (this.#line.count >= this.#lineMax) throw unansweredError("OVERLOADED", "notDone", askedFor);
     const pending = new PendingCommand(this, command, entry, requestId, signal);
     pending.deadlineMs = nowMs + timeoutMs;
@@ -439,7 +439,7 @@ export class SessionClient implements CommandOwner {
 
   #opened(bytes: Uint8Array): void {
     const answer = tryDecode(bytes);
-    if (answer.kind !== "answered" || answer.bytes.byteLength !== 8) return;
+    if (answer.kind !== "answered" || answer.bytes.length !== 8) return;
     this.#session = readUint53(answer.bytes, 0);
     this.#nonce = 0;
     this.#openRefusal = undefined;

@@ -85,7 +85,7 @@ const statesByName = "Give each a name, like { config: map(), counter: defineMac
 
 function checkName(name: string): string {
   const isText = !/\p{Surrogate}/u.test(name);
-  if (name !== "" && isText && encodeText(name).byteLength <= 255) return name;
+  if (name !== "" && isText && encodeText(name).length <= 255) return name;
   throw badOption(
     `${shown(name)} is no name for a state.`,
     "Use 1 to 255 bytes of text; the empty name is the group's own.",
