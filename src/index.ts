@@ -10,7 +10,7 @@ export type {
   Call,
   CasAnswer,
   ConnectOptions,
-  ConsensusOptions,
+  ConsensusOptions as Options,
   DecidedEntry,
   Decision,
   EntriesOptions,
@@ -44,4 +44,4 @@ export { MemoryNetwork } from "./runtime/memory-network.ts";
 export { QuorateError, errorCodes, type Code, type ErrorOutcome } from "./core/errors.ts";
 export type { DecisionState } from "./core/decision.ts";
 export { defineMachine, type Json, type Machine } from "./state/index.ts";
-export type { ApplyContext } from "./core/machine.ts";
+export type { ApplyContext as Context } from "./core/machine.ts";

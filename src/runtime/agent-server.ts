@@ -207,7 +207,8 @@ function slowest(clients: Iterable<ClientConnection>): ClientConnection | undefi
   return found;
 }
 
-function listenError(cause: NodeJS.ErrnoException, what: string, hint: string): QuorateError {
+/** Why it is not possible to listen on `what`: `ADDRESS_IN_USE`, `DENIED` or `BAD_OPTION`. */
+export function listenError(cause: NodeJS.ErrnoException, what: string, hint: string): QuorateError {
   if (cause.code === "EADDRINUSE") {
     return new QuorateError("ADDRESS_IN_USE", `Something listens on ${what} already.`, {
       outcome: "notDone",

@@ -172,10 +172,10 @@ export function leftBehind(folder: string): string[] {
 }
 
 /** Listens on a free port until it is closed. */
-export async function takePort(): Promise<{ port: number; server: Server }> {
+export async function takePort(wanted = 0): Promise<{ port: number; server: Server }> {
   const server = createServer();
   await new Promise<void>((resolve) => {
-    server.listen(0, "127.0.0.1", resolve);
+    server.listen(wanted, "127.0.0.1", resolve);
   });
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("a TCP server has a port");

@@ -8,7 +8,7 @@ import {
   map,
   MemoryNetwork,
   QuorateError,
-  type ConsensusOptions,
+  type Options,
   type Group,
   type Log,
 } from "../../src/index.ts";
@@ -24,7 +24,7 @@ afterEach(async () => {
 });
 
 /** A group of members a, b, c in a network of its own, closed after the test. */
-function abc(network: MemoryNetwork = new MemoryNetwork(), options: ConsensusOptions = {}): Log {
+function abc(network: MemoryNetwork = new MemoryNetwork(), options: Options = {}): Log {
   return keep(createConsensus("raft", "a", ["b", "c"], { network, ...options }) as Log);
 }
 

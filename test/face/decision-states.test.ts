@@ -13,7 +13,7 @@ import {
   connect,
   createConsensus,
   MemoryNetwork,
-  type ConsensusOptions,
+  type Options,
   type Decision,
   type Log,
   type RunningAgent,
@@ -160,7 +160,7 @@ describe("with disks that are held", () => {
 
 // ── createConsensus ──
 
-function inProcess(options: ConsensusOptions): { network: MemoryNetwork; logs: Readonly<Record<Id, Log>> } {
+function inProcess(options: Options): { network: MemoryNetwork; logs: Readonly<Record<Id, Log>> } {
   const network = new MemoryNetwork();
   const a = createConsensus("raft", "a", ["b", "c"], { network, ...options }) as Log;
   const logs = { a, b: a.peer("b"), c: a.peer("c") };

@@ -139,7 +139,7 @@ const oddIds: OddOptions = [
 ];
 
 const oddReads: OddOptions = [
-  ["a request id for a question", { requestId: "r" }, /no option "requestId"/],
+  ["a number for the request id", { requestId: 5 }, "requestId is 5"],
   ["an unknown way to read", { at: "leader" }, 'at is "leader"'],
   ["null for the way to read", { at: null }, "at is null"],
 ];

@@ -17,6 +17,7 @@ import {
   readClusterFile,
   writeClusterFile,
 } from "../../runtime/cluster-file.ts";
+import { listenError } from "../../runtime/agent-server.ts";
 import { createDataFolder, readIdentity, unusable } from "../../runtime/data-folder.ts";
 import { syncFolder } from "../../runtime/durable-file.ts";
 
@@ -112,13 +113,20 @@ export function createAgentFolder(path: string, id: string, file: ClusterFile): 
   wholeOrNothing(path, (temporary) => fillAgentFolder(temporary, id, file));
 }
 
+/** What to do where somebody else listens. */
+export const otherPorts =
+  "Stop what listens there, or give the agents other ports: --port 7400 takes that one and those after it.";
+
 /** Makes the folder for `count` agents, all of it or nothing. `firstPort`: theirs are this one and those after it; otherwise free ones. */
 export async function createClusterFolder(
   folder: string,
   count: number,
   firstPort: number | undefined,
 ): Promise<AgentFolder[]> {
-  const ports = firstPort === undefined ? await freePorts(count) : portsFrom(firstPort, count);
+  // Where somebody else listens on one of them, no folder is left that goes on asking for it.
+  const wanted =
+    firstPort === undefined ? Array.from({ length: count }, () => 0) : portsFrom(firstPort, count);
+  const ports = await freePorts(wanted);
   const agents: AgentAddress[] = ports.map((port, at) => ({
     id: agentId(`agent_${at + 1}`),
     address: `127.0.0.1:${port}`,
@@ -197,17 +205,19 @@ function portsFrom(first: number, count: number): number[] {
   return Array.from({ length: count }, (_, at) => first + at);
 }
 
-/** Ports that nobody listens on at the moment: each is held until all are found. */
-async function freePorts(count: number): Promise<number[]> {
+/** These ports, or any where 0 is wanted, if nobody listens on them at the moment: each is held until all are found. Throws `ADDRESS_IN_USE`. */
+async function freePorts(wanted: readonly number[]): Promise<number[]> {
   const servers: Server[] = [];
   try {
-    for (let at = 0; at < count; at++) {
+    for (const port of wanted) {
       const server = createServer();
       servers.push(server);
       // oxlint-disable-next-line no-await-in-loop -- a handful, each in less than a millisecond
       await new Promise<void>((done, failed) => {
-        server.once("error", failed);
-        server.listen({ host: "127.0.0.1", port: 0, exclusive: true }, done);
+        server.once("error", (cause: NodeJS.ErrnoException) =>
+          failed(listenError(cause, `127.0.0.1:${port}`, otherPorts)),
+        );
+        server.listen({ host: "127.0.0.1", port, exclusive: true }, done);
       });
     }
     return servers.map((server) => (server.address() as AddressInfo).port);

@@ -8,6 +8,7 @@ import {
   type AgentFolder,
   createClusterFolder,
   moveToPorts,
+  otherPorts,
   readClusterFolder,
   removeClusterFolder,
   requireSameAddresses,
@@ -120,8 +121,5 @@ function portTaken(error: unknown): unknown {
   const code =
     error instanceof CommandFailure ? error.failure.code : error instanceof QuorateError ? error.code : "";
   if (code !== "ADDRESS_IN_USE" || !(error instanceof CommandFailure)) return error;
-  return new CommandFailure({
-    ...error.failure,
-    hint: "Stop what listens there, or give the agents other ports: --port 7400 takes that one and those after it.",
-  });
+  return new CommandFailure({ ...error.failure, hint: otherPorts });
 }

@@ -254,13 +254,13 @@ export class Tour {
     const decision = present(decisions[position - 1], "there is a decision to ask for again");
     const agent = present(this.#cluster.agents[1], "there are several agents");
     await using other = await connectTo([agent.address], { pin: true });
-    const answer = await other.log.propose(decision.value, {
-      requestId: this.#requestIdOf(decision),
-      timeoutMs: callMsMax,
-      signal: this.#options.interrupts,
-    });
+    const requestId = this.#requestIdOf(decision);
+    const wait = { timeoutMs: callMsMax, signal: this.#options.interrupts };
+    // Refused by the group, were it another value than the first time.
+    await other.log.propose(decision.value, { requestId, ...wait });
+    const learned = await other.log.learnDecision(requestId, wait);
     claim(
-      JSON.stringify(answer) === JSON.stringify(decision.value),
+      JSON.stringify(learned) === JSON.stringify(decision.value),
       `The retry of request ${position} got another answer.`,
     );
     const mark = await this.#mark(log, "second");
@@ -274,7 +274,7 @@ export class Tour {
       kind: "note",
       left: `a retry of request ${position}`,
       right: "same answer, applied once",
-      data: { step: "retried", request: position, requestId: this.#requestIdOf(decision), appliedOnce: true },
+      data: { step: "retried", request: position, requestId, appliedOnce: true },
     });
   }
 

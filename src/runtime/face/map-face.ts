@@ -113,6 +113,7 @@ const rangeOptions: OptionList<RangeOptions & ReadCall> = {
     after: true,
     limit: true,
     at: true,
+    requestId: true,
     signal: true,
     timeoutMs: true,
   },

@@ -20,8 +20,8 @@ export interface Call {
 /** `linearizable`: sees every command acknowledged anywhere before; `local`: what the asked agent has now. */
 export type ReadAt = "linearizable" | "local";
 
-/** Options of a question. */
-export interface ReadCall extends Omit<Call, "requestId"> {
+/** Options of a question. Asking twice changes nothing, so a `requestId` is taken and has no effect. */
+export interface ReadCall extends Call {
   /**
    * `linearizable` (the default): sees every write acknowledged anywhere before the call.
    * `local`: what the asked agent has at this moment, without asking the others; may be old.
@@ -75,7 +75,7 @@ const readCallOptions: OptionList<ReadCall> = {
   of: "a question",
   noun: "option",
   like: '{ timeoutMs: 1000, at: "local" }',
-  names: { at: true, signal: true, timeoutMs: true },
+  names: { at: true, requestId: true, signal: true, timeoutMs: true },
 };
 
 /** Throws `BAD_OPTION`. */
@@ -95,7 +95,8 @@ export function checkRead(call: ReadCall | undefined): CheckedRead {
 }
 
 /** The same where they have been read together with others. */
-export function checkGivenRead({ timeoutMs, at, signal }: Given<ReadCall>): CheckedRead {
+export function checkGivenRead({ timeoutMs, at, requestId, signal }: Given<ReadCall>): CheckedRead {
+  if (requestId !== undefined) checkRequestId("requestId", requestId);
   if (at !== undefined && at !== "linearizable" && at !== "local") {
     throw badOption(`at is ${shown(at)}.`, 'Give "linearizable", which is the default, or "local".');
   }
