@@ -327,6 +327,13 @@ describe("a campaign", () => {
         group.lead("follower", "agent_2", 4);
       }),
     ).toEqual(lost);
+    // A poll that is refused: nobody was followed meanwhile, and no candidate seen.
+    expect(
+      await campaign((group) => {
+        group.lead("follower", undefined, 4);
+        group.lead("follower", "agent_2", 4);
+      }),
+    ).toEqual(lost);
   });
 
   test("goes on while nobody leads, and while nothing has happened yet", async () => {

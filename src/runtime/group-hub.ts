@@ -337,7 +337,8 @@ export class GroupHub implements GroupObserver {
   #checkCampaign(campaign: Campaign, waited: boolean): void {
     const status = this.#hosted?.status();
     if (status === undefined || !this.#campaigns.has(campaign)) return;
-    if (status.role === "candidate") campaign.stood = true;
+    // Whoever asks for votes follows nobody meanwhile.
+    if (status.role === "candidate" || status.leader === undefined) campaign.stood = true;
     const another = status.role !== "candidate" && status.leader !== undefined;
     const lost = another && (waited || campaign.stood || status.term > campaign.term);
     if (status.role !== "leader" && !lost) return;
