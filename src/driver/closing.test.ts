@@ -22,6 +22,15 @@ describe("the end", () => {
     expect(world.core.heard).toEqual([]);
   });
 
+  it("drops what still waits for a group that is closed", () => {
+    const world = new World().host();
+    world.settle();
+    world.say("too late");
+    world.group.close();
+    world.settle();
+    expect(world.core.heard).toEqual([]);
+  });
+
   it("tells how a group is, and how long its leader has been silent", () => {
     const world = new World().host();
     world.settle();

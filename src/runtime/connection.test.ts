@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { pause, socketPair, until } from "../../test/support/runtime.ts";
 import { concatBytes } from "../core/bytes.ts";
 import { MalformedError } from "../core/errors.ts";
@@ -120,6 +120,24 @@ describe("a connection", () => {
     b.write(ping);
     expect(new Uint8Array(await answer)).toEqual(encodeFrame("pong", "", new Uint8Array(0)).parts[0]);
     expect(one.frames).toEqual([]);
+  });
+
+  test("is not given up for the silence of a time in which this process itself stood still", async () => {
+    const [one] = await ends();
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance"] });
+    onTestFinished(() => void vi.useRealTimers());
+    one.connection.keepAlive(20, 100);
+    // One beat that is a second late, as after a long pause; the next ones are in time.
+    const now = performance.now();
+    const late = vi.spyOn(performance, "now").mockReturnValue(now + 1000);
+    vi.advanceTimersToNextTimer();
+    expect(one.connection.isClosed).toBe(false);
+    // Nothing comes back for as long as it may be silent: then it is over.
+    for (let beat = 1; beat <= 6; beat++) {
+      late.mockReturnValue(now + 1000 + beat * 20);
+      vi.advanceTimersToNextTimer();
+    }
+    expect(one.connection.isClosed).toBe(true);
   });
 
   test("that is silent is asked, and given up when nothing comes back", async () => {

@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { failure, temporaryFolder } from "../../test/support/runtime.ts";
@@ -34,6 +42,30 @@ describe("the disk over node:fs", () => {
     expect(again.list()).toEqual(["a"]);
     again.close();
   });
+
+  test.skipIf(process.platform !== "linux")(
+    "closed while a sync runs, it keeps the descriptor until that is through, so that no other file gets its number",
+    async () => {
+      const path = temporaryFolder();
+      const disk = new NodeDisk(path);
+      const file = disk.open("a", "create");
+      file.write(0, bytes(1));
+      const open = (): boolean =>
+        readdirSync("/proc/self/fd").some((number) => {
+          try {
+            return readlinkSync(`/proc/self/fd/${number}`) === join(path, "a");
+          } catch {
+            // The one that listed the folder is gone again.
+            return false;
+          }
+        });
+      const sync = synced(file);
+      file.close();
+      expect(open()).toBe(true);
+      expect(await sync).toBeUndefined();
+      expect(open()).toBe(false);
+    },
+  );
 
   test("read only, it reads whatever it may not write, and writes nothing", async () => {
     const path = temporaryFolder();
