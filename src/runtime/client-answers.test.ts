@@ -28,9 +28,9 @@ async function oneClient(): Promise<{ agent: FakeAgent; group: FakeGroup; client
 }
 
 /** All in one frame, as a program does that calls without waiting. */
-function propose(client: ClientByHand, session: number, sequences: readonly number[]): void {
+function propose(client: ClientByHand, session: number, sequences: readonly number[], group = "main"): void {
   const commands = sequences.map((sequence) => command(session, sequence, 0));
-  client.send("propose", (writer) => writer.uint8(0).raw(concatBytes(commands)));
+  client.send("propose", (writer) => writer.uint8(0).raw(concatBytes(commands)), group);
 }
 
 /** The sequences of what was handed to the group, in order. */
@@ -59,6 +59,17 @@ async function warmUp(group: FakeGroup, client: ClientByHand): Promise<void> {
   await until(() => answersOf(client).length === 2000, "all answers");
   client.frames.splice(0);
   group.proposals.splice(0);
+}
+
+/** From here on no timer fires unless the test lets time pass. */
+function holdTimers(): void {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] });
+  onTestFinished(() => void vi.useRealTimers());
+}
+
+async function turns(condition: () => boolean): Promise<void> {
+  for (let count = 0; count < 100_000 && !condition(); count++) await new Promise(setImmediate);
+  expect(condition()).toBe(true);
 }
 
 describe("answers that are decided faster than they can leave", () => {
@@ -141,12 +152,7 @@ describe("answers that are decided faster than they can leave", () => {
   test("of a client that reads nothing for too long end its connection, however few they are", async () => {
     const { agent, group, client } = await oneClient();
     client.socket.pause();
-    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
-    onTestFinished(() => void vi.useRealTimers());
-    const turns = async (condition: () => boolean): Promise<void> => {
-      for (let count = 0; count < 100_000 && !condition(); count++) await new Promise(setImmediate);
-      expect(condition()).toBe(true);
-    };
+    holdTimers();
     propose(client, 5, [1]);
     await turns(() => handedIn(group).length === 1);
     for (let count = 0; count < 20; count++) group.apply(5, 1, huge);
@@ -225,6 +231,29 @@ describe("commands of one client are handed in", () => {
       return answersOf(client).length === 1000;
     }, "all answers");
     expect(handedIn(group)).toEqual(numbers(1, 1000));
+  });
+
+  test("and while no more are read, the client hears that its agent is there before it gives it up", async () => {
+    const { group, client } = await oneClient();
+    holdTimers();
+    propose(client, 5, numbers(1, 100));
+    await turns(() => handedIn(group).length > 0);
+    client.send("ping", () => {});
+    vi.advanceTimersByTime(limits.clientSilenceMsMax / 2);
+    await turns(() => client.frames.length > 0);
+    expect(client.frames.map(({ kind }) => kind)).toEqual(["pong"]);
+  });
+
+  test("unless their group is closed: then those of other groups go ahead", async () => {
+    const { agent, group, client } = await oneClient();
+    const other = agent.host("other");
+    holdTimers();
+    propose(client, 5, numbers(1, 300));
+    await turns(() => handedIn(group).length > 0);
+    agent.hub().close();
+    propose(client, 6, [1], "other");
+    // At once, and not after what would never be answered.
+    await turns(() => handedIn(other).length === 1);
   });
 
   test("after another leader at once: what was under way may be lost", async () => {

@@ -48,9 +48,14 @@ export class CommandWindow {
   /** Hands in what there is room for. */
   handIn(): void {
     while (this.#waiting.count > 0) {
+      const batch = this.#waiting.peek();
+      // Nobody would answer: they would only take the room of others.
+      if (batch.hub.isClosed) {
+        this.#waiting.take();
+        continue;
+      }
       const room = this.#room;
       if (room <= 0) return;
-      const batch = this.#waiting.peek();
       const { hub, subscriber, commands, options, begun } = batch;
       const end = Math.min(commands.length, begun + room);
       batch.begun = end;

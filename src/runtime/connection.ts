@@ -27,6 +27,8 @@ export interface ConnectionHandler {
   drained?(): void;
 }
 
+/** A side that is not read can't be heard asking whether somebody is there: it is told so often enough. */
+const assuranceMs = limits.clientSilenceMsMax / 3;
 /** Pieces up to this are copied together; larger ones go out beside them, all in one `writev`. */
 const copiedBytesMax = 4096;
 
@@ -43,6 +45,7 @@ export class Connection {
   #urgent: Uint8Array[] = [];
   #heardAtMs = performance.now();
   #keepAlive: NodeJS.Timeout | undefined;
+  #assurance: NodeJS.Timeout | undefined;
   readonly #take = (frame: Frame): boolean => this.#arrived(frame);
 
   constructor(
@@ -103,12 +106,18 @@ export class Connection {
     this.flush();
   }
 
+  /** Reads no further. The other side's questions are answered without being read. */
   pause(): void {
-    if (!this.#closed) this.#socket.pause();
+    if (this.#closed) return;
+    this.#socket.pause();
+    this.#assurance ??= setInterval(() => this.#assure(), assuranceMs);
   }
 
   resume(): void {
-    if (!this.#closed) this.#socket.resume();
+    if (this.#closed) return;
+    clearInterval(this.#assurance);
+    this.#assurance = undefined;
+    this.#socket.resume();
   }
 
   /** Asks "are you there" so often, and closes the connection when nothing was heard for that long. */
@@ -140,6 +149,7 @@ export class Connection {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#keepAlive);
+    clearInterval(this.#assurance);
     this.#urgent = [];
     // Half-closed by `end`, the socket has something to say; it is given a moment for that.
     if (this.#socket.writableEnded) this.#socket.destroySoon();
@@ -166,6 +176,11 @@ export class Connection {
     if (frame.kind === "ping") this.sendAtOnce([pongFrame]);
     else if (frame.kind !== "pong") this.#handler.frame(frame);
     return !this.#closed;
+  }
+
+  /** Whatever is on its way there says the same. */
+  #assure(): void {
+    if (this.#urgent.length === 0 && this.#socket.writableLength === 0) this.sendAtOnce([pongFrame]);
   }
 
   #drained(): void {

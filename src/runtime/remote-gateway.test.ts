@@ -353,6 +353,22 @@ describe("finding the leader", () => {
     await until(() => gateway.agent === "agent_1", "the other one is asked", limits.handshakeMsMax / 2);
   });
 
+  test("a leader that says nothing is passed over, too, once the agent that named it is gone", async () => {
+    const { agents, groups } = await fakeCluster(2);
+    let dialled = false;
+    const silent = createServer(() => (dialled = true));
+    onTestFinished(() => void silent.close());
+    const port = await freePort();
+    await new Promise<void>((resolve) => silent.listen(port, "127.0.0.1", resolve));
+    agents[0]!.agents = [...agents[0]!.agents, { id: agentId("agent_3"), address: `127.0.0.1:${port}` }];
+    const { gateway } = client({ agents: [agents[0]!.address] });
+    await until(() => gateway.agent === "agent_1", "it is there");
+    groups[0]!.lead("follower", "agent_3", 2);
+    await until(() => dialled, "it goes to the leader");
+    await agents[0]!.close();
+    await until(() => gateway.agent === "agent_2", "another one is asked", limits.handshakeMsMax / 2);
+  });
+
   test("an agent without the group is passed over, and named if no other has it", async () => {
     const { agents } = await fakeCluster(1);
     const without = await new FakeAgent("agent_9", await freePort()).start();

@@ -258,8 +258,14 @@ export class RemoteGateway implements Gateway {
     const target = targets[this.#tried];
     this.#tried += 1;
     if (target === undefined) return;
-    const post = this.#try(target);
-    if (targets.length > 1) this.#patience = setTimeout(() => this.#passOver(post), this.#patienceMs);
+    this.#awaitWord(this.#try(target));
+  }
+
+  /** For so long, where there are others to ask. */
+  #awaitWord(post: Post): void {
+    clearTimeout(this.#patience);
+    if (this.#pool.targets().length < 2) return;
+    this.#patience = setTimeout(() => this.#passOver(post), this.#patienceMs);
   }
 
   /** A stopped process accepts connections, and says nothing. */
@@ -391,7 +397,10 @@ export class RemoteGateway implements Gateway {
         call.lose(undefined);
       }
     }
-    if (this.#current === undefined) setImmediate(() => this.#seek());
+    if (this.#current !== undefined) return;
+    // The leader that it was on its way to may have stopped with it.
+    if (this.#candidate === undefined) setImmediate(() => this.#seek());
+    else this.#awaitWord(this.#candidate);
   }
 
   // ── telling ──

@@ -21,7 +21,8 @@ export function command(session: number, sequence: number, payloadBytes = 2): Ui
 export interface ClientByHand {
   readonly frames: Frame[];
   readonly socket: Socket;
-  readonly send: (kind: FrameKind, write: (writer: FrameWriter) => void) => void;
+  /** To the group `main`, or another one. */
+  readonly send: (kind: FrameKind, write: (writer: FrameWriter) => void, group?: string) => void;
   readonly isClosed: () => boolean;
 }
 
@@ -49,9 +50,9 @@ export async function byHand(agent: FakeAgent): Promise<ClientByHand> {
     frames,
     socket,
     isClosed: () => closed,
-    send: (kind, write) => {
+    send: (kind, write, group = "main") => {
       const writer = new FrameWriter();
-      write(writer.begin(kind, "main"));
+      write(writer.begin(kind, group));
       writer.end();
       socket.write(writer.take() as Uint8Array);
     },
