@@ -3,9 +3,10 @@ import { byHand, command } from "../../test/support/client-by-hand.ts";
 import { FakeAgent, fakeCluster } from "../../test/support/fake-agent.ts";
 import type { FakeGroup } from "../../test/support/fake-group.ts";
 import { freePort, pause, until } from "../../test/support/runtime.ts";
-import { concatBytes } from "../core/bytes.ts";
+import { ByteReader, concatBytes } from "../core/bytes.ts";
 import { limits } from "../core/limits.ts";
 import { ClientPool } from "./client-pool.ts";
+import { readChangesAnswer } from "./client-wire.ts";
 import type { FrameKind, FrameWriter } from "./frame.ts";
 
 const answer = Uint8Array.of(1, 2, 3);
@@ -142,6 +143,37 @@ describe("a client that reads more slowly than it asks:", () => {
       expect(agents[0]!.notes.count("does not read its answers")).toBe(0);
     },
   );
+
+  test("one that waits for a change meanwhile goes on where it was, although the history before that is gone", async () => {
+    const { agents, groups } = await fakeCluster(1);
+    const [group] = groups as [FakeGroup];
+    const { send, frames, socket } = await byHand(agents[0]!);
+    send("changes", (writer) => writer.uint32(1).uint53(1).raw(question));
+    send("status", (writer) => writer.uint32(2).uint8(0));
+    await until(() => frames.length === 1, "both have arrived");
+    for (let index = 1; index <= 20; index++) group.apply(5, index, answer);
+    await pause(0);
+    group.earliest = 15;
+
+    socket.pause();
+    const count = 10;
+    for (let number = 3; number < 3 + count; number++) {
+      send("query", (writer) => writer.uint32(number).uint8(0).raw(question));
+    }
+    await until(() => group.queries.length === count, "all were asked");
+    socket.resume();
+    await until(() => {
+      for (const query of group.queries.splice(0)) {
+        query.done({ kind: "reply", bytes: new Uint8Array(900_000) });
+      }
+      return frames.filter(({ kind }) => kind === "queryAnswer").length === count;
+    }, "all are answered");
+    group.apply(5, 21, answer, Uint8Array.of(7));
+    await until(() => frames.some(({ kind }) => kind === "changesAnswer"), "the change comes");
+    const reader = new ByteReader(frames.find(({ kind }) => kind === "changesAnswer")!.head);
+    expect(reader.uint32()).toBe(1);
+    expect(readChangesAnswer(reader)).toMatchObject({ kind: "changes", changes: [{ index: 21 }] });
+  });
 
   test("one that reads nothing is not read for either, however much it asks", async () => {
     const { agents, groups } = await fakeCluster(1);

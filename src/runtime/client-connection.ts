@@ -297,10 +297,17 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
 
   #changes(frame: Frame, hub: GroupHub | undefined): void {
     const { request, from, filter } = decodeChanges(frame.head);
+    // Asked again, it goes on where it was: the history before that may be gone.
+    let next = from;
     this.#ask(request, frame.group, hub, (known, settle) =>
-      known.changes(filter, from, (changes) => {
-        settle("changesAnswer", (writer) => writeChangesAnswer(writer, changes));
-      }),
+      known.changes(
+        filter,
+        next,
+        (changes) => settle("changesAnswer", (writer) => writeChangesAnswer(writer, changes)),
+        (through) => {
+          next = through + 1;
+        },
+      ),
     );
   }
 

@@ -80,7 +80,10 @@ export interface Gateway {
   propose(commands: readonly Uint8Array[], options?: ProposeOptions): void;
   /** `lost`: the question may not have arrived; ask again. */
   query(question: Uint8Array, at: "linearizable" | "local", done: (result: QueryResult) => void): Cancel;
-  /** Long poll: answers once there is at least one change from index `from` on, or the history there is gone. */
+  /**
+   * Long poll: answers once there is at least one change from index `from` on, or the history there is gone; without a
+   * change where much has happened to other keys, so that the next question is not for what is gone by then.
+   */
   changes(filter: Uint8Array, from: number, done: (result: ChangesResult) => void): Cancel;
   /** Long poll: answers once an entry at index `from` is applied; a run of at least one entry. */
   entries(from: number, done: (result: EntriesResult) => void): Cancel;
@@ -89,6 +92,8 @@ export interface Gateway {
   /** The newest status known without asking. */
   status(): GroupStatus | undefined;
   refreshStatus(done: (result: StatusResult) => void): Cancel;
+  /** The last index that is applied now; undefined where that has to be asked (`refreshStatus`). */
+  appliedNow(): number | undefined;
   /** Why nothing comes through at the moment (no agent answers, no agent has the group): the cause to name in a time-out. */
   problem(): QuorateError | undefined;
   /** Returns how to stop listening. */

@@ -3,8 +3,9 @@ import { FakeGroup } from "../../test/support/fake-group.ts";
 import { until } from "../../test/support/runtime.ts";
 import { encodeCommand } from "../core/entry.ts";
 import { QuorateError } from "../core/errors.ts";
-import type { GroupName } from "../core/ids.ts";
+import { microsFromMs, type GroupName, type Micros } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
+import type { Clock } from "../driver/world.ts";
 import { systemClock } from "./clock.ts";
 import type { CampaignResult, ChangesResult, EntriesResult, GroupStatus, QueryResult } from "./gateway.ts";
 import { GroupHub, type Subscriber } from "./group-hub.ts";
@@ -43,9 +44,9 @@ class Listener implements Subscriber {
   }
 }
 
-function hosted(): { group: FakeGroup; hub: GroupHub } {
+function hosted(clock: Clock = systemClock): { group: FakeGroup; hub: GroupHub } {
   const group = new FakeGroup();
-  const hub = new GroupHub("main" as GroupName, systemClock, scheduler);
+  const hub = new GroupHub("main" as GroupName, clock, scheduler);
   group.observer = hub;
   hub.attach(group);
   return { group, hub };
@@ -234,6 +235,31 @@ describe("changes and entries, asked for before they are there", () => {
     group.apply(1, 3, answer, Uint8Array.of(3));
     await turn();
     expect(got[1]).toMatchObject({ kind: "changes", through: 3, changes: [{ index: 3 }] });
+  });
+
+  test("who waits for changes that don't come hears after a while how far that is, but not without news", async () => {
+    const now = { monotonic: 0 as Micros, wall: 0 as Micros };
+    const { group, hub } = hosted({ monotonic: () => now.monotonic, wall: () => now.wall });
+    const got: ChangesResult[] = [];
+    const passed: number[] = [];
+    hub.changes(
+      question,
+      1,
+      (changes) => got.push(changes),
+      (through) => passed.push(through),
+    );
+    group.apply(1, 1, answer);
+    await turn();
+    group.apply(1, 2, answer);
+    await turn();
+    expect(passed).toEqual([1, 2]);
+    expect(got).toEqual([]);
+    now.monotonic = microsFromMs(2000);
+    await turn();
+    expect(got).toEqual([]);
+    group.apply(1, 3, answer);
+    await turn();
+    expect(got).toEqual([{ kind: "changes", changes: [], through: 3 }]);
   });
 
   test("history that is gone is said to be gone", async () => {

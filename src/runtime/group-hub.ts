@@ -56,6 +56,8 @@ export interface HubEvents {
   readonly diverged?: (index: number) => void;
 }
 
+/** How far a watcher is without having seen a change is told after so long. */
+const changesToldMs = 1000;
 const entriesBytesPerAnswerMax: number = limits.appendBytesMax;
 /** A campaign that leaves this agent's role as it is (somebody else leads, and is heard) is over after so long. */
 const campaignCheckMs = 1000;
@@ -166,19 +168,29 @@ export class GroupHub implements GroupObserver {
     this.#hosted.query(question, at, done);
   }
 
-  /** Answers once there is a change, or the history there is gone; never at once. */
-  changes(filter: Uint8Array, from: number, done: (changes: Changes) => void): Cancel {
+  /**
+   * Answers once there is a change, or the history there is gone; never at once. Also without a change, after a while in
+   * which there were others: whoever asked would otherwise ask again, elsewhere, from where the history may be gone.
+   * `passed` hears how far there is no change.
+   */
+  changes(
+    filter: Uint8Array,
+    from: number,
+    done: (changes: Changes) => void,
+    passed?: (through: number) => void,
+  ): Cancel {
     let next = from;
+    const dueAt = this.#clock.monotonic() + microsFromMs(changesToldMs);
     return this.#poll(() => {
       const hosted = this.#hosted;
       if (hosted === undefined || hosted.applied < next) return false;
       const found = hosted.changes(filter, next, limits.watchAnswerChangesMax);
       switch (found.kind) {
         case "changes":
-          if (found.changes.length === 0) {
-            next = found.through + 1;
-            return false;
-          }
+          if (found.changes.length > 0) break;
+          next = found.through + 1;
+          passed?.(found.through);
+          if (found.through < from || this.#clock.monotonic() < dueAt) return false;
           break;
         case "compacted":
           break;

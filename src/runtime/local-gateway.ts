@@ -72,6 +72,10 @@ export class LocalGateway implements Gateway, Subscriber {
     });
   }
 
+  appliedNow(): number | undefined {
+    return this.#hub.status()?.applied;
+  }
+
   /** Nothing is between this gateway and its group. */
   problem(): QuorateError | undefined {
     return undefined;

@@ -173,6 +173,11 @@ export class RemoteGateway implements Gateway {
     });
   }
 
+  /** Agents tell of a change of role, term or leader, but not of every entry. */
+  appliedNow(): undefined {
+    return undefined;
+  }
+
   problem(): QuorateError | undefined {
     return this.#current === undefined ? this.#problem : undefined;
   }

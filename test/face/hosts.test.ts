@@ -182,6 +182,21 @@ describe("an agent of one's own", () => {
     await changes.return?.();
   });
 
+  test("a client's watch without an index begins now: with what comes, not with what has been since it connected", async () => {
+    const { agent, main } = await oneAgent();
+    const client = await connect({ agents: [agent.address] });
+    hosts.push(client);
+    const same = client.group("main", { mechanism: "raft", state: { map: map<string>() } });
+    await same.ready();
+    for (const value of ["1", "2", "3"]) await main.state.map.put("k", value);
+    const changes = same.state.map.watch("k");
+    await same.state.map.put("k", "4");
+    for await (const { value } of changes) {
+      expect(value).toBe("4");
+      break;
+    }
+  });
+
   test("what was decided is there after a restart", async () => {
     const dataDir = join(folder(), "a");
     Agent.init({ id: "a", dataDir });

@@ -139,6 +139,19 @@ describe("a map's watch", () => {
     expect(gateway.changePolls).toMatchObject([{ from: 42 }]);
   });
 
+  test("and where the agent is elsewhere, it asks for that when watch is called, not when a change is wanted", async () => {
+    const { gateway, log } = world();
+    gateway.isRemote = true;
+    // What the client was told last, long ago.
+    gateway.setStatus({ applied: 41 });
+    gateway.refreshed = { applied: 70 };
+    const changes = log.state.config.watch("");
+    gateway.refreshed = { applied: 99 };
+    await settle();
+    void changes[Symbol.asyncIterator]().next();
+    expect(gateway.changePolls).toMatchObject([{ from: 71 }]);
+  });
+
   test("where no agent has been heard of yet, it asks first", async () => {
     const { gateway, log } = world();
     gateway.currentStatus = undefined;

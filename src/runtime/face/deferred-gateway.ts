@@ -82,6 +82,10 @@ export class DeferredGateway implements Gateway {
     );
   }
 
+  appliedNow(): number | undefined {
+    return this.#gateway?.appliedNow();
+  }
+
   problem(): QuorateError | undefined {
     return this.#gateway?.problem();
   }

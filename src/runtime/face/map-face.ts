@@ -18,6 +18,7 @@ import {
   type MapAnswer,
 } from "../../state/index.ts";
 import { rejection } from "./call.ts";
+import type { Cancel } from "../gateway.ts";
 import type { GroupClient } from "./group-client.ts";
 import {
   checkCall,
@@ -173,8 +174,8 @@ export class MapHandle<V extends Json> implements MapFace<V> {
   watch(prefix: string, options?: WatchOptions): AsyncIterable<MapChange<V>> {
     const checked = checkFrom(watchOptions, options);
     const filter = encodeQuestion(this.#machine, encodeMapFilter(checkPrefix(prefix)));
-    const from = checked.from ?? startIndex(this.#client);
-    return new Stream(this.#client, () => watchFrom<V>(this.#client, filter, from), checked.signal);
+    const beginning = new Beginning(this.#client, checked.from);
+    return new Stream(this.#client, () => watchFrom<V>(this.#client, filter, beginning), checked.signal);
   }
 
   #run<T>(encode: () => Uint8Array, decode: (answer: Uint8Array) => T, call: Call | undefined): Promise<T> {
@@ -302,10 +303,40 @@ function checkPrefix(prefix: unknown): string {
   );
 }
 
-/** "From now on": behind what the nearest agent is known to have applied. Undefined: not yet known. */
-function startIndex(client: GroupClient): number | undefined {
-  const status = client.gateway.status();
-  return status === undefined ? undefined : status.applied + 1;
+/**
+ * Where a watch begins. "From now on" is behind what the agent has applied when the watch is made: where only the agent
+ * knows that, it is asked then, and not when the first change is wanted.
+ */
+class Beginning {
+  readonly #client: GroupClient;
+  readonly #waiting = new Set<() => void>();
+  #isAsking = false;
+  index: number | undefined;
+
+  constructor(client: GroupClient, from: number | undefined) {
+    this.#client = client;
+    const applied = from === undefined ? client.gateway.appliedNow() : undefined;
+    this.index = applied === undefined ? from : applied + 1;
+    if (this.index === undefined) this.#ask();
+  }
+
+  /** Calls back once the agent has answered, or was lost; then `index` is known, or not yet. */
+  find(done: () => void): Cancel {
+    this.#waiting.add(done);
+    if (!this.#isAsking) this.#ask();
+    return () => this.#waiting.delete(done);
+  }
+
+  #ask(): void {
+    this.#isAsking = true;
+    this.#client.gateway.refreshStatus((result) => {
+      this.#isAsking = false;
+      if (result.kind === "status") this.index ??= result.status.applied + 1;
+      const waiting = [...this.#waiting];
+      this.#waiting.clear();
+      for (const done of waiting) done();
+    });
+  }
 }
 
 export function compactedError(from: number, earliest: number): QuorateError {
@@ -315,8 +346,8 @@ export function compactedError(from: number, earliest: number): QuorateError {
   });
 }
 
-function watchFrom<V>(client: GroupClient, filter: Uint8Array, from: number | undefined): Pull<MapChange<V>> {
-  let next = from;
+function watchFrom<V>(client: GroupClient, filter: Uint8Array, beginning: Beginning): Pull<MapChange<V>> {
+  let next: number | undefined;
   const read = (changes: Changes): MapChange<V>[] => {
     if (changes.kind === "compacted") throw compactedError(next ?? 0, changes.earliest);
     next = changes.through + 1;
@@ -326,10 +357,10 @@ function watchFrom<V>(client: GroupClient, filter: Uint8Array, from: number | un
     });
   };
   return (done) => {
+    next ??= beginning.index;
     if (next === undefined) {
-      return client.gateway.refreshStatus((result) => {
-        if (result.kind === "status") next = result.status.applied + 1;
-        done(result.kind === "lost" ? { kind: "lost" } : { kind: "items", items: [] });
+      return beginning.find(() => {
+        done(beginning.index === undefined ? { kind: "lost" } : { kind: "items", items: [] });
       });
     }
     return client.gateway.changes(filter, next, (result) => {

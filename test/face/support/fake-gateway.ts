@@ -64,6 +64,10 @@ export class FakeGateway implements Gateway {
   readonly changePolls: { filter: Uint8Array; from: number; done: (result: ChangesResult) => void }[] = [];
   readonly entryPolls: { from: number; done: (result: EntriesResult) => void }[] = [];
   currentStatus: GroupStatus | undefined = fakeStatus();
+  /** It is the way to an agent elsewhere: what that has applied has to be asked. */
+  isRemote = false;
+  /** What it says when it is asked, where that is not what is known. */
+  refreshed: Partial<GroupStatus> = {};
   currentProblem: QuorateError | undefined;
   /** While true, answers are lost on their way back. */
   losesAnswers = false;
@@ -112,8 +116,15 @@ export class FakeGateway implements Gateway {
 
   refreshStatus(done: (result: StatusResult) => void): () => void {
     const status = this.currentStatus;
-    queueMicrotask(() => done(status === undefined ? { kind: "lost" } : { kind: "status", status }));
+    const refreshed = { ...fakeStatus(), ...status, ...this.refreshed };
+    queueMicrotask(() =>
+      done(status === undefined ? { kind: "lost" } : { kind: "status", status: refreshed }),
+    );
     return () => {};
+  }
+
+  appliedNow(): number | undefined {
+    return this.isRemote ? undefined : this.currentStatus?.applied;
   }
 
   problem(): QuorateError | undefined {
