@@ -36,6 +36,8 @@ export interface Limits {
   readonly appendRunsMax: number;
   /** Messages with entries on their way to one follower. */
   readonly inFlightAppendsMax: number;
+  /** Entries on their way to one follower. */
+  readonly inFlightEntriesMax: number;
   /** Bytes of entries on their way to one follower. */
   readonly inFlightBytesMax: number;
   /** Tickets of linearizable reads that one agent has open in one group. More: `overloaded`. */
@@ -181,6 +183,7 @@ export const limits: Limits = {
   appendBytesMax: 256 * kibibyte,
   appendRunsMax: 256,
   inFlightAppendsMax: 64,
+  inFlightEntriesMax: 16_384,
   inFlightBytesMax: 4 * mebibyte,
   readTicketsMax: 1024,
   // ── groups ──

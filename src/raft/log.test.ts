@@ -351,7 +351,7 @@ describe("a window", () => {
 });
 
 describe("what the leader knows of a peer", () => {
-  const limits = raftLimits({ inFlightAppendsMax: 2, inFlightBytesMax: 100 });
+  const limits = raftLimits({ inFlightAppendsMax: 2, inFlightEntriesMax: 20, inFlightBytesMax: 100 });
   const progress = (): Progress => new Progress("b" as AgentId, index(11), at(0), 2);
 
   test("it probes first; an acknowledgement opens the pipeline behind it", () => {
@@ -367,11 +367,21 @@ describe("what the leader knows of a peer", () => {
     expect(peer.next).toBe(15);
   });
 
-  test("the window closes by bytes as well as by messages", () => {
-    const peer = progress();
-    peer.acknowledged(index(10));
-    peer.sent(index(11), 100);
-    expect([peer.window.full, peer.windowOpen(limits)]).toEqual([false, false]);
+  test("R16: the window closes by bytes and by entries as well as by messages", () => {
+    const heavy = progress();
+    heavy.acknowledged(index(10));
+    heavy.sent(index(11), 100);
+    expect([heavy.window.full, heavy.windowOpen(limits)]).toEqual([false, false]);
+    const many = progress();
+    many.acknowledged(index(10));
+    many.sent(index(29), 10);
+    expect(many.windowOpen(limits)).toBe(true);
+    many.probeFrom(index(11));
+    many.acknowledged(index(10));
+    many.sent(index(30), 10);
+    expect([many.window.full, many.windowOpen(limits)]).toEqual([false, false]);
+    many.acknowledged(index(11));
+    expect(many.windowOpen(limits)).toBe(true);
   });
 
   test("R13: a late acknowledgement takes nothing back", () => {

@@ -6,6 +6,7 @@ export interface RaftLimits {
   /** Entries in one message to a follower, and in one run of the leader's log. */
   readonly appendBytesMax: number;
   readonly inFlightAppendsMax: number;
+  readonly inFlightEntriesMax: number;
   readonly inFlightBytesMax: number;
   readonly uncommittedBytesMax: number;
   readonly applyBytesMax: number;
@@ -33,6 +34,7 @@ export function raftLimits(given: Partial<RaftLimits> = {}): RaftLimits {
   const chosen: RaftLimits = {
     appendBytesMax: limits.appendBytesMax,
     inFlightAppendsMax: limits.inFlightAppendsMax,
+    inFlightEntriesMax: limits.inFlightEntriesMax,
     inFlightBytesMax: limits.inFlightBytesMax,
     uncommittedBytesMax: limits.uncommittedBytesMax,
     applyBytesMax: limits.applyBytesMax,

@@ -44,8 +44,14 @@ export class Progress {
     return this.bulkThrough > this.matched;
   }
 
+  /** In mode `replicate`: whether another append may leave. */
   windowOpen(limits: RaftLimits): boolean {
-    return !this.window.full && this.window.bytes < limits.inFlightBytesMax;
+    const inFlightEntries = this.next - 1 - this.matched;
+    return (
+      !this.window.full &&
+      this.window.bytes < limits.inFlightBytesMax &&
+      inFlightEntries < limits.inFlightEntriesMax
+    );
   }
 
   /** An append with entries up to `last` leaves. */

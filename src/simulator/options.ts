@@ -152,6 +152,7 @@ function drawRaft(prng: Prng, delayMicros: number): RaftParameters {
       applyBytesMax: prng.pick([512, 4096, 65_536]),
       logTailBytesMax: prng.pick([1024, 8192, 65_536]),
       checkpointEntriesMax: prng.pick([1, 7, 64]),
+      inFlightEntriesMax: prng.pick([3, 50, 1000]),
     },
   };
 }
