@@ -1,11 +1,19 @@
 /** How long to wait before the next attempt: doubling, between two bounds, and jittered so that many do not march in step. */
+/** Between attempts to reach an agent. */
+const reconnectMinMs = 10;
+const reconnectMaxMs = 1000;
+
 export class BackOff {
   readonly #minMs: number;
   readonly #maxMs: number;
   readonly #random: () => number;
   #nextMs: number;
 
-  constructor(minMs: number, maxMs: number, random: () => number = Math.random) {
+  constructor(
+    minMs: number = reconnectMinMs,
+    maxMs: number = reconnectMaxMs,
+    random: () => number = Math.random,
+  ) {
     this.#minMs = minMs;
     this.#maxMs = maxMs;
     this.#random = random;

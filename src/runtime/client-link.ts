@@ -22,7 +22,7 @@ import type { Connection, ConnectionHandler, FrameSource } from "./connection.ts
 import { dial, unreachableAgent } from "./dial.ts";
 import { FrameWriter, type Frame, type FrameKind } from "./frame.ts";
 import type { Cancel, ProposeOptions } from "./gateway.ts";
-import { wireVersionMax, wireVersionMin, type Welcome } from "./handshake.ts";
+import type { Welcome } from "./handshake.ts";
 
 const pingMs = 300;
 
@@ -77,8 +77,6 @@ export class ClientLink implements ConnectionHandler, FrameSource {
     this.#connection = dial({
       to: options.to,
       hello: {
-        versionMin: wireVersionMin,
-        versionMax: wireVersionMax,
         role: "client",
         cluster: options.cluster,
         from: options.name,

@@ -32,7 +32,8 @@ const assuranceMs = limits.clientSilenceMsMax / 3;
 /** Pieces up to this are copied together; larger ones go out beside them, all in one `writev`. */
 const copiedBytesMax = 4096;
 
-const noSource: FrameSource = { take: () => [] };
+/** Nothing to send but what the connection itself says. */
+export const noSource: FrameSource = { take: () => [] };
 const pingFrame = encodeFrame("ping", "", new Uint8Array(0)).parts[0] as Uint8Array;
 const pongFrame = encodeFrame("pong", "", new Uint8Array(0)).parts[0] as Uint8Array;
 

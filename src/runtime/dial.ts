@@ -11,6 +11,8 @@ import {
   decodeRefuse,
   decodeWelcome,
   encodeHello,
+  wireVersionMax,
+  wireVersionMin,
   type Hello,
   type Welcome,
 } from "./handshake.ts";
@@ -18,7 +20,8 @@ import {
 export interface DialOptions {
   /** A Unix socket's path, or where an agent listens. */
   readonly to: string | HostPort;
-  readonly hello: Hello;
+  /** In whichever version both sides speak. */
+  readonly hello: Omit<Hello, "versionMin" | "versionMax">;
   readonly source: FrameSource;
   readonly frameBytesMax: number;
   /** Called at most once, when the other side said welcome; gives the handler for what follows. */
@@ -30,6 +33,7 @@ export interface DialOptions {
 /** Returns the connection, so that the attempt can be given up; neither callback comes from inside this call. */
 export function dial(options: DialOptions): Connection {
   const { to, hello } = options;
+  const withVersions = { ...hello, versionMin: wireVersionMin, versionMax: wireVersionMax };
   const socket = typeof to === "string" ? connect(to) : connect({ host: to.host, port: to.port });
   let failure: QuorateError | undefined;
   const fail = (error: QuorateError): void => {
@@ -61,7 +65,7 @@ export function dial(options: DialOptions): Connection {
     fail(unreachableAgent(to, `nothing came back within ${limits.handshakeMsMax} ms`));
   }, limits.handshakeMsMax);
   timer.unref();
-  connection.sendAtOnce(encodeFrame("hello", "", encodeHello(hello)).parts);
+  connection.sendAtOnce(encodeFrame("hello", "", encodeHello(withVersions)).parts);
   return connection;
 }
 

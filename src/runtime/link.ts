@@ -10,14 +10,12 @@ import { BackOff } from "./back-off.ts";
 import type { Connection, ConnectionHandler, FrameSource } from "./connection.ts";
 import { dial } from "./dial.ts";
 import type { Frame, OutgoingFrame } from "./frame.ts";
-import { wireVersionMax, wireVersionMin, type ConnectionRole } from "./handshake.ts";
+import type { ConnectionRole } from "./handshake.ts";
 import type { Logger } from "./logger.ts";
 import { PeerQueue } from "./peer-queue.ts";
 
 export type PeerRole = Exclude<ConnectionRole, "client">;
 
-const backOffMinMs = 10;
-const backOffMaxMs = 1000;
 const pingMs = 1000;
 
 export interface LinkOptions {
@@ -43,7 +41,7 @@ class Lane {
   connection: Connection | undefined;
   dialling: Connection | undefined;
   retry: NodeJS.Timeout | undefined;
-  readonly backOff = new BackOff(backOffMinMs, backOffMaxMs);
+  readonly backOff = new BackOff();
 }
 
 export class Link {
@@ -125,8 +123,6 @@ export class Link {
     lane.dialling = dial({
       to: this.address,
       hello: {
-        versionMin: wireVersionMin,
-        versionMax: wireVersionMax,
         role,
         cluster,
         from: self,

@@ -7,13 +7,10 @@ import { agentId, type AgentId } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
 import { formatAddress, type HostPort } from "./address.ts";
 import { BackOff } from "./back-off.ts";
-import type { Connection, FrameSource } from "./connection.ts";
+import { noSource, type Connection } from "./connection.ts";
 import { dial } from "./dial.ts";
-import { wireVersionMax, wireVersionMin, type Welcome } from "./handshake.ts";
+import type { Welcome } from "./handshake.ts";
 import type { Logger } from "./logger.ts";
-
-const backOffMinMs = 10;
-const backOffMaxMs = 1000;
 
 export interface PeerFinderOptions {
   readonly self: AgentId;
@@ -34,8 +31,6 @@ interface Search {
   complaint: string;
 }
 
-const nothingToSend: FrameSource = { take: () => [] };
-
 export class PeerFinder {
   readonly #options: PeerFinderOptions;
   readonly #searches = new Set<Search>();
@@ -43,7 +38,7 @@ export class PeerFinder {
   constructor(options: PeerFinderOptions) {
     this.#options = options;
     for (const address of options.addresses) {
-      const backOff = new BackOff(backOffMinMs, backOffMaxMs);
+      const backOff = new BackOff();
       this.#searches.add({ address, backOff, connection: undefined, retry: undefined, complaint: "" });
     }
   }
@@ -68,14 +63,12 @@ export class PeerFinder {
       to: search.address,
       // As a client: those who do not know this agent yet would not welcome it as a peer.
       hello: {
-        versionMin: wireVersionMin,
-        versionMax: wireVersionMax,
         role: "client",
         cluster,
         from: self,
         to: "",
       },
-      source: nothingToSend,
+      source: noSource,
       frameBytesMax: limits.handshakeBytesMax,
       welcomed: (welcome, connection) => {
         connection.close("all is said");

@@ -36,8 +36,6 @@ import type {
   StatusResult,
 } from "./gateway.ts";
 
-const backOffMinMs = 10;
-const backOffMaxMs = 1000;
 /** Where the leader could not be reached, it is tried again after so long. */
 const leaderRetryMs = 1000;
 /** An agent that says nothing for so long is passed over, where there are others; in the next round each gets twice as long. */
@@ -69,7 +67,7 @@ export class RemoteGateway implements Gateway {
   readonly #onClose: () => void;
   readonly #listeners = new Set<GatewayListener>();
   readonly #calls = new Set<Call>();
-  readonly #backOff = new BackOff(backOffMinMs, backOffMaxMs);
+  readonly #backOff = new BackOff();
   /** In use; it has answered. */
   #current: Post | undefined;
   /** Being tried: the first one, the next one after a loss, or the leader. */
