@@ -11,6 +11,7 @@ import {
   clearOutbox,
   createOutbox,
   encodeCommand,
+  membersOf,
   recordNumber,
 } from "../src/core/index.ts";
 import { RaftCore, type RaftMessage, type RaftPromise, type RaftProtocol } from "../src/raft/index.ts";
@@ -44,7 +45,7 @@ class CoreCluster {
       core: new RaftCore(
         {
           self: id,
-          members: { voters, outgoing: [], learners: [] },
+          members: membersOf(voters),
           prng: new Prng(position + 1),
           electionTimeoutMs: [150, 300],
           heartbeatMs: 50,

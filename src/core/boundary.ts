@@ -7,6 +7,7 @@ import type { Run } from "./entry.ts";
 import type { Address, AgentId, LogIndex, Micros, RecordNumber, Term, Ticket } from "./ids.ts";
 import { Lane } from "./lane.ts";
 import { limits } from "./limits.ts";
+import type { MemberChange, MemberFault, Members } from "./members.ts";
 
 /** Both clocks as read at the start of the turn; the driver reuses the object, so never keep it. Only time-outs use `monotonic`. */
 export interface Now {
@@ -43,7 +44,11 @@ export interface Snapshot {
 export type Refusal =
   | { readonly kind: "notLeader"; readonly leader?: AgentId }
   | { readonly kind: "overloaded"; readonly inFlight: number; readonly inFlightMax: number }
-  | { readonly kind: "busy"; readonly because: "memberChange" | "transfer" }
+  | { readonly kind: "busy"; readonly because: "memberChange" | "transfer" | "election" }
+  /** A change of members that makes no sense. */
+  | { readonly kind: "badChange"; readonly fault: MemberFault }
+  /** A target of a transfer that is no voter, or is too far behind; new voters of which too few are heard. */
+  | { readonly kind: "notReady"; readonly agents: readonly AgentId[] }
   | { readonly kind: "diskFull" }
   | { readonly kind: "closed" };
 
@@ -70,17 +75,9 @@ export interface Core<P extends Protocol> {
 }
 
 export interface Recovered<P extends Protocol> {
-  readonly snapshot?: Snapshot;
   readonly records: Iterable<P["record"]>;
   /** The number that the next record pushed will have. */
   readonly next: RecordNumber;
-}
-
-/** Who takes part in a group. `outgoing`: the voters being replaced, while both sets must agree (joint consensus); else empty. */
-export interface Members {
-  readonly voters: readonly AgentId[];
-  readonly outgoing: readonly AgentId[];
-  readonly learners: readonly AgentId[];
 }
 
 export type Role = "leader" | "candidate" | "follower" | "learner";
@@ -124,12 +121,20 @@ export interface LogCore<P extends Protocol> extends Core<P> {
   ): { kind: "accepted"; count: number; first?: LogIndex } | Refusal;
   /** Campaign at once, by hand. A leader stays what it is. */
   campaign(now: Now, out: Outbox<P>): void;
+  /** The snapshot that the state starts from at a restart, as the newest base says; undefined: from nothing. */
+  readonly base: Snapshot | undefined;
   /** What people and pages are shown; made anew at each call, so not for the hot path. */
   status(): LogStatus;
   /** One ticket for all reads since the last confirmation left; a `readable` event means confirmed AND applied on this agent. */
   read(now: Now, out: Outbox<P>): { kind: "ticket"; ticket: Ticket } | Refusal;
-  changeMembers(change: object, now: Now, out: Outbox<P>): { kind: "accepted" } | Refusal;
-  transferLeadership(to: AgentId, now: Now, out: Outbox<P>): { kind: "accepted" } | Refusal;
+  /**
+   * At the leader: plans the change, carries it out as soon as the newcomers have caught up, and goes on with it under every
+   * later leader. Accepted: the plan is in the log. A second change before the first is decided is `busy`; while newcomers
+   * catch up, a new plan replaces the old one.
+   */
+  changeMembers(change: MemberChange, now: Now, out: Outbox<P>): { kind: "accepted" } | Refusal;
+  /** At the leader: hands over to that voter, or to the best one. Proposals are `busy` until it is done or given up. */
+  transferLeadership(to: AgentId | undefined, now: Now, out: Outbox<P>): { kind: "accepted" } | Refusal;
   /** State machine's progress: opens the commit window (`applyBytesMax`), releases reads; with the digest where the run asked for it. */
   applied(through: LogIndex, digest: Uint8Array | undefined, now: Now, out: Outbox<P>): void;
   /** Answer to a `load`; undefined: compacted meanwhile, so send the snapshot. */
@@ -140,8 +145,9 @@ export interface LogCore<P extends Protocol> extends Core<P> {
   anchor(): Uint8Array;
   /** Own snapshot file is durable (file synced, renamed, directory synced): the core records it as base and compacts up to its tail. */
   snapshotTaken(snapshot: Snapshot, now: Now, out: Outbox<P>): void;
-  /** A peer's snapshot lies durable and digest-checked under a temporary name; the core installs (`base` record, `restore` event) or ignores. */
+  /** A peer's snapshot lies durable and checked; the core installs it (`base` record, `restore` event) or ignores it. */
   snapshotArrived(from: AgentId, snapshot: Snapshot, now: Now, out: Outbox<P>): void;
+  /** What became of a `transfer`. */
   snapshotSent(to: AgentId, index: LogIndex, outcome: "stored" | "failed", now: Now, out: Outbox<P>): void;
 }
 
@@ -164,7 +170,7 @@ export interface Outbox<P extends Protocol> {
   readonly loads: Lane<{ readonly ticket: Ticket; readonly first: LogIndex; readonly bytesMax: number }>;
   readonly transfers: Lane<{ readonly to: AgentId; readonly index: LogIndex }>;
   /**
-   * Decided AND durable here, in order from `Recovered.snapshot.index + 1`, once per process life, at most the window ahead
+   * Decided AND durable here, in order from the base's index + 1, once per process life, at most the window ahead
    * of `applied`. Runs are cut at checkpoints; there `digestAfter` asks for the state's digest (and, in pbft, for a snapshot
    * at just that index).
    */

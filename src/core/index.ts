@@ -88,7 +88,6 @@ export {
   type Refusal,
   type Core,
   type Recovered,
-  type Members,
   type Role,
   type PeerStatus,
   type LogStatus,
@@ -97,6 +96,19 @@ export {
   type Encoded,
   type ProtocolCodec,
 } from "./boundary.ts";
+export {
+  membersOf,
+  isJoint,
+  everybody,
+  planMembers,
+  enterJoint,
+  leaveJoint,
+  type Members,
+  type MemberStep,
+  type MemberChange,
+  type MemberFault,
+  type MembersResult,
+} from "./members.ts";
 export type {
   ApplyContext,
   Codec,

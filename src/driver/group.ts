@@ -374,6 +374,9 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
       case "diverged":
         this.#options.observer.diverged(event.index);
         return;
+      case "restore":
+      case "members":
+        return;
       default:
         unreachable(event);
     }

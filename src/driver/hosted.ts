@@ -7,11 +7,13 @@ import type {
   Recovered,
   Refusal,
   Role,
+  Snapshot,
 } from "../core/boundary.ts";
 import type { ProgressState } from "../core/decision.ts";
 import type { Run } from "../core/entry.ts";
 import type { AgentId, GroupName, LogIndex, Term, Ticket } from "../core/ids.ts";
 import type { Changes } from "../core/machine.ts";
+import type { Members } from "../core/members.ts";
 
 /** The events of every ordered log. */
 export type LogEvent =
@@ -27,7 +29,9 @@ export type LogEvent =
   | { readonly kind: "readable"; readonly ticket: Ticket }
   | { readonly kind: "readRefused"; readonly ticket: Ticket; readonly refusal: Refusal }
   /** The state here is not the leader's after the same entries up to `index`. */
-  | { readonly kind: "diverged"; readonly index: LogIndex };
+  | { readonly kind: "diverged"; readonly index: LogIndex }
+  | { readonly kind: "restore"; readonly snapshot: Snapshot }
+  | { readonly kind: "members"; readonly members: Members };
 
 /** A mechanism that the driver can host. A record that holds entries has them in a field `run`. */
 export interface LogProtocol extends Protocol {

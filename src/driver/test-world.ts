@@ -28,6 +28,7 @@ import {
   type RecordNumber,
   type Ticket,
 } from "../core/ids.ts";
+import { membersOf } from "../core/members.ts";
 import { Driver } from "./driver.ts";
 import type { AppliedState, HostedGroup, LogEvent } from "./hosted.ts";
 import type { DriverJournal, JournalCallbacks } from "./world.ts";
@@ -134,7 +135,7 @@ class ScriptedCore implements LogCore<TestProtocol> {
       durable: zero,
       committed: zero,
       applied: zero,
-      members: { voters: [self], outgoing: [], learners: [] },
+      members: membersOf([self]),
       peers: [],
     };
   }
@@ -142,6 +143,7 @@ class ScriptedCore implements LogCore<TestProtocol> {
     this.heard.push("read");
     return this.onRead(out);
   }
+  readonly base: undefined;
   changeMembers(): Refusal {
     return { kind: "notLeader" };
   }

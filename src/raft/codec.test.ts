@@ -2,20 +2,24 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
+  ByteWriter,
   concatBytes,
   encodeCommand,
   MalformedError,
+  membersOf,
   stampEntry,
+  type Address,
   type AgentId,
   type Encoded,
   type LogIndex,
+  type Members,
   type Refusal,
   type Run,
   type Term,
   type Ticket,
 } from "../core/index.ts";
 import { raftCodec } from "./codec.ts";
-import type { RaftMessage, RaftPromise, RaftRecord } from "./messages.ts";
+import type { HardState, RaftMessage, RaftPromise, RaftRecord } from "./messages.ts";
 
 type Word = RaftMessage | RaftPromise;
 
@@ -32,8 +36,13 @@ const refusal: fc.Arbitrary<Refusal> = fc.oneof(
   fc.record({ kind: fc.constant("overloaded" as const), inFlight: number, inFlightMax: number }),
   fc.record({
     kind: fc.constant("busy" as const),
-    because: fc.constantFrom("memberChange" as const, "transfer" as const),
+    because: fc.constantFrom("memberChange" as const, "transfer" as const, "election" as const),
   }),
+  fc.record({
+    kind: fc.constant("badChange" as const),
+    fault: fc.constantFrom("joint" as const, "noVoters" as const, "tooManyVoters" as const),
+  }),
+  fc.record({ kind: fc.constant("notReady" as const), agents: ids(7) }),
   fc.constant<Refusal>({ kind: "diskFull" }),
   fc.constant<Refusal>({ kind: "closed" }),
 );
@@ -122,9 +131,31 @@ const word: fc.Arbitrary<Word> = fc.oneof(
   })),
 );
 
-const memberRecord = fc.record({ voters: ids(7), outgoing: ids(7), learners: ids(32) });
+const memberRecord: fc.Arbitrary<Members> = fc.record({
+  voters: ids(7),
+  outgoing: ids(7),
+  learners: ids(32),
+  next: ids(7),
+  addresses: fc
+    .uniqueArray(fc.tuple(id, fc.string() as fc.Arbitrary<Address>), {
+      maxLength: 4,
+      selector: ([who]) => who,
+    })
+    .map((pairs) => new Map(pairs)),
+});
+const hardState: fc.Arbitrary<HardState> = fc.record({ term, votedFor: id }, { requiredKeys: ["term"] });
 const record: fc.Arbitrary<RaftRecord> = fc.oneof(
-  fc.record({ kind: fc.constant("base" as const), index, term, members: memberRecord }),
+  fc.record(
+    {
+      kind: fc.constant("base" as const),
+      index,
+      term,
+      members: memberRecord,
+      snapshot: fc.record({ digest: fc.uint8Array({ maxLength: 64 }), byteLength: number }),
+      hardState,
+    },
+    { requiredKeys: ["kind", "index", "term", "members"] },
+  ),
   fc.record({ kind: fc.constant("hardState" as const), term }),
   fc.record({ kind: fc.constant("hardState" as const), term, votedFor: id }),
   run.map((one): RaftRecord => ({ kind: "entries", run: one })),
@@ -279,12 +310,26 @@ describe("nothing else", () => {
     expect(() => decoded(raftCodec.encodeMessage(long))).toThrow(MalformedError);
   });
 
+  test("a base as the first version wrote it is still read", () => {
+    const writer = new ByteWriter().uint8(1).uint53(0).uint53(0);
+    for (const list of [["a", "b"], [], ["c"]]) {
+      writer.uint8(list.length);
+      for (const name of list) writer.text(name);
+    }
+    expect(raftCodec.decodeRecord(writer.finish())).toEqual({
+      kind: "base",
+      index: 0,
+      term: 0,
+      members: membersOf(["a", "b"] as AgentId[], ["c"] as AgentId[]),
+    });
+  });
+
   test("members that are named twice, or are too many, or have no proper name", () => {
     const base = (voters: string[]): RaftRecord => ({
       kind: "base",
       index: 0 as LogIndex,
       term: 0 as Term,
-      members: { voters: voters as AgentId[], outgoing: [], learners: [] },
+      members: membersOf(voters as AgentId[]),
     });
     for (const voters of [["a", "a"], ["a", "b", "c", "d", "e", "f", "g", "h"], ["a b"]]) {
       expect(() => raftCodec.decodeRecord(flat(raftCodec.encodeRecord(base(voters))))).toThrow(

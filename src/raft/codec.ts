@@ -21,6 +21,7 @@ import {
 import {
   readAgentId,
   readBoolean,
+  readFoundingMembers,
   readIndex,
   readMembers,
   readRefusal,
@@ -32,10 +33,12 @@ import {
 } from "./fields.ts";
 import type {
   Append,
+  BaseRecord,
   Checkpoint,
   CommandName,
   Forward,
   ForwardRefused,
+  HardState,
   Heartbeat,
   RaftMessage,
   RaftPromise,
@@ -62,8 +65,9 @@ const messageKinds = {
   readAnswer: 14,
 } as const satisfies Record<(RaftMessage | RaftPromise)["kind"], number>;
 
-const recordKinds = { base: 1, hardState: 2, entries: 3 } as const satisfies Record<
-  RaftRecord["kind"],
+/** The same of records. `foundingBase`: as the first version wrote it; read, and no longer written. */
+const recordKinds = { foundingBase: 1, hardState: 2, entries: 3, base: 4 } as const satisfies Record<
+  RaftRecord["kind"] | "foundingBase",
   number
 >;
 
@@ -286,11 +290,14 @@ function writeRecord(writer: ByteWriter, record: RaftRecord): readonly Uint8Arra
     case "base":
       writer.uint53(record.index).uint53(record.term);
       writeMembers(writer, record.members);
+      writeBoolean(writer, record.snapshot !== undefined);
+      if (record.snapshot !== undefined)
+        writer.bytes(record.snapshot.digest).uint53(record.snapshot.byteLength);
+      writeBoolean(writer, record.hardState !== undefined);
+      if (record.hardState !== undefined) writeHardState(writer, record.hardState);
       return noTail;
     case "hardState":
-      writer.uint53(record.term);
-      writeBoolean(writer, record.votedFor !== undefined);
-      if (record.votedFor !== undefined) writer.text(record.votedFor);
+      writeHardState(writer, record);
       return noTail;
     case "entries":
       return [record.run.bytes];
@@ -299,20 +306,52 @@ function writeRecord(writer: ByteWriter, record: RaftRecord): readonly Uint8Arra
   }
 }
 
+function writeHardState(writer: ByteWriter, { term, votedFor }: HardState): void {
+  writer.uint53(term);
+  writeBoolean(writer, votedFor !== undefined);
+  if (votedFor !== undefined) writer.text(votedFor);
+}
+
+function readHardState(reader: ByteReader): HardState {
+  const term = readTerm(reader);
+  return readBoolean(reader) ? { term, votedFor: readAgentId(reader) } : { term };
+}
+
 function readRecord(reader: ByteReader): RaftRecord {
   const kind = reader.uint8();
   switch (kind) {
+    case recordKinds.foundingBase:
+      return {
+        kind: "base",
+        index: readIndex(reader),
+        term: readTerm(reader),
+        members: readFoundingMembers(reader),
+      };
     case recordKinds.base:
-      return { kind: "base", index: readIndex(reader), term: readTerm(reader), members: readMembers(reader) };
-    case recordKinds.hardState: {
-      const term = readTerm(reader);
-      return readBoolean(reader)
-        ? { kind: "hardState", term, votedFor: readAgentId(reader) }
-        : { kind: "hardState", term };
-    }
+      return readBase(reader);
+    case recordKinds.hardState:
+      return { kind: "hardState", ...readHardState(reader) };
     case recordKinds.entries:
       return { kind: "entries", run: decodeRun(reader.rest()) };
     default:
       throw new MalformedError("a record of an unknown kind");
   }
+}
+
+function readBase(reader: ByteReader): BaseRecord {
+  const index = readIndex(reader);
+  const term = readTerm(reader);
+  const members = readMembers(reader);
+  const snapshot = readBoolean(reader)
+    ? { digest: reader.bytes().slice(), byteLength: reader.uint53() }
+    : undefined;
+  const hardState = readBoolean(reader) ? readHardState(reader) : undefined;
+  return {
+    kind: "base",
+    index,
+    term,
+    members,
+    ...(snapshot === undefined ? {} : { snapshot }),
+    ...(hardState === undefined ? {} : { hardState }),
+  };
 }

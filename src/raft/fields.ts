@@ -3,12 +3,15 @@ import {
   agentId,
   limits,
   MalformedError,
+  membersOf,
   QuorateError,
   unreachable,
+  type Address,
   type AgentId,
   type ByteReader,
   type ByteWriter,
   type LogIndex,
+  type MemberFault,
   type Members,
   type Refusal,
   type Term,
@@ -22,8 +25,12 @@ const refusalKinds = {
   busy: 3,
   diskFull: 4,
   closed: 5,
+  badChange: 6,
+  notReady: 7,
 } as const;
-const busyReasons = ["memberChange", "transfer"] as const;
+/** Their places are on wires: new ones come behind. */
+const busyReasons = ["memberChange", "transfer", "election"] as const;
+const memberFaults: readonly MemberFault[] = ["joint", "noVoters", "tooManyVoters", "tooManyLearners"];
 
 export function readIndex(reader: ByteReader): LogIndex {
   return reader.uint53() as LogIndex;
@@ -57,17 +64,33 @@ export function readAgentId(reader: ByteReader): AgentId {
 }
 
 export function writeMembers(writer: ByteWriter, members: Members): void {
-  for (const ids of [members.voters, members.outgoing, members.learners]) {
+  for (const ids of [members.voters, members.outgoing, members.learners, members.next]) {
     writer.uint8(ids.length);
     for (const id of ids) writer.text(id);
   }
+  writer.uint8(members.addresses.size);
+  for (const [id, address] of members.addresses) writer.text(id).text(address);
 }
 
 export function readMembers(reader: ByteReader): Members {
+  const { voters, outgoing, learners } = readFoundingMembers(reader);
+  const next = readIds(reader, limits.votersMax);
+  const addresses = new Map<AgentId, Address>();
+  const count = reader.uint8();
+  while (addresses.size < count) {
+    const id = readAgentId(reader);
+    if (addresses.has(id)) throw new MalformedError("a member has two addresses");
+    addresses.set(id, reader.text() as Address);
+  }
+  return { voters, outgoing, learners, next, addresses };
+}
+
+/** As the first version wrote them, when members did not change. */
+export function readFoundingMembers(reader: ByteReader): Members {
   const voters = readIds(reader, limits.votersMax);
   const outgoing = readIds(reader, limits.votersMax);
   const learners = readIds(reader, limits.learnersMax);
-  return { voters, outgoing, learners };
+  return { ...membersOf(voters, learners), outgoing };
 }
 
 function readIds(reader: ByteReader, countMax: number): AgentId[] {
@@ -97,6 +120,13 @@ export function writeRefusal(writer: ByteWriter, refusal: Refusal): void {
     case "closed":
       writer.uint8(refusalKinds.closed);
       return;
+    case "badChange":
+      writer.uint8(refusalKinds.badChange).uint8(memberFaults.indexOf(refusal.fault));
+      return;
+    case "notReady":
+      writer.uint8(refusalKinds.notReady).uint8(refusal.agents.length);
+      for (const id of refusal.agents) writer.text(id);
+      return;
     default:
       unreachable(refusal);
   }
@@ -120,6 +150,13 @@ export function readRefusal(reader: ByteReader): Refusal {
       return { kind: "diskFull" };
     case refusalKinds.closed:
       return { kind: "closed" };
+    case refusalKinds.badChange: {
+      const fault = memberFaults[reader.uint8()];
+      if (fault === undefined) throw new MalformedError("a change of members with an unknown fault");
+      return { kind: "badChange", fault };
+    }
+    case refusalKinds.notReady:
+      return { kind: "notReady", agents: readIds(reader, limits.votersMax) };
     default:
       throw new MalformedError("a refusal of an unknown kind");
   }

@@ -10,6 +10,7 @@ import {
   type RecordNumber,
   type Run,
   type Term,
+  membersOf,
 } from "../core/index.ts";
 import type { Append } from "./messages.ts";
 import { RaftCore } from "./raft.ts";
@@ -137,7 +138,7 @@ describe("limits", () => {
       new RaftCore(
         {
           self: agentId("a1"),
-          members: { voters: voters.map((id) => agentId(id)), outgoing: [], learners: [] },
+          members: membersOf(voters.map((id) => agentId(id))),
           prng: new Prng(1),
           electionTimeoutMs,
           heartbeatMs: 50,

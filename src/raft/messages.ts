@@ -13,6 +13,7 @@ import type {
   Refusal,
   Role,
   Run,
+  Snapshot,
   Term,
   Ticket,
 } from "../core/index.ts";
@@ -176,7 +177,7 @@ export type RaftMessage =
 
 export type RaftPromise = VoteRequest | VoteAnswer | AppendMatched | AppendRejected;
 
-/** What the log starts from: nothing (index 0, term 0), or a snapshot up to `index`. A group's first record. */
+/** What the state starts from: nothing (index 0, term 0), or a snapshot up to `index`. A group's first record is one. */
 export interface BaseRecord {
   readonly kind: "base";
   readonly index: LogIndex;
@@ -184,14 +185,21 @@ export interface BaseRecord {
   readonly term: Term;
   /** Who takes part as of `index`. */
   readonly members: Members;
+  /** Absent where there is nothing up to `index`. */
+  readonly snapshot?: { readonly digest: Uint8Array; readonly byteLength: number };
+  /** Term and vote as of this record, so that it replaces every hard state before it. Absent in a group's first record. */
+  readonly hardState?: HardState;
 }
 
-/** Replaces the one before. */
-export interface HardStateRecord {
-  readonly kind: "hardState";
+export interface HardState {
   readonly term: Term;
   /** Who has this agent's vote in `term`. */
   readonly votedFor?: AgentId;
+}
+
+/** Replaces the one before. */
+export interface HardStateRecord extends HardState {
+  readonly kind: "hardState";
 }
 
 /** Entries of the log; whatever it held from `run.first` on is gone. */
@@ -231,6 +239,16 @@ export type RaftEvent =
       /** This agent's state is not the leader's, after the same entries up to `index`. */
       readonly kind: "diverged";
       readonly index: LogIndex;
+    }
+  | {
+      /** The state at hand is replaced by this snapshot, which has arrived; what is decided next follows it. */
+      readonly kind: "restore";
+      readonly snapshot: Snapshot;
+    }
+  | {
+      /** The configuration in force has changed: another one is in the log, or the last one is no longer. */
+      readonly kind: "members";
+      readonly members: Members;
     };
 
 export interface RaftProtocol extends Protocol {

@@ -12,6 +12,7 @@ import {
   type LogCore,
   type LogIndex,
   type LogStatus,
+  type MemberChange,
   type Micros,
   type Now,
   type Outbox,
@@ -84,6 +85,10 @@ export class RaftCore implements LogCore<RaftProtocol> {
   get neededFrom(): RecordNumber {
     const { baseRecord, nextRecord } = this.#state;
     return baseRecord > 0 ? baseRecord : nextRecord;
+  }
+
+  get base(): Snapshot | undefined {
+    return undefined;
   }
 
   get role(): Role {
@@ -296,13 +301,13 @@ export class RaftCore implements LogCore<RaftProtocol> {
   }
 
   /** A group keeps the members that it was founded with, so the leader is always busy; others say who leads. */
-  changeMembers(_change: object, _now: Now, _out: Outbox<RaftProtocol>): Refusal {
+  changeMembers(_change: MemberChange, _now: Now, _out: Outbox<RaftProtocol>): Refusal {
     if (this.#state.role.kind !== "leading") return notLeader(this.#state);
     return { kind: "busy", because: "memberChange" };
   }
 
   /** Leadership goes over by election only; see `changeMembers`. */
-  transferLeadership(_to: AgentId, _now: Now, _out: Outbox<RaftProtocol>): Refusal {
+  transferLeadership(_to: AgentId | undefined, _now: Now, _out: Outbox<RaftProtocol>): Refusal {
     if (this.#state.role.kind !== "leading") return notLeader(this.#state);
     return { kind: "busy", because: "transfer" };
   }

@@ -91,10 +91,6 @@ export function recover(state: RaftState, recovered: Recovered<RaftProtocol>): v
   state.nextRecord = recovered.next;
   state.pending = new PendingRecords(recovered.next - 1, state.log.last);
   const { baseIndex } = state.log;
-  assert(
-    recovered.snapshot === undefined || recovered.snapshot.index === baseIndex,
-    "the log starts behind its snapshot",
-  );
   state.commitIndex = baseIndex;
   state.handedOut = baseIndex;
   state.applied = baseIndex;

@@ -13,6 +13,7 @@ import {
   createOutbox,
   encodeCommand,
   encodeText,
+  membersOf,
   entryLength,
   entryPayload,
   entryTerm,
@@ -192,7 +193,7 @@ export class TestCluster {
   constructor(options: ClusterOptions = {}) {
     const { voters = 3, learners = 0, seed = 1, limits } = options;
     const names = Array.from({ length: voters + learners }, (_, position) => agentId(`a${position + 1}`));
-    this.members = { voters: names.slice(0, voters), outgoing: [], learners: names.slice(voters) };
+    this.members = membersOf(names.slice(0, voters), names.slice(voters));
     this.prng = new Prng(seed);
     this.limits = limits;
     for (const id of names) this.agents.push(new TestAgent(id, this.#core(id, [])));

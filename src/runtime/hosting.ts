@@ -5,6 +5,7 @@
 import { randomInt } from "node:crypto";
 import { QuorateError } from "../core/errors.ts";
 import type { AgentId, GroupName } from "../core/ids.ts";
+import { membersOf } from "../core/members.ts";
 import { Prng } from "../core/prng.ts";
 import { Driver } from "../driver/driver.ts";
 import type { Clock, Network, Scheduler } from "../driver/world.ts";
@@ -146,7 +147,7 @@ export class Hosting {
         new RaftCore(
           {
             self: this.self,
-            members: { voters, outgoing: [], learners: [] },
+            members: membersOf(voters),
             prng: new Prng(randomInt(2 ** 48 - 1)),
             electionTimeoutMs,
             heartbeatMs,

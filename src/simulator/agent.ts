@@ -8,6 +8,7 @@ import { crc32 } from "../core/checksum.ts";
 import type { Channel } from "../core/boundary.ts";
 import { entryIndex, entryKind, entrySequence, entrySession } from "../core/entry.ts";
 import type { AgentId, GroupName, Micros } from "../core/ids.ts";
+import { membersOf } from "../core/members.ts";
 import type { Prng } from "../core/prng.ts";
 import { Driver } from "../driver/driver.ts";
 import type { AppliedState, GroupObserver, HostedGroup, QueryAnswer } from "../driver/hosted.ts";
@@ -330,7 +331,7 @@ export class SimulatedAgent {
         const core = parts.createCore(
           {
             self: this.name,
-            members: { voters: names, outgoing: [], learners: [] },
+            members: membersOf(names),
             prng: this.#prng.fork(),
             ...options.raft,
           },

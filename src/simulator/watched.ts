@@ -16,6 +16,7 @@ import { crc32 } from "../core/checksum.ts";
 import type { Encoded } from "../core/boundary.ts";
 import type { Run } from "../core/entry.ts";
 import type { Address, AgentId, GroupName, LogIndex, Micros, RecordNumber, Ticket } from "../core/ids.ts";
+import type { MemberChange } from "../core/members.ts";
 import type { AnyStateMachine, Changes, StateMachine } from "../core/machine.ts";
 import type { AppliedState } from "../driver/hosted.ts";
 import type { DriverJournal, RecoveredGroup } from "../driver/world.ts";
@@ -63,6 +64,9 @@ export class WatchedCore implements LogCore<RaftProtocol> {
 
   get deadline(): Micros {
     return this.inner.deadline;
+  }
+  get base(): Snapshot | undefined {
+    return this.inner.base;
   }
   get neededFrom(): RecordNumber {
     return this.inner.neededFrom;
@@ -124,13 +128,17 @@ export class WatchedCore implements LogCore<RaftProtocol> {
     this.#after();
     return result;
   }
-  changeMembers(change: object, now: Now, out: Outbox<RaftProtocol>): { kind: "accepted" } | Refusal {
+  changeMembers(change: MemberChange, now: Now, out: Outbox<RaftProtocol>): { kind: "accepted" } | Refusal {
     this.#before("changeMembers", undefined, undefined);
     const result = this.inner.changeMembers(change, now, out);
     this.#after();
     return result;
   }
-  transferLeadership(to: AgentId, now: Now, out: Outbox<RaftProtocol>): { kind: "accepted" } | Refusal {
+  transferLeadership(
+    to: AgentId | undefined,
+    now: Now,
+    out: Outbox<RaftProtocol>,
+  ): { kind: "accepted" } | Refusal {
     this.#before("transferLeadership", to, undefined);
     const result = this.inner.transferLeadership(to, now, out);
     this.#after();

@@ -3,6 +3,7 @@ import type { Refusal, Role } from "../../src/core/boundary.ts";
 import type { ProgressState } from "../../src/core/decision.ts";
 import { encodeCommand, stampEntry } from "../../src/core/entry.ts";
 import type { AgentId, GroupName, LogIndex, Term } from "../../src/core/ids.ts";
+import { membersOf } from "../../src/core/members.ts";
 import type { Changes, MachineChange } from "../../src/core/machine.ts";
 import type {
   AppliedEntries,
@@ -81,7 +82,7 @@ export class FakeGroup implements HostedGroup {
       durable: this.applied,
       committed: this.applied,
       applied: this.applied,
-      members: { voters: [this.self], outgoing: [], learners: [] },
+      members: membersOf([this.self]),
       peers: [],
       lagMs: 1.6,
       diskFull: this.diskFull,
