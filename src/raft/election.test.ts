@@ -543,7 +543,7 @@ describe("what status tells", () => {
   test("members are those of the founding: whoever asks for others is told who leads, or that it is busy", () => {
     const cluster = woken().start();
     const change = (agent: TestAgent): unknown =>
-      cluster.step(agent, (core, out) => core.changeMembers({}, cluster.now, out));
+      cluster.step(agent, (core, out) => core.changeMembers({ steps: [] }, cluster.now, out));
     const transfer = (agent: TestAgent): unknown =>
       cluster.step(agent, (core, out) => core.transferLeadership(cluster.agent(3).id, cluster.now, out));
     expect(change(cluster.agent(1))).toEqual({ kind: "busy", because: "memberChange" });
