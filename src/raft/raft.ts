@@ -330,10 +330,10 @@ export class RaftCore implements LogCore<RaftProtocol> {
 
   /** Term of the applied entry, and the members as of it. */
   anchor(): Uint8Array {
-    const { applied, log, members } = this.#state;
+    const { applied, log, configurations } = this.#state;
     const writer = new ByteWriter();
     writer.uint53(present(log.termAt(applied), "the applied entry has a term"));
-    writeMembers(writer, members);
+    writeMembers(writer, configurations.at(applied));
     return writer.finish();
   }
 

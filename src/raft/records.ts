@@ -21,7 +21,7 @@ function fold(state: RaftState, record: RaftRecord, number: RecordNumber): void 
   switch (record.kind) {
     case "base":
       state.log.startAt(record.index, record.term);
-      state.members = record.members;
+      state.configurations.startAt(record.index, record.members);
       state.baseRecord = number;
       return;
     case "hardState":
@@ -45,6 +45,7 @@ function fold(state: RaftState, record: RaftRecord, number: RecordNumber): void 
 function truncate(state: RaftState, last: LogIndex): void {
   assert(last >= state.commitIndex, "R9: what is decided is never truncated");
   state.log.truncate(last);
+  state.configurations.truncate(last);
   state.pending.truncate(last);
 }
 

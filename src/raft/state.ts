@@ -16,6 +16,7 @@ import {
   type Term,
   type Ticket,
 } from "../core/index.ts";
+import { Configurations } from "./configurations.ts";
 import { Log } from "./log.ts";
 import type { Append, Checkpoint } from "./messages.ts";
 import { raftLimits, type RaftLimits, type RaftOptions } from "./options.ts";
@@ -113,7 +114,7 @@ export class RaftState {
   readonly heartbeatInterval: Micros;
 
   // ── as the records say; changed by `fold` in records.ts and by nothing else ──
-  members: Members;
+  readonly configurations: Configurations;
   /** Never falls. */
   term = 0 as Term;
   /** Never changes within a term once it is somebody. */
@@ -168,7 +169,7 @@ export class RaftState {
       "a group has at least one voter",
     );
     this.self = options.self;
-    this.members = options.members;
+    this.configurations = new Configurations(options.members);
     this.prng = options.prng;
     this.limits = raftLimits(options.limits);
     this.electionTimeoutMin = microsFromMs(shortest);
@@ -177,6 +178,11 @@ export class RaftState {
     this.nextRecord = 1 as RecordNumber;
     this.pending = new PendingRecords(0, 0 as LogIndex);
     this.nextTicket = options.prng.uint32() * 2 ** 20 + 1;
+  }
+
+  /** Who takes part: the newest configuration in the log, decided or not. */
+  get members(): Members {
+    return this.configurations.newest;
   }
 }
 
