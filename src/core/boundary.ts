@@ -8,6 +8,7 @@ import type { Address, AgentId, LogIndex, Micros, RecordNumber, Term, Ticket } f
 import { Lane } from "./lane.ts";
 import { limits } from "./limits.ts";
 import type { MemberChange, MemberFault, Members } from "./members.ts";
+import type { WireVersion } from "./wire-version.ts";
 
 /** Both clocks as read at the start of the turn; the driver reuses the object, so never keep it. Only time-outs use `monotonic`. */
 export interface Now {
@@ -216,8 +217,10 @@ export interface Encoded {
 
 /** A mechanism's messages and records as bytes. Decoding throws `MalformedError` on whatever encoding does not produce. */
 export interface ProtocolCodec<P extends Protocol> {
-  encodeMessage(message: P["message"] | P["promise"]): Encoded;
-  decodeMessage(head: Uint8Array, tail: Uint8Array): P["message"] | P["promise"];
+  /** As peers of that version read it; undefined: it can't be said to them, and counts as lost. */
+  encodeMessage(message: P["message"] | P["promise"], version: WireVersion): Encoded | undefined;
+  /** What a peer of that version wrote. */
+  decodeMessage(head: Uint8Array, tail: Uint8Array, version: WireVersion): P["message"] | P["promise"];
   encodeRecord(record: P["record"]): Encoded;
   decodeRecord(bytes: Uint8Array): P["record"];
 }

@@ -7,7 +7,9 @@ import {
   encodeCommand,
   MalformedError,
   membersOf,
+  present,
   stampEntry,
+  wireVersionMax,
   type Address,
   type AgentId,
   type Encoded,
@@ -162,7 +164,11 @@ const record: fc.Arbitrary<RaftRecord> = fc.oneof(
 );
 
 const flat = ({ head, tail }: Encoded): Uint8Array => concatBytes([head, ...tail]);
-const decoded = ({ head, tail }: Encoded): Word => raftCodec.decodeMessage(head, concatBytes(tail));
+/** Between agents of the newest version, unless another is named. */
+const encoded = (message: Word, version = wireVersionMax): Encoded =>
+  present(raftCodec.encodeMessage(message, version), "it can be said");
+const decoded = ({ head, tail }: Encoded, version = wireVersionMax): Word =>
+  raftCodec.decodeMessage(head, concatBytes(tail), version);
 
 /** What comes out, or the input itself where it is refused; any error but `MalformedError` gets through. */
 function reencoded(input: Uint8Array, work: () => Uint8Array): Uint8Array {
@@ -178,7 +184,7 @@ describe("there and back", () => {
   test("every message", () => {
     fc.assert(
       fc.property(word, (message) => {
-        expect(decoded(raftCodec.encodeMessage(message))).toEqual(message);
+        expect(decoded(encoded(message))).toEqual(message);
       }),
     );
   });
@@ -204,7 +210,7 @@ describe("there and back", () => {
       commit: 0 as LogIndex,
       runs,
     };
-    const back = decoded(raftCodec.encodeMessage(message));
+    const back = decoded(encoded(message));
     expect(back).toMatchObject({ kind: "append", runs: [{ first: 4, last: 5 }] });
     expect(back.kind === "append" && back.runs[0]?.bytes).toEqual(concatBytes(runs.map((one) => one.bytes)));
   });
@@ -223,15 +229,10 @@ describe("nothing else", () => {
   test("what was cut short, or has something behind it, is malformed", () => {
     fc.assert(
       fc.property(word, (message) => {
-        const { head, tail } = raftCodec.encodeMessage(message);
-        const rest = concatBytes(tail);
-        expect(() => raftCodec.decodeMessage(head.subarray(0, -1), rest)).toThrow(MalformedError);
-        expect(() => raftCodec.decodeMessage(concatBytes([head, new Uint8Array(1)]), rest)).toThrow(
-          MalformedError,
-        );
-        expect(() => raftCodec.decodeMessage(head, concatBytes([rest, new Uint8Array(1)]))).toThrow(
-          MalformedError,
-        );
+        const { head, tail } = encoded(message);
+        expect(() => decoded({ head: head.subarray(0, -1), tail })).toThrow(MalformedError);
+        expect(() => decoded({ head: concatBytes([head, new Uint8Array(1)]), tail })).toThrow(MalformedError);
+        expect(() => decoded({ head, tail: [...tail, new Uint8Array(1)] })).toThrow(MalformedError);
       }),
     );
   });
@@ -240,9 +241,7 @@ describe("nothing else", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), fc.uint8Array({ maxLength: 10 }), (head, tail) => {
         const input = concatBytes([head, tail]);
-        const again = reencoded(input, () =>
-          flat(raftCodec.encodeMessage(raftCodec.decodeMessage(head, tail))),
-        );
+        const again = reencoded(input, () => flat(encoded(decoded({ head, tail: [tail] }))));
         expect(again).toEqual(input);
       }),
       { numRuns: 2000 },
@@ -282,15 +281,14 @@ describe("nothing else", () => {
 
   test("R4: an append whose entries are of a later term than its leader, or an earlier one than what they follow", () => {
     const good = append({ term: 5, prevTerm: 2, prevIndex: 3, run: stampedRun(4, [2, 5], [plain, plain]) });
-    expect(decoded(raftCodec.encodeMessage(good))).toEqual(good);
+    expect(decoded(encoded(good))).toEqual(good);
     const bad = [
       append({ term: 5, prevTerm: 2, prevIndex: 3, run: stampedRun(4, [5, 6], [plain, plain]) }),
       append({ term: 5, prevTerm: 3, prevIndex: 3, run: stampedRun(4, [2, 5], [plain, plain]) }),
       append({ term: 5, prevTerm: 6, prevIndex: 3, run: stampedRun(4, [5], [plain]) }),
       append({ term: 5, prevTerm: 2, prevIndex: 2, run: stampedRun(4, [5], [plain]) }),
     ];
-    for (const message of bad)
-      expect(() => decoded(raftCodec.encodeMessage(message))).toThrow(MalformedError);
+    for (const message of bad) expect(() => decoded(encoded(message))).toThrow(MalformedError);
   });
 
   test("R16: more commands or bytes than a batch may have", () => {
@@ -299,15 +297,15 @@ describe("nothing else", () => {
       term: 1 as Term,
       commands: Array.from({ length: 4097 }, () => plain),
     };
-    expect(() => decoded(raftCodec.encodeMessage(many))).toThrow(MalformedError);
+    expect(() => decoded(encoded(many))).toThrow(MalformedError);
     const big = encodeCommand(
       { kind: "command", session: 1, sequence: 1, unsettled: 0 },
       new Uint8Array(600_000),
     );
     const heavy: Word = { kind: "forward", term: 1 as Term, commands: [big, big] };
-    expect(() => decoded(raftCodec.encodeMessage(heavy))).toThrow(MalformedError);
+    expect(() => decoded(encoded(heavy))).toThrow(MalformedError);
     const long = append({ term: 1, prevTerm: 1, prevIndex: 0, run: stampedRun(1, [1, 1], [big, big]) });
-    expect(() => decoded(raftCodec.encodeMessage(long))).toThrow(MalformedError);
+    expect(() => decoded(encoded(long))).toThrow(MalformedError);
   });
 
   test("a base as the first version wrote it is still read", () => {
@@ -336,5 +334,61 @@ describe("nothing else", () => {
         MalformedError,
       );
     }
+  });
+});
+
+describe("R22: towards a peer of the first version", () => {
+  const said = (message: Word): Word | undefined => {
+    const bytes = raftCodec.encodeMessage(message, 1);
+    return bytes && decoded(bytes, 1);
+  };
+  const refused = (why: Refusal): Word => ({ kind: "forwardRefused", commands: [], refusal: why });
+  const later: readonly Refusal[] = [
+    { kind: "busy", because: "election" },
+    { kind: "badChange", fault: "noVoters" },
+    { kind: "notReady", agents: ["a" as AgentId] },
+  ];
+
+  test("whatever can be said arrives, and says the same when it is passed on", () => {
+    fc.assert(
+      fc.property(word, (message) => {
+        const arrived = said(message);
+        expect(arrived && said(arrived)).toEqual(arrived);
+      }),
+    );
+  });
+
+  test.each(later)("a refusal that it does not know, %j, is one that it knows", (why) => {
+    expect(said(refused(why))).toEqual(refused({ kind: "notLeader" }));
+    const answer = { kind: "readAnswer", ticket: 1 as Ticket } as const;
+    expect(said({ ...answer, outcome: why })).toEqual({ ...answer, outcome: { kind: "notLeader" } });
+  });
+
+  test("a refusal that it knows stays what it is", () => {
+    const busy = refused({ kind: "busy", because: "transfer" });
+    expect(said(busy)).toEqual(busy);
+  });
+
+  test.each(later)("it can't have said %j, so that is malformed", (why) => {
+    expect(() => decoded(encoded(refused(why)), 1)).toThrow(MalformedError);
+  });
+
+  test("entries of a kind that it does not know are not sent, wherever in a run; others are", () => {
+    const header = { session: 0, sequence: 0, unsettled: 0 };
+    const plain = encodeCommand({ ...header, kind: "command" }, new Uint8Array(3));
+    const members = encodeCommand({ ...header, kind: "members" }, new Uint8Array(3));
+    const append = (runs: Run[]): Word => ({
+      kind: "append",
+      term: 2 as Term,
+      prevIndex: 0 as LogIndex,
+      prevTerm: 0 as Term,
+      commit: 0 as LogIndex,
+      runs,
+    });
+    const known = append([stampedRun(1, [1, 1], [plain, plain])]);
+    expect(said(known)).toEqual(known);
+    const unknown = append([stampedRun(1, [1], [plain]), stampedRun(2, [1, 1], [plain, members])]);
+    expect(said(unknown)).toBeUndefined();
+    expect(() => decoded(encoded(unknown), 1)).toThrow(MalformedError);
   });
 });

@@ -7,6 +7,7 @@ import {
   ByteReader,
   ByteWriter,
   decodeRun,
+  entryKind,
   entryLength,
   entryTerm,
   limits,
@@ -17,7 +18,9 @@ import {
   type LogIndex,
   type ProtocolCodec,
   type Run,
+  type WireVersion,
 } from "../core/index.ts";
+import { has, hasMessage } from "./additions.ts";
 import {
   readAgentId,
   readBoolean,
@@ -74,15 +77,17 @@ const recordKinds = { foundingBase: 1, hardState: 2, entries: 3, base: 4 } as co
 const noTail: readonly Uint8Array[] = [];
 
 export const raftCodec: ProtocolCodec<RaftProtocol> = {
-  encodeMessage(message: RaftMessage | RaftPromise): Encoded {
+  encodeMessage(message: RaftMessage | RaftPromise, version: WireVersion): Encoded | undefined {
+    if (!canBeSaid(message, version)) return undefined;
     const writer = new ByteWriter().uint8(messageKinds[message.kind]);
-    const tail = writeMessage(writer, message);
+    const tail = writeMessage(writer, message, version);
     return { head: writer.finish(), tail };
   },
-  decodeMessage(head: Uint8Array, tail: Uint8Array): RaftMessage | RaftPromise {
+  decodeMessage(head: Uint8Array, tail: Uint8Array, version: WireVersion): RaftMessage | RaftPromise {
     const reader = new ByteReader(head);
-    const message = readMessage(reader, tail);
+    const message = readMessage(reader, tail, version);
     reader.end();
+    if (!canBeSaid(message, version)) throw new MalformedError("a message that its version does not have");
     if (tail.length > 0 && message.kind !== "append" && message.kind !== "forward") {
       throw new MalformedError("bytes behind a message that has none");
     }
@@ -103,7 +108,24 @@ export const raftCodec: ProtocolCodec<RaftProtocol> = {
 
 // ── messages ──
 
-function writeMessage(writer: ByteWriter, message: RaftMessage | RaftPromise): readonly Uint8Array[] {
+/** Whether peers of that version know the message and what it carries. */
+function canBeSaid(message: RaftMessage | RaftPromise, version: WireVersion): boolean {
+  if (!hasMessage(version, message.kind)) return false;
+  return message.kind !== "append" || has(version, "entry.members") || !message.runs.some(hasMembers);
+}
+
+function hasMembers({ bytes }: Run): boolean {
+  for (let offset = 0; offset < bytes.length; offset += entryLength(bytes, offset)) {
+    if (entryKind(bytes, offset) === "members") return true;
+  }
+  return false;
+}
+
+function writeMessage(
+  writer: ByteWriter,
+  message: RaftMessage | RaftPromise,
+  version: WireVersion,
+): readonly Uint8Array[] {
   switch (message.kind) {
     case "preVoteRequest":
     case "voteRequest":
@@ -140,20 +162,20 @@ function writeMessage(writer: ByteWriter, message: RaftMessage | RaftPromise): r
       writer.uint53(message.term);
       return message.commands;
     case "forwardRefused":
-      writeForwardRefused(writer, message);
+      writeForwardRefused(writer, message, version);
       return noTail;
     case "readRequest":
       writer.uint53(message.ticket);
       return noTail;
     case "readAnswer":
-      writeReadAnswer(writer, message);
+      writeReadAnswer(writer, message, version);
       return noTail;
     default:
       return unreachable(message);
   }
 }
 
-function readMessage(reader: ByteReader, tail: Uint8Array): RaftMessage | RaftPromise {
+function readMessage(reader: ByteReader, tail: Uint8Array, version: WireVersion): RaftMessage | RaftPromise {
   const kind = reader.uint8();
   switch (kind) {
     case messageKinds.preVoteRequest:
@@ -185,11 +207,11 @@ function readMessage(reader: ByteReader, tail: Uint8Array): RaftMessage | RaftPr
     case messageKinds.forward:
       return readForward(reader, tail);
     case messageKinds.forwardRefused:
-      return readForwardRefused(reader);
+      return readForwardRefused(reader, version);
     case messageKinds.readRequest:
       return { kind: "readRequest", ticket: readTicket(reader) };
     case messageKinds.readAnswer:
-      return readReadAnswer(reader);
+      return readReadAnswer(reader, version);
     default:
       throw new MalformedError("a message of an unknown kind");
   }
@@ -253,33 +275,33 @@ function readForward(reader: ByteReader, tail: Uint8Array): Forward {
   return { kind: "forward", term, commands };
 }
 
-function writeForwardRefused(writer: ByteWriter, message: ForwardRefused): void {
-  writeRefusal(writer, message.refusal);
+function writeForwardRefused(writer: ByteWriter, message: ForwardRefused, version: WireVersion): void {
+  writeRefusal(writer, message.refusal, version);
   writer.uint16(message.commands.length);
   for (const { session, sequence } of message.commands) writer.uint53(session).uint53(sequence);
 }
 
-function readForwardRefused(reader: ByteReader): ForwardRefused {
-  const refusal = readRefusal(reader);
+function readForwardRefused(reader: ByteReader, version: WireVersion): ForwardRefused {
+  const refusal = readRefusal(reader, version);
   const count = reader.uint16();
   const commands: CommandName[] = [];
   while (commands.length < count) commands.push({ session: reader.uint53(), sequence: reader.uint53() });
   return { kind: "forwardRefused", commands, refusal };
 }
 
-function writeReadAnswer(writer: ByteWriter, { ticket, outcome }: ReadAnswer): void {
+function writeReadAnswer(writer: ByteWriter, { ticket, outcome }: ReadAnswer, version: WireVersion): void {
   writer.uint53(ticket);
   writeBoolean(writer, outcome.kind === "index");
   if (outcome.kind === "index") writer.uint53(outcome.index);
-  else writeRefusal(writer, outcome);
+  else writeRefusal(writer, outcome, version);
 }
 
-function readReadAnswer(reader: ByteReader): ReadAnswer {
+function readReadAnswer(reader: ByteReader, version: WireVersion): ReadAnswer {
   const ticket = readTicket(reader);
   const isConfirmed = readBoolean(reader);
   const outcome: ReadAnswer["outcome"] = isConfirmed
     ? { kind: "index", index: readIndex(reader) }
-    : readRefusal(reader);
+    : readRefusal(reader, version);
   return { kind: "readAnswer", ticket, outcome };
 }
 

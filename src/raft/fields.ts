@@ -16,7 +16,9 @@ import {
   type Refusal,
   type Term,
   type Ticket,
+  type WireVersion,
 } from "../core/index.ts";
+import { has } from "./additions.ts";
 
 const refusalKinds = {
   notLeader: 0,
@@ -102,7 +104,18 @@ function readIds(reader: ByteReader, countMax: number): AgentId[] {
   return ids;
 }
 
-export function writeRefusal(writer: ByteWriter, refusal: Refusal): void {
+/** To those whose version does not have a refusal it is one that leads to the same: nothing was done, ask again later. */
+function sayable(refusal: Refusal, version: WireVersion): Refusal {
+  const { kind } = refusal;
+  const isKnown =
+    (kind !== "badChange" || has(version, "refusal.badChange")) &&
+    (kind !== "notReady" || has(version, "refusal.notReady")) &&
+    (kind !== "busy" || refusal.because !== "election" || has(version, "refusal.busy.election"));
+  return isKnown ? refusal : { kind: "notLeader" };
+}
+
+export function writeRefusal(writer: ByteWriter, given: Refusal, version: WireVersion): void {
+  const refusal = sayable(given, version);
   switch (refusal.kind) {
     case "notLeader":
       if (refusal.leader === undefined) writer.uint8(refusalKinds.notLeader);
@@ -132,7 +145,14 @@ export function writeRefusal(writer: ByteWriter, refusal: Refusal): void {
   }
 }
 
-export function readRefusal(reader: ByteReader): Refusal {
+export function readRefusal(reader: ByteReader, version: WireVersion): Refusal {
+  const refusal = readAnyRefusal(reader);
+  if (sayable(refusal, version) !== refusal)
+    throw new MalformedError("a refusal that its version does not have");
+  return refusal;
+}
+
+function readAnyRefusal(reader: ByteReader): Refusal {
   const kind = reader.uint8();
   switch (kind) {
     case refusalKinds.notLeader:

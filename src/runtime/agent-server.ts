@@ -8,6 +8,7 @@ import { equalBytes } from "../core/bytes.ts";
 import { MalformedError, QuorateError } from "../core/errors.ts";
 import type { AgentId } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
+import { wireVersionMax, wireVersionMin, type WireVersion } from "../core/wire-version.ts";
 import { formatAddress, type HostPort } from "./address.ts";
 import { ClientConnection, type ClientHost } from "./client-connection.ts";
 import { Connection, type ConnectionHandler } from "./connection.ts";
@@ -18,8 +19,6 @@ import {
   decodeHello,
   encodeRefuse,
   encodeWelcome,
-  wireVersionMax,
-  wireVersionMin,
   type Hello,
   type Refuse,
 } from "./handshake.ts";
@@ -34,11 +33,14 @@ export interface AgentServerOptions {
   readonly cluster: Uint8Array;
   readonly network: TcpNetwork;
   readonly clients: Omit<ClientHost, "gone" | "held">;
+  /** Speak no version above this one. Default: the newest. */
+  readonly wireVersionMax?: WireVersion;
   readonly logger: Logger;
 }
 
 export class AgentServer {
   readonly #options: AgentServerOptions;
+  readonly #versionMax: WireVersion;
   readonly #servers: Server[] = [];
   readonly #strangers = new Set<Connection>();
   readonly #clients = new Set<ClientConnection>();
@@ -48,6 +50,7 @@ export class AgentServer {
 
   constructor(options: AgentServerOptions) {
     this.#options = options;
+    this.#versionMax = options.wireVersionMax ?? wireVersionMax;
   }
 
   get clientCount(): number {
@@ -130,29 +133,32 @@ export class AgentServer {
     if (frame.kind !== "hello") throw new MalformedError("the first frame is not a hello");
     const hello = decodeHello(frame.head);
     const { agent, cluster, network } = this.#options;
-    const refusal = this.#refusal(hello);
-    if (refusal !== undefined) {
-      this.#options.logger.warn(`refused ${hello.from || "a client"} from ${where}: ${refusal.message}`);
-      connection.end(encodeFrame("refuse", "", encodeRefuse(refusal)).parts, "refused");
+    const version = this.#versionWith(hello);
+    if (typeof version !== "number") {
+      this.#options.logger.warn(`refused ${hello.from || "a client"} from ${where}: ${version.message}`);
+      connection.end(encodeFrame("refuse", "", encodeRefuse(version)).parts, "refused");
       return;
     }
-    const version = commonVersion(hello) ?? wireVersionMax;
     const welcome = encodeFrame("welcome", "", encodeWelcome({ version, cluster, agent }));
     connection.sendAtOnce(welcome.parts);
-    if (hello.role === "client") this.#welcomeClient(connection, where);
+    if (hello.role === "client") this.#welcomeClient(connection, where, version);
     else {
-      const { handler, source } = network.accept(hello.from, hello.role, connection);
+      const { handler, source } = network.accept(hello.from, hello.role, connection, version);
       connection.use(handler, limits.frameBytesMax, source);
     }
+  }
+
+  /** The version to speak, or why it is refused. */
+  #versionWith(hello: Hello): WireVersion | Refuse {
+    const version = commonVersion(hello, this.#versionMax);
+    if (version !== undefined) return this.#refusal(hello) ?? version;
+    const message = `this agent speaks versions ${wireVersionMin} to ${this.#versionMax} of the wire protocol, the other side ${hello.versionMin} to ${hello.versionMax}`;
+    return { code: "PROTOCOL", message };
   }
 
   #refusal(hello: Hello): Refuse | undefined {
     const { agent, cluster, network } = this.#options;
     const isClient = hello.role === "client";
-    if (commonVersion(hello) === undefined) {
-      const message = `this agent speaks versions ${wireVersionMin} to ${wireVersionMax} of the wire protocol, the other side ${hello.versionMin} to ${hello.versionMax}`;
-      return { code: "PROTOCOL", message };
-    }
     const anyIsFine = isClient && equalBytes(hello.cluster, anyCluster);
     if (!anyIsFine && !equalBytes(hello.cluster, cluster)) {
       return { code: "DENIED", message: "this agent belongs to another cluster" };
@@ -169,9 +175,9 @@ export class AgentServer {
     return undefined;
   }
 
-  #welcomeClient(connection: Connection, where: string): void {
+  #welcomeClient(connection: Connection, where: string, version: WireVersion): void {
     const { clients, logger } = this.#options;
-    const client = new ClientConnection({
+    const client = new ClientConnection(version, {
       hub: (group) => clients.hub(group),
       report: (group) => clients.report(group),
       waiting: (waiter) => clients.waiting(waiter),

@@ -11,6 +11,7 @@ import type { ProgressState } from "../core/decision.ts";
 import { entryKind, splitCommands } from "../core/entry.ts";
 import { MalformedError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
+import type { WireVersion } from "../core/wire-version.ts";
 import { answerIndex, encodeAnswer } from "../state/index.ts";
 import {
   decodeChanges,
@@ -32,7 +33,7 @@ import {
 } from "./client-wire.ts";
 import { CommandWindow } from "./command-window.ts";
 import type { Connection, ConnectionHandler, FrameSource } from "./connection.ts";
-import { FrameWriter, type Frame, type FrameKind } from "./frame.ts";
+import { FrameWriter, hasFrame, type Frame, type FrameKind } from "./frame.ts";
 import type { Cancel } from "./gateway.ts";
 import type { GroupHub, Subscriber } from "./group-hub.ts";
 import { WaitingAnswers } from "./waiting-answers.ts";
@@ -70,8 +71,8 @@ type BatchKind = "answers" | "refusals" | "progress";
 const clientKinds = ["propose", "query", "changes", "entries", "campaign", "status", "cancel"] as const;
 type ClientKind = (typeof clientKinds)[number];
 
-function clientKind(kind: FrameKind): ClientKind {
-  const found = clientKinds.find((known) => known === kind);
+function clientKind(kind: FrameKind, version: WireVersion): ClientKind {
+  const found = hasFrame(version, kind) ? clientKinds.find((known) => known === kind) : undefined;
   if (found === undefined) throw new MalformedError(`a frame of kind ${kind} from a client`);
   return found;
 }
@@ -118,6 +119,7 @@ class Use implements Subscriber {
 }
 
 export class ClientConnection implements ConnectionHandler, FrameSource {
+  readonly #version: WireVersion;
   readonly #host: ClientHost;
   readonly #uses = new Map<string, Use>();
   readonly #writer = new FrameWriter();
@@ -137,7 +139,9 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
   #taken = 0;
   #untakenMs = 0;
 
-  constructor(host: ClientHost) {
+  /** `version`: what both sides speak. */
+  constructor(version: WireVersion, host: ClientHost) {
+    this.#version = version;
     this.#host = host;
     this.#answers = new WaitingAnswers((byBytes) => host.held(byBytes));
   }
@@ -180,7 +184,7 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
 
   frame(frame: Frame): void {
     const hub = this.#host.hub(frame.group);
-    const kind = clientKind(frame.kind);
+    const kind = clientKind(frame.kind, this.#version);
     switch (kind) {
       case "propose":
         this.#propose(frame, hub);
@@ -289,7 +293,7 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
     const { request, at, question } = decodeQuery(frame.head);
     this.#ask(request, frame.group, hub, (known, settle) => {
       known.query(question, at, (answer) => {
-        settle("queryAnswer", (writer) => writeQueryAnswer(writer, answer));
+        settle("queryAnswer", (writer) => writeQueryAnswer(writer, answer, this.#version));
       });
       return undefined;
     });
@@ -342,7 +346,7 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
       (known, settle) =>
         known.campaign((result) => {
           if (result.kind === "lost") return;
-          settle("campaignAnswer", (writer) => writeCampaignAnswer(writer, result));
+          settle("campaignAnswer", (writer) => writeCampaignAnswer(writer, result, this.#version));
         }),
       false,
     );
@@ -501,7 +505,7 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
     this.#closeBatch();
     this.#open = { kind, group, refusal };
     this.#writer.begin(kind, group);
-    if (refusal !== undefined) writeRefusal(this.#writer, refusal);
+    if (refusal !== undefined) writeRefusal(this.#writer, refusal, this.#version);
     return this.#writer;
   }
 

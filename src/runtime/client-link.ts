@@ -7,6 +7,7 @@ import { ByteReader } from "../core/bytes.ts";
 import type { ProgressState } from "../core/decision.ts";
 import { MalformedError, type QuorateError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
+import { wireVersionMin, type WireVersion } from "../core/wire-version.ts";
 import type { HostPort } from "./address.ts";
 import {
   proposeFlags,
@@ -20,7 +21,7 @@ import {
 } from "./client-wire.ts";
 import type { Connection, ConnectionHandler, FrameSource } from "./connection.ts";
 import { dial, unreachableAgent } from "./dial.ts";
-import { FrameWriter, type Frame, type FrameKind } from "./frame.ts";
+import { FrameWriter, hasFrame, type Frame, type FrameKind } from "./frame.ts";
 import type { Cancel, ProposeOptions } from "./gateway.ts";
 import type { Welcome } from "./handshake.ts";
 
@@ -38,8 +39,15 @@ export interface LinkUser {
   groupFailed(failure: Failure): void;
 }
 
+/** `notInVersion`: the agent is not asked at all, since the version that it speaks has no such request. */
+export type LinkFailure = Failure | "notInVersion";
+
 /** `undefined`: the link broke, or the agent could not answer for the reason given. */
-export type Settle = (answer: ByteReader | undefined, tail: Uint8Array, failure: Failure | undefined) => void;
+export type Settle = (
+  answer: ByteReader | undefined,
+  tail: Uint8Array,
+  failure: LinkFailure | undefined,
+) => void;
 
 interface Request {
   readonly answerKind: FrameKind;
@@ -68,6 +76,8 @@ export class ClientLink implements ConnectionHandler, FrameSource {
     this.#flushScheduled = false;
     this.#connection.flush();
   };
+  /** What both sides speak. Until that is known, only what every version has may be said. */
+  #version: WireVersion = wireVersionMin;
   #lastRequest = 0;
   #isOpen = false;
   #flushScheduled = false;
@@ -84,8 +94,9 @@ export class ClientLink implements ConnectionHandler, FrameSource {
       },
       source: this,
       frameBytesMax: limits.frameBytesMax,
-      welcomed: (welcome, connection) => {
+      welcomed: (welcome, connection, version) => {
         this.#isOpen = true;
+        this.#version = version;
         connection.keepAlive(pingMs, limits.clientSilenceMsMax);
         options.opened(welcome);
         return this;
@@ -96,6 +107,10 @@ export class ClientLink implements ConnectionHandler, FrameSource {
 
   get isOpen(): boolean {
     return this.#isOpen;
+  }
+
+  get version(): WireVersion {
+    return this.#version;
   }
 
   /** Bytes that wait for the socket. */
@@ -142,6 +157,10 @@ export class ClientLink implements ConnectionHandler, FrameSource {
     write: (writer: FrameWriter) => void,
     settle: Settle,
   ): Cancel {
+    if (!hasFrame(this.#version, kind)) {
+      const refusing = setImmediate(() => settle(undefined, noBytes, "notInVersion"));
+      return () => clearImmediate(refusing);
+    }
     const number = this.#nextNumber();
     this.#requests.set(number, { answerKind, settle });
     write(this.#writer.begin(kind, group).uint32(number));
@@ -175,7 +194,7 @@ export class ClientLink implements ConnectionHandler, FrameSource {
         for (const user of users) user.answered(session, sequence, answer);
       });
     } else if (kind === "refusals") {
-      readRefusals(head, (session, sequence, refusal) => {
+      readRefusals(head, this.#version, (session, sequence, refusal) => {
         for (const user of this.#users.get(group) ?? []) user.refused(session, sequence, refusal);
       });
     } else if (kind === "progress") {

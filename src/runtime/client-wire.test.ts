@@ -6,6 +6,7 @@ import { progressStates } from "../core/decision.ts";
 import { encodeCommand, stampEntry } from "../core/entry.ts";
 import { MalformedError, QuorateError } from "../core/errors.ts";
 import { logIndex, term, type AgentId } from "../core/ids.ts";
+import { wireVersionMax } from "../core/wire-version.ts";
 import * as wire from "./client-wire.ts";
 import { decodeFrame, frameLength, FrameWriter, type Frame } from "./frame.ts";
 import type { ProposeOptions } from "./gateway.ts";
@@ -57,6 +58,9 @@ const refusals: readonly Refusal[] = [
   { kind: "overloaded", inFlight: 7, inFlightMax: 8 },
   { kind: "busy", because: "memberChange" },
   { kind: "busy", because: "transfer" },
+  { kind: "busy", because: "election" },
+  { kind: "badChange", fault: "noVoters" },
+  { kind: "notReady", agents: ["agent_2" as AgentId] },
   { kind: "diskFull" },
   { kind: "closed" },
 ];
@@ -64,16 +68,16 @@ const refusals: readonly Refusal[] = [
 describe("answers to clients", () => {
   test.each(refusals)("a refusal %j comes back as it was, in every answer that may hold one", (refusal) => {
     const answer = { kind: "refused", refusal } as const;
-    expect(wire.readQueryAnswer(reader((writer) => wire.writeQueryAnswer(writer, answer)))).toEqual(answer);
-    expect(wire.readCampaignAnswer(reader((writer) => wire.writeCampaignAnswer(writer, answer)))).toEqual(
-      answer,
-    );
+    const query = reader((writer) => wire.writeQueryAnswer(writer, answer, wireVersionMax));
+    expect(wire.readQueryAnswer(query, wireVersionMax)).toEqual(answer);
+    const campaign = reader((writer) => wire.writeCampaignAnswer(writer, answer, wireVersionMax));
+    expect(wire.readCampaignAnswer(campaign, wireVersionMax)).toEqual(answer);
     const found: unknown[] = [];
     const { head } = sent((writer) => {
-      wire.writeRefusal(writer, refusal);
+      wire.writeRefusal(writer, refusal, wireVersionMax);
       writer.uint53(1).uint53(2).uint53(3).uint53(4);
     });
-    wire.readRefusals(head, (...one) => found.push(one));
+    wire.readRefusals(head, wireVersionMax, (...one) => found.push(one));
     expect(found).toEqual([
       [1, 2, refusal],
       [3, 4, refusal],
@@ -162,13 +166,13 @@ describe("what is malformed is refused", () => {
     ["request", (head) => wire.decodeRequest(head)],
     ["status", (head) => wire.decodeStatusRequest(head)],
     ["answers", (head) => wire.readAnswers(head, () => {})],
-    ["refusals", (head) => wire.readRefusals(head, () => {})],
+    ["refusals", (head) => wire.readRefusals(head, wireVersionMax, () => {})],
     ["propose", (head) => wire.readProposeFlags(head[0] ?? 0)],
     ["progress", (head) => wire.readProgress(head, () => {})],
-    ["queryAnswer", (head) => wire.readQueryAnswer(new ByteReader(head))],
+    ["queryAnswer", (head) => wire.readQueryAnswer(new ByteReader(head), wireVersionMax)],
     ["changesAnswer", (head) => wire.readChangesAnswer(new ByteReader(head))],
     ["entriesAnswer", (head) => wire.readEntriesAnswer(new ByteReader(head), head)],
-    ["campaignAnswer", (head) => wire.readCampaignAnswer(new ByteReader(head))],
+    ["campaignAnswer", (head) => wire.readCampaignAnswer(new ByteReader(head), wireVersionMax)],
     ["statusAnswer", (head) => wire.readStatusReport(new ByteReader(head))],
     ["failure", (head) => wire.readFailure(new ByteReader(head))],
     ["hello", (head) => decodeHello(head)],
@@ -245,9 +249,12 @@ describe("the handshake", () => {
   } as const;
 
   test("finds the highest version that both speak, or none", () => {
-    expect(commonVersion({ ...hello, versionMin: 1, versionMax: 7 })).toBe(1);
-    expect(commonVersion({ ...hello, versionMin: 2, versionMax: 7 })).toBeUndefined();
-    expect(commonVersion({ ...hello, versionMin: 0, versionMax: 0 })).toBeUndefined();
+    expect(commonVersion({ ...hello, versionMax: 7 }, 2)).toBe(2);
+    expect(commonVersion({ ...hello, versionMax: 7 }, 1)).toBe(1);
+    expect(commonVersion({ ...hello, versionMax: 1 }, 2)).toBe(1);
+    expect(commonVersion({ ...hello, versionMin: 3, versionMax: 7 }, 2)).toBeUndefined();
+    expect(commonVersion({ ...hello, versionMin: 2, versionMax: 7 }, 1)).toBeUndefined();
+    expect(commonVersion({ ...hello, versionMin: 0, versionMax: 0 }, 2)).toBeUndefined();
   });
 
   test("ignores fields that a later version adds", () => {

@@ -13,6 +13,7 @@ import { MalformedError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import type { Changes, MachineChange } from "../core/machine.ts";
 import { decodeText, encodeText } from "../core/text.ts";
+import type { WireVersion } from "../core/wire-version.ts";
 import { readRefusal, writeRefusal as encodeRefusal } from "../raft/fields.ts";
 import type { AgentAddress } from "./cluster-file.ts";
 import type { FrameWriter } from "./frame.ts";
@@ -101,9 +102,9 @@ function flag(reader: ByteReader): boolean {
 // ── agent to client ──
 
 /** The form that Raft's own messages have: one form of a refusal on the whole wire. */
-export function writeRefusal(writer: FrameWriter, refusal: Refusal): void {
+export function writeRefusal(writer: FrameWriter, refusal: Refusal, version: WireVersion): void {
   const bytes = new ByteWriter(32);
-  encodeRefusal(bytes, refusal);
+  encodeRefusal(bytes, refusal, version);
   writer.raw(bytes.finish());
 }
 
@@ -118,10 +119,11 @@ export function readAnswers(
 
 export function readRefusals(
   head: Uint8Array,
+  version: WireVersion,
   each: (session: number, sequence: number, refusal: Refusal) => void,
 ): void {
   const reader = new ByteReader(head);
-  const refusal = readRefusal(reader);
+  const refusal = readRefusal(reader, version);
   while (reader.remaining > 0) each(reader.uint53(), reader.uint53(), refusal);
 }
 
@@ -149,14 +151,18 @@ export function readProgress(
   }
 }
 
-export function writeQueryAnswer(writer: FrameWriter, answer: Answered<QueryResult>): void {
+export function writeQueryAnswer(
+  writer: FrameWriter,
+  answer: Answered<QueryResult>,
+  version: WireVersion,
+): void {
   if (answer.kind === "reply") writer.uint8(0).raw(answer.bytes);
-  else writeRefusal(writer.uint8(1), answer.refusal);
+  else writeRefusal(writer.uint8(1), answer.refusal, version);
 }
 
-export function readQueryAnswer(reader: ByteReader): Answered<QueryResult> {
+export function readQueryAnswer(reader: ByteReader, version: WireVersion): Answered<QueryResult> {
   return flag(reader)
-    ? { kind: "refused", refusal: readRefusal(reader) }
+    ? { kind: "refused", refusal: readRefusal(reader, version) }
     : { kind: "reply", bytes: reader.rest() };
 }
 
@@ -236,14 +242,18 @@ function readWithoutEffect(reader: ByteReader, run: Run): number[] {
   return indices;
 }
 
-export function writeCampaignAnswer(writer: FrameWriter, answer: Answered<CampaignResult>): void {
+export function writeCampaignAnswer(
+  writer: FrameWriter,
+  answer: Answered<CampaignResult>,
+  version: WireVersion,
+): void {
   if (answer.kind === "over") writer.uint8(0).uint8(answer.leading ? 1 : 0);
-  else writeRefusal(writer.uint8(1), answer.refusal);
+  else writeRefusal(writer.uint8(1), answer.refusal, version);
 }
 
-export function readCampaignAnswer(reader: ByteReader): Answered<CampaignResult> {
+export function readCampaignAnswer(reader: ByteReader, version: WireVersion): Answered<CampaignResult> {
   return flag(reader)
-    ? { kind: "refused", refusal: readRefusal(reader) }
+    ? { kind: "refused", refusal: readRefusal(reader, version) }
     : { kind: "over", leading: flag(reader) };
 }
 

@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import { equalBytes } from "../core/bytes.ts";
 import { MalformedError, QuorateError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
+import { wireVersionMax, wireVersionMin, type WireVersion } from "../core/wire-version.ts";
 import type { HostPort } from "./address.ts";
 import { Connection, type ConnectionHandler, type FrameSource } from "./connection.ts";
 import { encodeFrame, type Frame } from "./frame.ts";
@@ -11,8 +12,7 @@ import {
   decodeRefuse,
   decodeWelcome,
   encodeHello,
-  wireVersionMax,
-  wireVersionMin,
+  welcomedVersion,
   type Hello,
   type Welcome,
 } from "./handshake.ts";
@@ -20,20 +20,21 @@ import {
 export interface DialOptions {
   /** A Unix socket's path, or where an agent listens. */
   readonly to: string | HostPort;
-  /** In whichever version both sides speak. */
   readonly hello: Omit<Hello, "versionMin" | "versionMax">;
+  /** Speak no version above this one. Default: the newest. */
+  readonly versionMax?: WireVersion;
   readonly source: FrameSource;
   readonly frameBytesMax: number;
   /** Called at most once, when the other side said welcome; gives the handler for what follows. */
-  readonly welcomed: (welcome: Welcome, connection: Connection) => ConnectionHandler;
+  readonly welcomed: (welcome: Welcome, connection: Connection, version: WireVersion) => ConnectionHandler;
   /** Called at most once, instead: nobody answers, or refuses. */
   readonly failed: (error: QuorateError) => void;
 }
 
 /** Returns the connection, so that the attempt can be given up; neither callback comes from inside this call. */
 export function dial(options: DialOptions): Connection {
-  const { to, hello } = options;
-  const withVersions = { ...hello, versionMin: wireVersionMin, versionMax: wireVersionMax };
+  const { to, hello, versionMax = wireVersionMax } = options;
+  const withVersions = { ...hello, versionMin: wireVersionMin, versionMax };
   const socket = typeof to === "string" ? connect(to) : connect({ host: to.host, port: to.port });
   let failure: QuorateError | undefined;
   const fail = (error: QuorateError): void => {
@@ -71,7 +72,7 @@ export function dial(options: DialOptions): Connection {
 
 /** The first frame back. Throws where it is not a welcome from the agent that is meant. */
 function greeted(frame: Frame, options: DialOptions, connection: Connection): void {
-  const { to, hello } = options;
+  const { to, hello, versionMax = wireVersionMax } = options;
   if (frame.kind === "refuse") {
     const { code, message } = decodeRefuse(frame.head);
     throw new QuorateError(code, `The agent at ${target(to)} refuses: ${message}`, {
@@ -87,7 +88,8 @@ function greeted(frame: Frame, options: DialOptions, connection: Connection): vo
   if (!equalBytes(hello.cluster, anyCluster) && !equalBytes(hello.cluster, welcome.cluster)) {
     throw foreign(to, "it belongs to another cluster");
   }
-  connection.use(options.welcomed(welcome, connection), options.frameBytesMax, options.source);
+  const version = welcomedVersion(welcome, versionMax);
+  connection.use(options.welcomed(welcome, connection, version), options.frameBytesMax, options.source);
 }
 
 function target(to: string | HostPort): string {

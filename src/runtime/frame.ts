@@ -20,6 +20,7 @@ import { readUint32, writeUint32, writeUint53 } from "../core/bytes.ts";
 import { MalformedError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import { encodeText } from "../core/text.ts";
+import { wireVersionMax, type WireVersion } from "../core/wire-version.ts";
 import { checksumRange } from "./checksum.ts";
 
 /** What a frame is. The numbers are on the wire: never change one. */
@@ -53,6 +54,16 @@ export const frameKinds = {
 } as const;
 
 export type FrameKind = keyof typeof frameKinds;
+
+/**
+ * Which version of the wire added a kind; those not named are as old as the first. One line each; `docs/wire.md` has the
+ * same table, and a test compares them. A frame that the other side's version does not have is not sent to it.
+ */
+export const frameAddedIn: Readonly<Partial<Record<FrameKind, WireVersion>>> = {};
+
+export function hasFrame(version: WireVersion, kind: FrameKind): boolean {
+  return version === wireVersionMax || version >= (frameAddedIn[kind] ?? 1);
+}
 
 const namesOfKinds: (FrameKind | undefined)[] = [];
 for (const [name, kind] of Object.entries(frameKinds)) namesOfKinds[kind] = name as FrameKind;

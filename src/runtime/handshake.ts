@@ -6,11 +6,9 @@ import { ByteReader, ByteWriter, equalBytes } from "../core/bytes.ts";
 import { errorCodes, MalformedError, type Code } from "../core/errors.ts";
 import { agentId } from "../core/ids.ts";
 import { encodeText } from "../core/text.ts";
+import { wireVersionMin, type WireVersion } from "../core/wire-version.ts";
 
 const wireMagic = encodeText("QUORATE\n");
-/** The versions of this protocol that this program speaks. */
-export const wireVersionMin = 1;
-export const wireVersionMax = 1;
 export const clusterIdBytes = 16;
 /** "Whichever cluster it is": for clients only. */
 export const anyCluster: Uint8Array = new Uint8Array(clusterIdBytes);
@@ -94,10 +92,19 @@ export function decodeRefuse(head: Uint8Array): Refuse {
   return { code: Object.hasOwn(errorCodes, code) ? (code as Code) : "PROTOCOL", message };
 }
 
-/** The version both speak; undefined where there is none. */
-export function commonVersion(hello: Hello): number | undefined {
-  const version = Math.min(hello.versionMax, wireVersionMax);
-  return version >= Math.max(hello.versionMin, wireVersionMin) ? version : undefined;
+/** The highest version that both speak, where this side speaks none above `versionMax`; undefined where there is none. */
+export function commonVersion(hello: Hello, versionMax: WireVersion): WireVersion | undefined {
+  const version = Math.min(hello.versionMax, versionMax);
+  return version >= Math.max(hello.versionMin, wireVersionMin) ? (version as WireVersion) : undefined;
+}
+
+/** The version that was welcomed. Throws {@link MalformedError} where it was not offered. */
+export function welcomedVersion(welcome: Welcome, versionMax: WireVersion): WireVersion {
+  const { version } = welcome;
+  if (version < wireVersionMin || version > versionMax) {
+    throw new MalformedError(`it answers in version ${version} of the wire protocol, which was not offered`);
+  }
+  return version as WireVersion;
 }
 
 export function clusterIdText(cluster: Uint8Array): string {

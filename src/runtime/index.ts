@@ -39,7 +39,7 @@ export {
   type GroupTimings,
   type HostedMechanism,
 } from "./group-options.ts";
-export { clusterIdFrom, clusterIdText, wireVersionMax, wireVersionMin } from "./handshake.ts";
+export { clusterIdFrom, clusterIdText } from "./handshake.ts";
 export { Hosting, type HostingNetwork, type HostingOptions } from "./hosting.ts";
 export { LocalGateway } from "./local-gateway.ts";
 export { describeError, silentLogger, type Logger } from "./logger.ts";

@@ -3,8 +3,10 @@
  * agent with the smaller id dials both and dials again when one is lost; the other waits for them. The link is up while
  * both are.
  */
+import { assert } from "../core/assert.ts";
 import { limits } from "../core/limits.ts";
 import type { AgentId } from "../core/ids.ts";
+import type { WireVersion } from "../core/wire-version.ts";
 import type { HostPort } from "./address.ts";
 import { BackOff } from "./back-off.ts";
 import type { Connection, ConnectionHandler, FrameSource } from "./connection.ts";
@@ -23,9 +25,11 @@ export interface LinkOptions {
   readonly peer: AgentId;
   readonly cluster: Uint8Array;
   readonly address: HostPort;
+  /** Speak no version above this one. */
+  readonly versionMax: WireVersion;
   readonly logger: Logger;
-  /** Throws `MalformedError` to have the connection closed. */
-  readonly frame: (from: AgentId, frame: Frame) => void;
+  /** What came, in the version of its connection. Throws `MalformedError` to have the connection closed. */
+  readonly frame: (from: AgentId, frame: Frame, version: WireVersion) => void;
   readonly changed: (peer: AgentId, up: boolean) => void;
 }
 
@@ -38,7 +42,8 @@ export interface Accepted {
 /** One of the two connections. */
 class Lane {
   readonly queue = new PeerQueue();
-  connection: Connection | undefined;
+  /** The one that is open, and the version that both sides speak on it. */
+  open: { readonly connection: Connection; readonly version: WireVersion } | undefined;
   dialling: Connection | undefined;
   retry: NodeJS.Timeout | undefined;
   readonly backOff = new BackOff();
@@ -83,24 +88,37 @@ export class Link {
     this.#dial("bulk");
   }
 
-  /** Queues a frame; without a connection it is dropped, since whoever sent it repeats it. */
+  /** The version in which frames are to be encoded that leave there now; undefined without a connection. */
+  versionOf(role: PeerRole): WireVersion | undefined {
+    return this.#lanes[role].open?.version;
+  }
+
+  /**
+   * Queues a frame for the connection that is open, in whose version it is encoded: what is left in the queue when that
+   * one is lost or replaced is dropped, since the next may have another version. Whoever sent it repeats it.
+   */
   send(frame: OutgoingFrame, role: PeerRole, urgent: boolean): void {
     const lane = this.#lanes[role];
-    if (lane.connection === undefined) lane.queue.drop();
-    else lane.queue.push(frame, urgent);
+    assert(lane.open !== undefined, "a frame is encoded for a connection that is open");
+    lane.queue.push(frame, urgent);
+  }
+
+  /** Counts a message that can't be sent: there is no connection, or the peer's version does not have it. */
+  drop(role: PeerRole): void {
+    this.#lanes[role].queue.drop();
   }
 
   flush(): void {
-    this.#lanes.control.connection?.flush();
-    this.#lanes.bulk.connection?.flush();
+    this.#lanes.control.open?.connection.flush();
+    this.#lanes.bulk.open?.connection.flush();
   }
 
   /** The peer dialled: its newest connection replaces an older one, which it has given up. */
-  accept(connection: Connection, role: PeerRole): Accepted {
+  accept(connection: Connection, role: PeerRole, version: WireVersion): Accepted {
     const lane = this.#lanes[role];
-    const before = lane.connection;
-    const handler = this.#opened(lane, role, connection);
-    before?.close("a newer connection replaces it");
+    const before = lane.open;
+    const handler = this.#opened(lane, role, connection, version);
+    before?.connection.close("a newer connection replaces it");
     return { handler, source: lane.queue };
   }
 
@@ -109,8 +127,8 @@ export class Link {
     for (const lane of Object.values(this.#lanes)) {
       clearTimeout(lane.retry);
       lane.dialling?.close("the agent closes");
-      lane.connection?.close("the agent closes");
-      lane.connection = undefined;
+      lane.open?.connection.close("the agent closes");
+      lane.open = undefined;
       lane.queue.clear();
     }
     this.#up = false;
@@ -118,7 +136,7 @@ export class Link {
 
   #dial(role: PeerRole): void {
     const lane = this.#lanes[role];
-    const { self, peer, cluster } = this.#options;
+    const { self, peer, cluster, versionMax } = this.#options;
     lane.retry = undefined;
     lane.dialling = dial({
       to: this.address,
@@ -128,12 +146,13 @@ export class Link {
         from: self,
         to: peer,
       },
+      versionMax,
       source: lane.queue,
       frameBytesMax: limits.frameBytesMax,
-      welcomed: (_welcome, connection) => {
+      welcomed: (_welcome, connection, version) => {
         lane.dialling = undefined;
         lane.backOff.reset();
-        return this.#opened(lane, role, connection);
+        return this.#opened(lane, role, connection, version);
       },
       failed: (error) => {
         lane.dialling = undefined;
@@ -149,19 +168,19 @@ export class Link {
     lane.retry = setTimeout(() => this.#dial(role), lane.backOff.next());
   }
 
-  #opened(lane: Lane, role: PeerRole, connection: Connection): ConnectionHandler {
+  #opened(lane: Lane, role: PeerRole, connection: Connection, version: WireVersion): ConnectionHandler {
     lane.queue.clear();
-    lane.connection = connection;
+    lane.open = { connection, version };
     connection.keepAlive(pingMs, limits.linkSilenceMsMax);
     this.#update("");
     return {
-      frame: (frame) => this.#options.frame(this.peer, frame),
+      frame: (frame) => this.#options.frame(this.peer, frame, version),
       closed: (reason, malformed) => {
         if (malformed) {
           this.#options.logger.warn(`closed the ${role} connection with ${this.peer}: ${reason}`);
         }
-        if (lane.connection !== connection) return;
-        lane.connection = undefined;
+        if (lane.open?.connection !== connection) return;
+        lane.open = undefined;
         lane.queue.clear();
         this.#update(reason);
         this.#dialLater(lane, role);
@@ -171,7 +190,7 @@ export class Link {
 
   #update(reason: string): void {
     const { control, bulk } = this.#lanes;
-    const up = control.connection !== undefined && bulk.connection !== undefined;
+    const up = control.open !== undefined && bulk.open !== undefined;
     if (up === this.#up || this.#closed) return;
     this.#up = up;
     if (up) {

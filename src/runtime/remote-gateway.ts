@@ -9,8 +9,9 @@ import { entrySequence, entrySession } from "../core/entry.ts";
 import { MalformedError, QuorateError } from "../core/errors.ts";
 import type { GroupName } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
+import type { WireVersion } from "../core/wire-version.ts";
 import { BackOff } from "./back-off.ts";
-import type { ClientLink, LinkUser } from "./client-link.ts";
+import type { ClientLink, LinkFailure, LinkUser } from "./client-link.ts";
 import type { ClientPool } from "./client-pool.ts";
 import {
   readCampaignAnswer,
@@ -18,7 +19,6 @@ import {
   readEntriesAnswer,
   readQueryAnswer,
   readStatusReport,
-  type Failure,
   type StatusReport,
 } from "./client-wire.ts";
 import { unreachableAgent } from "./dial.ts";
@@ -46,8 +46,8 @@ interface Call {
   readonly kind: FrameKind;
   readonly answerKind: FrameKind;
   readonly write: (writer: FrameWriter) => void;
-  readonly settle: (reader: ByteReader, tail: Uint8Array) => void;
-  readonly lose: (failure: Failure | undefined) => void;
+  readonly settle: (reader: ByteReader, tail: Uint8Array, version: WireVersion) => void;
+  readonly lose: (failure: LinkFailure | undefined) => void;
   /** Whether to ask again elsewhere when the agent is gone. */
   readonly repeats: boolean;
   takeBack: Cancel | undefined;
@@ -110,7 +110,7 @@ export class RemoteGateway implements Gateway {
       kind: "query",
       answerKind: "queryAnswer",
       write: (writer) => writer.uint8(at === "linearizable" ? 0 : 1).raw(question),
-      settle: (reader) => done(readQueryAnswer(reader)),
+      settle: (reader, _tail, version) => done(readQueryAnswer(reader, version)),
       lose: (failure) => {
         if (failure !== "overloaded") done({ kind: "lost" });
         else done({ kind: "refused", refusal: tooManyRequests });
@@ -146,7 +146,7 @@ export class RemoteGateway implements Gateway {
       kind: "campaign",
       answerKind: "campaignAnswer",
       write: () => {},
-      settle: (reader) => done(readCampaignAnswer(reader)),
+      settle: (reader, _tail, version) => done(readCampaignAnswer(reader, version)),
       lose: () => done({ kind: "lost" }),
       repeats: false,
     });
@@ -234,7 +234,7 @@ export class RemoteGateway implements Gateway {
         call.takeBack = undefined;
         if (answer !== undefined) {
           this.#calls.delete(call);
-          settleCall(call, answer, tail);
+          settleCall(call, answer, tail, link.version);
         } else if (failure === "overloaded" || !call.repeats) {
           this.#calls.delete(call);
           call.lose(failure);
@@ -376,7 +376,7 @@ export class RemoteGateway implements Gateway {
     this.#drop(post);
   }
 
-  #groupFailed(post: Post | undefined, failure: Failure): void {
+  #groupFailed(post: Post | undefined, failure: LinkFailure): void {
     if (this.#closed || post === undefined) return;
     this.#problem = withoutGroup(this.group, post, failure);
     this.#drop(post);
@@ -427,9 +427,9 @@ export class RemoteGateway implements Gateway {
 }
 
 /** An answer that can't be read ends the link, like every malformed frame; whoever asked must hear of it all the same. */
-function settleCall(call: Call, answer: ByteReader, tail: Uint8Array): void {
+function settleCall(call: Call, answer: ByteReader, tail: Uint8Array, version: WireVersion): void {
   try {
-    call.settle(answer, tail);
+    call.settle(answer, tail, version);
   } catch (error) {
     if (error instanceof MalformedError) call.lose(undefined);
     throw error;
@@ -456,7 +456,13 @@ function overloaded(link: ClientLink): Refusal {
   return { kind: "overloaded", inFlight: link.queuedBytes, inFlightMax: limits.linkQueueBytesMax };
 }
 
-function withoutGroup(group: GroupName, post: Post, failure: Failure): QuorateError {
+function withoutGroup(group: GroupName, post: Post, failure: LinkFailure): QuorateError {
+  if (failure === "notInVersion") {
+    return new QuorateError("PROTOCOL", `The agent at ${post.target} is too old to be asked that.`, {
+      outcome: "notDone",
+      hint: "Upgrade it; docs/operations.md says how, one agent at a time.",
+    });
+  }
   const what = failure === "closed" ? "no longer hosts" : "does not host";
   return new QuorateError("GROUP_MISMATCH", `The agent at ${post.target} ${what} a group ${group}.`, {
     outcome: "notDone",

@@ -4,11 +4,13 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { FakeAgent, testCluster } from "../../test/support/fake-agent.ts";
 import { failure, freePort, pause, until } from "../../test/support/runtime.ts";
 import { concatBytes } from "../core/bytes.ts";
-import type { AgentId, GroupName } from "../core/ids.ts";
+import { encodeCommand, stampEntry } from "../core/entry.ts";
+import type { AgentId, GroupName, LogIndex, Term } from "../core/ids.ts";
+import type { WireVersion } from "../core/wire-version.ts";
 import { loopbackAddress } from "./address.ts";
 import { encodeFrame, type Frame } from "./frame.ts";
 import { FrameReader } from "./frame-reader.ts";
-import { decodeRefuse, encodeHello, type Hello } from "./handshake.ts";
+import { decodeRefuse, encodeHello, encodeWelcome, type Hello } from "./handshake.ts";
 
 async function pair(): Promise<[FakeAgent, FakeAgent]> {
   const peers = { agent_1: await freePort(), agent_2: await freePort() };
@@ -68,7 +70,9 @@ describe("a link", () => {
     await until(() => one.links.length > 0 && other.links.length > 0, "the link comes up");
     expect(one.links).toEqual(["agent_2 up"]);
     expect(other.links).toEqual(["agent_1 up"]);
-    expect(one.network.status()).toEqual([{ id: "agent_2", up: true, queuedBytes: 0, dropped: 0 }]);
+    expect(one.network.status()).toEqual([
+      { id: "agent_2", up: true, version: 2, queuedBytes: 0, dropped: 0 },
+    ]);
   });
 
   test("carries messages of every channel both ways, each channel in order", async () => {
@@ -164,9 +168,98 @@ describe("a link", () => {
   });
 });
 
+describe("between two versions, a link", () => {
+  const versions = [
+    [1, 2],
+    [2, 1],
+  ] as const;
+  const refusedFor = (because: "election" | "transfer"): object => ({
+    kind: "forwardRefused",
+    commands: [],
+    refusal: { kind: "busy", because },
+  });
+
+  async function linkedIn(
+    versionOfOne: WireVersion,
+    versionOfOther: WireVersion,
+  ): Promise<[FakeAgent, FakeAgent]> {
+    const peers = { agent_1: await freePort(), agent_2: await freePort() };
+    const one = await new FakeAgent("agent_1", peers.agent_1, peers, testCluster, versionOfOne).start();
+    const other = await new FakeAgent("agent_2", peers.agent_2, peers, testCluster, versionOfOther).start();
+    await until(() => one.links.length > 0 && other.links.length > 0, "the link comes up");
+    return [one, other];
+  }
+
+  /** What one says, as the other reads it. */
+  async function heard(from: FakeAgent, to: FakeAgent, message: object): Promise<unknown> {
+    to.received.length = 0;
+    from.network.send(to.id, "main" as GroupName, "stream", message);
+    from.network.flush();
+    await until(() => to.received.length === 1, "it arrives");
+    return to.received[0]?.message;
+  }
+
+  test.each(versions)("R22: of %i and %i speaks the lower one, both ways", async (...both) => {
+    const [one, other] = await linkedIn(...both);
+    for (const [from, to] of [
+      [one, other],
+      [other, one],
+    ] as const) {
+      expect(await heard(from, to, refusedFor("transfer"))).toEqual(refusedFor("transfer"));
+      expect(await heard(from, to, refusedFor("election"))).toMatchObject({ refusal: { kind: "notLeader" } });
+    }
+    expect(one.network.status()[0]?.version).toBe(1);
+  });
+
+  test("R22: drops what the peer's version does not have, and carries what follows", async () => {
+    const [one, other] = await linkedIn(2, 1);
+    const entry = encodeCommand(
+      { kind: "members", session: 0, sequence: 0, unsettled: 0 },
+      new Uint8Array(2),
+    );
+    stampEntry(entry, 0, 1 as LogIndex, 1 as Term, 0);
+    const runs = [{ first: 1 as LogIndex, last: 1 as LogIndex, bytes: entry }];
+    one.network.send(other.id, "main" as GroupName, "stream", {
+      kind: "append",
+      term: 1,
+      prevIndex: 0,
+      prevTerm: 0,
+      commit: 0,
+      runs,
+    });
+    expect(await heard(one, other, refusedFor("transfer"))).toEqual(refusedFor("transfer"));
+    expect(one.network.status()[0]).toMatchObject({ up: true, dropped: 1 });
+    expect(other.notes.count("closed")).toBe(0);
+  });
+
+  test("is in the newer one as soon as the peer is back with that", async () => {
+    const [one, other] = await linkedIn(2, 1);
+    await other.close();
+    await until(() => one.links.at(-1) === "agent_2 down", "the loss is noticed");
+    const again = await new FakeAgent("agent_2", other.port, { agent_1: one.port }).start();
+    await until(() => one.links.at(-1) === "agent_2 up", "it comes up again");
+    expect(await heard(one, again, refusedFor("election"))).toEqual(refusedFor("election"));
+    expect(one.network.status()[0]?.version).toBe(2);
+  });
+
+  test("is not kept with a peer that answers in a version that was not offered", async () => {
+    const [one, other] = await pair();
+    const server = createServer((socket) => {
+      socket.on("error", () => {});
+      const welcome = encodeWelcome({ version: 3, cluster: testCluster, agent: "agent_2" });
+      socket.write(concatBytes(encodeFrame("welcome", "", welcome).parts));
+    });
+    onTestFinished(() => void server.close());
+    await new Promise<void>((resolve) => server.listen(other.port, "127.0.0.1", resolve));
+    await one.start();
+    await until(() => one.notes.lines.length > 0, "a line in the log");
+    expect(one.notes.lines[0]).toContain("in version 3 of the wire protocol, which was not offered");
+  });
+});
+
 describe("a handshake is refused, with the reason,", () => {
   test.each([
-    ["in an unknown version", { versionMin: 2, versionMax: 3 }, "PROTOCOL", "versions 1 to 1"],
+    ["in an unknown version", { versionMin: 3, versionMax: 4 }, "PROTOCOL", "versions 1 to 2"],
     ["from another cluster", { cluster: new Uint8Array(16).fill(8) }, "DENIED", "another cluster"],
     ["for another agent", { to: "agent_3" }, "DENIED", "this is agent agent_2"],
     ["from a peer that is not known", { from: "agent_9" }, "DENIED", "no peer"],

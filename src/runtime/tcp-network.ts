@@ -3,6 +3,7 @@ import { present } from "../core/assert.ts";
 import type { Channel, Protocol, ProtocolCodec } from "../core/boundary.ts";
 import { MalformedError } from "../core/errors.ts";
 import type { Address, AgentId, GroupName } from "../core/ids.ts";
+import { wireVersionMax, type WireVersion } from "../core/wire-version.ts";
 import type { Network } from "../driver/world.ts";
 import { formatAddress, type HostPort } from "./address.ts";
 import type { AgentAddress } from "./cluster-file.ts";
@@ -17,6 +18,16 @@ export interface NetworkEvents {
   linkChanged(peer: AgentId, up: boolean): void;
 }
 
+export interface LinkStatus {
+  readonly id: string;
+  readonly up: boolean;
+  /** Of the wire; undefined where nothing can be said to the peer. */
+  readonly version: WireVersion | undefined;
+  readonly queuedBytes: number;
+  /** Messages: for lack of room or of a connection, or because the peer's version does not have them. */
+  readonly dropped: number;
+}
+
 /** A codec of any mechanism, for those who only pass messages through. */
 export type AnyCodec = Pick<ProtocolCodec<Protocol>, "encodeMessage" | "decodeMessage">;
 
@@ -25,6 +36,8 @@ export interface TcpNetworkOptions {
   readonly cluster: Uint8Array;
   /** Where the others listen. */
   readonly peers: ReadonlyMap<AgentId, HostPort>;
+  /** Speak no version above this one. Default: the newest. */
+  readonly wireVersionMax?: WireVersion;
   readonly logger: Logger;
   readonly events: NetworkEvents;
 }
@@ -51,8 +64,9 @@ export class TcpNetwork implements Network {
       peer,
       cluster,
       address,
+      versionMax: this.#options.wireVersionMax ?? wireVersionMax,
       logger,
-      frame: (from, frame) => this.#frame(from, frame),
+      frame: (from, frame, version) => this.#frame(from, frame, version),
       changed: (id, up) => {
         if (!this.#closed) events.linkChanged(id, up);
       },
@@ -79,9 +93,14 @@ export class TcpNetwork implements Network {
     const link = this.#links.get(to);
     const codec = this.#codecs.get(group);
     if (link === undefined || codec === undefined) return;
-    const { head, tail } = codec.encodeMessage(message);
-    const frame = encodeFrame("message", group, head, tail);
-    link.send(frame, channel === "bulk" ? "bulk" : "control", channel === "urgent");
+    const role = channel === "bulk" ? "bulk" : "control";
+    const version = link.versionOf(role);
+    const encoded = version === undefined ? undefined : codec.encodeMessage(message, version);
+    if (encoded === undefined) {
+      link.drop(role);
+      return;
+    }
+    link.send(encodeFrame("message", group, encoded.head, encoded.tail), role, channel === "urgent");
     this.#waiting.add(link);
   }
 
@@ -97,8 +116,9 @@ export class TcpNetwork implements Network {
   }
 
   /** A peer that dialled and was welcomed. */
-  accept(peer: string, role: PeerRole, connection: Connection): Accepted {
-    return present(this.#links.get(peer), "a peer is checked before it is welcomed").accept(connection, role);
+  accept(peer: string, role: PeerRole, connection: Connection, version: WireVersion): Accepted {
+    const link = present(this.#links.get(peer), "a peer is checked before it is welcomed");
+    return link.accept(connection, role, version);
   }
 
   /** Every peer that it knows, and where it listens. */
@@ -109,11 +129,12 @@ export class TcpNetwork implements Network {
     }));
   }
 
-  /** Per peer: whether its link is up, how much waits for it, and how many messages were dropped. */
-  status(): { id: string; up: boolean; queuedBytes: number; dropped: number }[] {
+  /** Per peer: whether its link is up and in which version, how much waits for it, and how many messages were dropped. */
+  status(): LinkStatus[] {
     return [...this.#links.values()].map((link) => ({
       id: link.peer,
       up: link.isUp,
+      version: link.versionOf("control"),
       queuedBytes: link.queuedBytes,
       dropped: link.dropped,
     }));
@@ -125,12 +146,12 @@ export class TcpNetwork implements Network {
     this.#waiting.clear();
   }
 
-  #frame(from: AgentId, frame: Frame): void {
+  #frame(from: AgentId, frame: Frame, version: WireVersion): void {
     if (frame.kind !== "message") throw new MalformedError(`a frame of kind ${frame.kind} from a peer`);
     const codec = this.#codecs.get(frame.group);
     // A group that this agent does not host, or not yet: the peer repeats what matters.
     if (codec === undefined || this.#closed) return;
-    const message = codec.decodeMessage(frame.head, frame.tail);
+    const message = codec.decodeMessage(frame.head, frame.tail, version);
     this.#options.events.receive(from, frame.group as GroupName, message);
   }
 }

@@ -3,9 +3,11 @@
  * directions are cut. They pass as the immutable objects that they are; now and then one goes through the codec and back,
  * as every message does in production.
  */
+import { present } from "../core/assert.ts";
 import { concatBytes } from "../core/bytes.ts";
 import type { Protocol, ProtocolCodec } from "../core/boundary.ts";
 import type { Prng } from "../core/prng.ts";
+import { wireVersionMax } from "../core/wire-version.ts";
 import type { EventQueue } from "./event-queue.ts";
 import type { NetworkOptions } from "./options.ts";
 
@@ -103,7 +105,8 @@ export class FaultyNetwork {
   }
 
   #throughCodec(message: object): object {
-    const { head, tail } = this.#codec.encodeMessage(message);
-    return this.#codec.decodeMessage(head.slice(), concatBytes(tail));
+    const encoded = this.#codec.encodeMessage(message, wireVersionMax);
+    const { head, tail } = present(encoded, "the newest version has every message");
+    return this.#codec.decodeMessage(head.slice(), concatBytes(tail), wireVersionMax);
   }
 }

@@ -209,8 +209,8 @@ export class WatchedJournal implements DriverJournal {
   /** `codec` as the agent's cores are to have it. */
   watchCodec(codec: ProtocolCodec<RaftProtocol>): ProtocolCodec<RaftProtocol> {
     return {
-      encodeMessage: (message) => codec.encodeMessage(message),
-      decodeMessage: (head, tail) => codec.decodeMessage(head, tail),
+      encodeMessage: (message, version) => codec.encodeMessage(message, version),
+      decodeMessage: (head, tail, version) => codec.decodeMessage(head, tail, version),
       encodeRecord: (record) => {
         this.#encoded = record;
         return codec.encodeRecord(record);

@@ -1,5 +1,6 @@
 /** An agent's sockets without its mechanisms: real links and clients, and groups that the test moves by hand. */
 import type { AgentId, GroupName } from "../../src/core/ids.ts";
+import { wireVersionMax } from "../../src/core/wire-version.ts";
 import { loopbackAddress, type HostPort } from "../../src/runtime/address.ts";
 import { AgentServer } from "../../src/runtime/agent-server.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
@@ -28,7 +29,13 @@ export class FakeAgent {
   /** What clients are told of the whole cluster. */
   agents: readonly { id: AgentId; address: string }[] = [];
 
-  constructor(id: string, port: number, peers: Readonly<Record<string, number>> = {}, cluster = testCluster) {
+  constructor(
+    id: string,
+    port: number,
+    peers: Readonly<Record<string, number>> = {},
+    cluster = testCluster,
+    versionMax = wireVersionMax,
+  ) {
     this.id = id as AgentId;
     this.port = port;
     const addresses = new Map<AgentId, HostPort>();
@@ -40,6 +47,7 @@ export class FakeAgent {
       self: this.id,
       cluster,
       peers: addresses,
+      wireVersionMax: versionMax,
       logger: this.notes,
       events: {
         receive: (from, group, message) => this.received.push({ from, group, message }),
@@ -51,6 +59,7 @@ export class FakeAgent {
       agent: this.id,
       cluster,
       network: this.network,
+      wireVersionMax: versionMax,
       logger: this.notes,
       clients: {
         hub: (group) => this.#hubs.get(group),
