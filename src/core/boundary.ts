@@ -95,6 +95,10 @@ export interface LogStatus {
   readonly role: Role;
   readonly term: Term;
   readonly leader: AgentId | undefined;
+  /** The snapshot that a restart begins from is of the state at this index; 0: from nothing. */
+  readonly base: LogIndex;
+  /** The first entry that can still be read: at most the one behind `base`. Behind `last` where the log has none. */
+  readonly first: LogIndex;
   readonly last: LogIndex;
   readonly durable: LogIndex;
   readonly committed: LogIndex;
@@ -122,7 +126,11 @@ export interface LogCore<P extends Protocol> extends Core<P> {
   ): { kind: "accepted"; count: number; first?: LogIndex } | Refusal;
   /** Campaign at once, by hand. A leader stays what it is. */
   campaign(now: Now, out: Outbox<P>): void;
-  /** The snapshot that the state starts from at a restart, as the newest base says; undefined: from nothing. */
+  /**
+   * The snapshot that the state starts from, as the newest base record says; undefined: from nothing. At a restart the driver
+   * restores the state from it before the first `wake`; what is applied counts from its index on. Its file, and that of the
+   * base before it, stay until every record pushed so far is durable: until then a crash may bring back either.
+   */
   readonly base: Snapshot | undefined;
   /** What people and pages are shown; made anew at each call, so not for the hot path. */
   status(): LogStatus;
@@ -142,13 +150,34 @@ export interface LogCore<P extends Protocol> extends Core<P> {
   loaded(ticket: Ticket, run: Run | undefined, now: Now, out: Outbox<P>): void;
   /** Which journal record holds the entry at `index`, or an earlier one near it: where the driver starts reading for a `load`. */
   recordOf(index: LogIndex): RecordNumber | undefined;
-  /** Term or view, members and certificate to write into a snapshot taken now, at the applied index. */
+  /**
+   * Term or view, members and certificate to write into a snapshot taken now, at the applied index. No snapshot is taken
+   * between a `restore` event and its `applied`.
+   */
   anchor(): Uint8Array;
-  /** Own snapshot file is durable (file synced, renamed, directory synced): the core records it as base and compacts up to its tail. */
+  /**
+   * Own snapshot file is durable (file synced, renamed, directory synced): the core records it as base, and compacts up to its
+   * tail once that record is durable. Ignored where `base` is as new by now; its file then belongs to nobody.
+   */
   snapshotTaken(snapshot: Snapshot, now: Now, out: Outbox<P>): void;
-  /** A peer's snapshot lies durable and checked; the core installs it (`base` record, `restore` event) or ignores it. */
+  /**
+   * A peer's snapshot lies durable and checked here. It is ignored where its `anchor` can't be read, where the log has its
+   * entry already, or where this agent leads; `base` tells. `from` hears how far this agent's log is in any case, so the same
+   * snapshot may be reported again. Else it becomes the base:
+   *
+   * 1. From now on nothing is handed out. Runs that were handed out before may still be applied, and reported.
+   * 2. Once its record is durable, a `restore` event comes. The driver drops at once what it has not applied of those runs,
+   *    replaces the state by the snapshot (which may take any number of turns), and reports `applied` with just its index, and
+   *    nothing else before. From then on commits go on behind it.
+   *
+   * A later snapshot may arrive at any time meanwhile. Its `restore` takes the place of one that is still under way, which is
+   * then not reported.
+   */
   snapshotArrived(from: AgentId, snapshot: Snapshot, now: Now, out: Outbox<P>): void;
-  /** What became of a `transfer`. */
+  /**
+   * What became of a `transfer`. `stored`: it lies durable at the peer, and the peer's core was told. `failed`: nothing is
+   * under way any more; the core comes back to it. What is not of the newest transfer to that peer is ignored.
+   */
   snapshotSent(to: AgentId, index: LogIndex, outcome: "stored" | "failed", now: Now, out: Outbox<P>): void;
 }
 
@@ -169,10 +198,14 @@ export interface Outbox<P extends Protocol> {
     readonly bytes: Uint8Array;
   }>;
   readonly loads: Lane<{ readonly ticket: Ticket; readonly first: LogIndex; readonly bytesMax: number }>;
+  /**
+   * Send that peer the snapshot at `index`, which is or was the base; its file stays until the transfer ends. It comes again
+   * while nothing comes of it: then the driver goes on with that transfer, or begins it anew. Another index replaces it.
+   */
   readonly transfers: Lane<{ readonly to: AgentId; readonly index: LogIndex }>;
   /**
    * Decided AND durable here, in order from the base's index + 1, once per process life, at most the window ahead
-   * of `applied`. Runs are cut at checkpoints; there `digestAfter` asks for the state's digest (and, in pbft, for a snapshot
+   * of `applied`; after a `restore` from behind that snapshot on. Runs are cut at checkpoints; there `digestAfter` asks for the state's digest (and, in pbft, for a snapshot
    * at just that index).
    */
   readonly commits: Lane<{ readonly run: Run; readonly digestAfter: boolean }>;

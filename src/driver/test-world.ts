@@ -131,6 +131,8 @@ class ScriptedCore implements LogCore<TestProtocol> {
       role: "follower",
       term: term(0),
       leader: undefined,
+      base: zero,
+      first: logIndex(1),
       last: zero,
       durable: zero,
       committed: zero,

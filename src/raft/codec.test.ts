@@ -152,11 +152,12 @@ const record: fc.Arbitrary<RaftRecord> = fc.oneof(
       kind: fc.constant("base" as const),
       index,
       term,
+      time: number,
       members: memberRecord,
       snapshot: fc.record({ digest: fc.uint8Array({ maxLength: 64 }), byteLength: number }),
       hardState,
     },
-    { requiredKeys: ["kind", "index", "term", "members"] },
+    { requiredKeys: ["kind", "index", "term", "time", "members"] },
   ),
   fc.record({ kind: fc.constant("hardState" as const), term }),
   fc.record({ kind: fc.constant("hardState" as const), term, votedFor: id }),
@@ -318,6 +319,7 @@ describe("nothing else", () => {
       kind: "base",
       index: 0,
       term: 0,
+      time: 0,
       members: membersOf(["a", "b"] as AgentId[], ["c"] as AgentId[]),
     });
   });
@@ -327,6 +329,7 @@ describe("nothing else", () => {
       kind: "base",
       index: 0 as LogIndex,
       term: 0 as Term,
+      time: 0,
       members: membersOf(voters as AgentId[]),
     });
     for (const voters of [["a", "a"], ["a", "b", "c", "d", "e", "f", "g", "h"], ["a b"]]) {

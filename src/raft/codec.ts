@@ -310,7 +310,7 @@ function readReadAnswer(reader: ByteReader, version: WireVersion): ReadAnswer {
 function writeRecord(writer: ByteWriter, record: RaftRecord): readonly Uint8Array[] {
   switch (record.kind) {
     case "base":
-      writer.uint53(record.index).uint53(record.term);
+      writer.uint53(record.index).uint53(record.term).uint53(record.time);
       writeMembers(writer, record.members);
       writeBoolean(writer, record.snapshot !== undefined);
       if (record.snapshot !== undefined)
@@ -347,6 +347,7 @@ function readRecord(reader: ByteReader): RaftRecord {
         kind: "base",
         index: readIndex(reader),
         term: readTerm(reader),
+        time: 0,
         members: readFoundingMembers(reader),
       };
     case recordKinds.base:
@@ -363,6 +364,7 @@ function readRecord(reader: ByteReader): RaftRecord {
 function readBase(reader: ByteReader): BaseRecord {
   const index = readIndex(reader);
   const term = readTerm(reader);
+  const time = reader.uint53();
   const members = readMembers(reader);
   const snapshot = readBoolean(reader)
     ? { digest: reader.bytes().slice(), byteLength: reader.uint53() }
@@ -372,6 +374,7 @@ function readBase(reader: ByteReader): BaseRecord {
     kind: "base",
     index,
     term,
+    time,
     members,
     ...(snapshot === undefined ? {} : { snapshot }),
     ...(hardState === undefined ? {} : { hardState }),

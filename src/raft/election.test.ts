@@ -43,7 +43,7 @@ describe("from silence to a leader", () => {
     expect(cluster.read(agent)).toEqual({ kind: "notLeader" });
     expect([agent.records, cluster.wire, agent.core.term]).toEqual([[], [], 0]);
     cluster.wake(agent);
-    expect(agent.records).toEqual([{ kind: "base", index: 0, term: 0, members: cluster.members }]);
+    expect(agent.records).toEqual([{ kind: "base", index: 0, term: 0, time: 0, members: cluster.members }]);
     expect(cluster.wire).toEqual([]);
   });
 

@@ -183,6 +183,8 @@ export interface BaseRecord {
   readonly index: LogIndex;
   /** Term of the entry at `index`. */
   readonly term: Term;
+  /** No entry up to `index` has a later logged time, in microseconds; so entries behind it go on from here. */
+  readonly time: number;
   /** Who takes part as of `index`. */
   readonly members: Members;
   /** Absent where there is nothing up to `index`. */
@@ -241,7 +243,10 @@ export type RaftEvent =
       readonly index: LogIndex;
     }
   | {
-      /** The state at hand is replaced by this snapshot, which has arrived; what is decided next follows it. */
+      /**
+       * This snapshot, which has arrived, takes the place of the state at hand and of all that was handed out and is not yet
+       * applied; see `LogCore.snapshotArrived`.
+       */
       readonly kind: "restore";
       readonly snapshot: Snapshot;
     }

@@ -139,6 +139,8 @@ export class RaftCore implements LogCore<RaftProtocol> {
       role: this.role,
       term: this.term,
       leader: this.leader,
+      base: log.baseIndex,
+      first: (log.baseIndex + 1) as LogIndex,
       last: log.last,
       durable: pending.durableIndex,
       committed: commitIndex,

@@ -101,7 +101,8 @@ export function recover(state: RaftState, recovered: Recovered<RaftProtocol>): v
 export function foundGroup(state: RaftState, now: Now, out: Outbox<RaftProtocol>): void {
   const { baseIndex } = state.log;
   assert(state.nextRecord === 1, "only a group without records is founded");
-  persist(state, { kind: "base", index: baseIndex, term: state.term, members: state.members }, now, out);
+  const { term, members } = state;
+  persist(state, { kind: "base", index: baseIndex, term, time: 0, members }, now, out);
 }
 
 /** A higher term, and perhaps a vote in it. */

@@ -78,7 +78,7 @@ describe("restart", () => {
   test("R20: an entries record replaces what the log had from its first index on", () => {
     const core = coreFrom(
       [
-        { kind: "base", index: 0 as LogIndex, term: 0 as Term, members },
+        { kind: "base", index: 0 as LogIndex, term: 0 as Term, time: 0, members },
         { kind: "hardState", term: 1 as Term },
         { kind: "entries", run: runOf(1, 1) },
         { kind: "entries", run: runOf(2, 1, 1) },
@@ -150,7 +150,7 @@ describe("what a core starts from", () => {
     expect(fresh.neededFrom).toBe(1);
     const core = coreFrom(
       [
-        { kind: "base", index: 0 as LogIndex, term: 0 as Term, members },
+        { kind: "base", index: 0 as LogIndex, term: 0 as Term, time: 0, members },
         { kind: "hardState", term: 1 as Term },
         { kind: "entries", run: runOf(1, 1) },
       ],
@@ -165,7 +165,7 @@ describe("what a core starts from", () => {
   });
 
   test("R10: behind a snapshot, the log and the commits start from the base", () => {
-    const base: RaftRecord = { kind: "base", index: 1 as LogIndex, term: 1 as Term, members };
+    const base: RaftRecord = { kind: "base", index: 1 as LogIndex, term: 1 as Term, time: 0, members };
     const core = coreFrom(
       [base, { kind: "hardState", term: 1 as Term }, { kind: "entries", run: runOf(2, 1) }],
       4,
@@ -179,13 +179,16 @@ describe("what a core starts from", () => {
 
   test("who takes part is what the base says, not the options", () => {
     const others: Members = { ...members, learners: [members.voters[0]!], voters: members.voters.slice(1) };
-    const core = coreFrom([{ kind: "base", index: 0 as LogIndex, term: 0 as Term, members: others }], 2);
+    const core = coreFrom(
+      [{ kind: "base", index: 0 as LogIndex, term: 0 as Term, time: 0, members: others }],
+      2,
+    );
     expect(core.role).toBe("learner");
     expect(core.status().members).toEqual(others);
   });
 
   test("R2, R3: records in which a term falls or a vote changes are refused", () => {
-    const base: RaftRecord = { kind: "base", index: 0 as LogIndex, term: 0 as Term, members };
+    const base: RaftRecord = { kind: "base", index: 0 as LogIndex, term: 0 as Term, time: 0, members };
     const state = (term: number, vote?: number): RaftRecord => ({
       kind: "hardState",
       term: term as Term,
@@ -203,7 +206,7 @@ describe("a leader whose log starts behind a snapshot", () => {
   /** Leads term 2 with a base at 5. */
   function leader(): { core: RaftCore; out: ReturnType<typeof createOutbox<RaftProtocol>> } {
     const out = createOutbox<RaftProtocol>();
-    const base: RaftRecord = { kind: "base", index: 5 as LogIndex, term: 1 as Term, members };
+    const base: RaftRecord = { kind: "base", index: 5 as LogIndex, term: 1 as Term, time: 0, members };
     const core = coreFrom([base, { kind: "hardState", term: 1 as Term }], 3);
     core.wake(now, out);
     core.campaign(now, out);

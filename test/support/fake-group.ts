@@ -78,6 +78,8 @@ export class FakeGroup implements HostedGroup {
       role: this.role,
       term: this.term as Term,
       leader: this.leader,
+      base: 0 as LogIndex,
+      first: 1 as LogIndex,
       last: this.applied,
       durable: this.applied,
       committed: this.applied,
