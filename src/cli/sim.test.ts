@@ -72,6 +72,16 @@ describe("quorate sim", () => {
     expect(JSON.parse(out)).toMatchObject({ counts: { steps: 100 } });
   });
 
+  it("plays a scenario by its name, with one seed or with many, and lists them", async () => {
+    const one = await sim(["--scenario", "lost-window", "--seed", "4"]);
+    expect(one.code).toBe(exitCodes.ok);
+    expect(one.out).toContain("a follower that lost a full window");
+    const many = await sim(["--scenario", "lost-window", "--seeds", "2", "--json"]);
+    expect(JSON.parse(many.out)).toMatchObject({ seeds: 2, failures: [] });
+    const listed = await sim(["--scenario"]);
+    expect(listed.out).toMatch(/^hung-disk +pitfall 28: a leader whose disk hangs/m);
+  });
+
   it("ends in good order at Ctrl-C, with what it has so far", async () => {
     const controller = new AbortController();
     const running = sim(["--soak", "--agents", "1", "--seconds", "1", "--json"], controller.signal);
@@ -86,5 +96,7 @@ describe("quorate sim", () => {
     expect(await sim(["--trace", "x"])).toMatchObject({ code: exitCodes.usage });
     expect(await sim(["--seed", "-1"])).toMatchObject({ code: exitCodes.usage });
     expect(await sim(["--agents", "8"])).toMatchObject({ code: exitCodes.usage });
+    expect(await sim(["--scenario", "hub", "--agents", "3"])).toMatchObject({ code: exitCodes.usage });
+    expect(await sim(["--scenario", "no-such"])).toMatchObject({ code: exitCodes.usage });
   });
 });

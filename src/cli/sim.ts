@@ -12,6 +12,8 @@ import {
   optionLines,
   replayCommand,
   type RunResult,
+  type Scenario,
+  scenarios,
   Simulation,
   type SimulationChoices,
   type TraceSink,
@@ -40,6 +42,7 @@ interface SimOptions extends OutputOptions {
   readonly seconds?: number;
   readonly steps?: number;
   readonly light?: boolean;
+  readonly scenario?: string | true;
   readonly trace?: string;
 }
 
@@ -63,6 +66,7 @@ export function simCommand(context: CommandContext): Command {
       "quorate sim --seed 7",
       "quorate sim --seed 7 --trace trace.jsonl",
       "quorate sim --hours 8",
+      "quorate sim --scenario hung-disk",
     ],
   )
     .option(
@@ -90,6 +94,10 @@ export function simCommand(context: CommandContext): Command {
     )
     .option("--light", "no faults and little load: for measuring the simulator")
     .option(
+      "--scenario [name]",
+      "play this story instead of what chance brings; without a name, list the stories",
+    )
+    .option(
       "--trace <file>",
       "write every transition and message of --seed as a line of JSON (docs/trace.md); - for standard output",
     );
@@ -101,6 +109,7 @@ export function simCommand(context: CommandContext): Command {
       throw usageFailure("--seed, --seeds, --hours and --soak exclude each other.", "Give one of them.");
     if (options.trace !== undefined && options.seed === undefined)
       throw usageFailure("A trace is of one seed.", "Add --seed.");
+    if (options.scenario === true) return listScenarios(context, options);
     return options.seed === undefined ? runMany(context, options) : runOne(context, options, options.seed);
   });
 }
@@ -111,7 +120,27 @@ function positive(text: string): number {
   return value;
 }
 
+function listScenarios(context: CommandContext, options: SimOptions): ExitCode {
+  const listed = scenarios.map(({ name, title }) => ({ name, title }));
+  const widest = Math.max(...scenarios.map(({ name }) => name.length));
+  const lines = listed.map(({ name, title }) => `${name.padEnd(widest)}  ${title}`);
+  context.result(options, { scenarios: listed }, lines);
+  return exitCodes.ok;
+}
+
+function scenarioOf({ scenario: name, agents, seconds, light }: SimOptions): Scenario | undefined {
+  if (typeof name !== "string") return undefined;
+  if (agents !== undefined || seconds !== undefined || light !== undefined)
+    throw usageFailure("A scenario has a world of its own.", "Leave out --agents, --seconds and --light.");
+  const found = scenarios.find((scenario) => scenario.name === name);
+  if (found === undefined)
+    throw usageFailure(`There is no scenario ${name}.`, "`quorate sim --scenario` lists them.");
+  return found;
+}
+
 function choicesOf(options: SimOptions): SimulationChoices {
+  const scenario = scenarioOf(options);
+  if (scenario !== undefined) return { scenario };
   return {
     agents: options.agents,
     seconds: options.seconds,
@@ -126,13 +155,15 @@ async function runOne(context: CommandContext, options: SimOptions, seed: number
   const trace = traceTo(options.trace, context);
   const startedAt = performance.now();
   const drawn = drawOptions(seed, choices);
-  const simulation = new Simulation(drawn, { trace: trace?.sink, stepsMax: options.steps });
+  const { scenario } = choices;
+  const simulation = new Simulation(drawn, { scenario, trace: trace?.sink, stepsMax: options.steps });
   while (simulation.advance(stepsPerSlice) && !context.interrupts.aborted) await loopTurn();
   trace?.close();
   const result = simulation.result();
   const tookMs = performance.now() - startedAt;
   const lines = [
     `seed ${seed}`,
+    ...(scenario === undefined ? [] : [`  ${scenario.title}`]),
     ...optionLines(drawn).map((line) => `  ${line}`),
     ...countLines(result.counts).map((line) => `  ${line}`),
     `  hash ${result.hash}, ${duration(tookMs)}, ${Math.round((result.counts.simulatedSeconds * 1000) / tookMs)} simulated seconds a second`,
@@ -204,7 +235,10 @@ async function runMany(context: CommandContext, options: SimOptions): Promise<Ex
   const first = randomInt(2 ** 47);
   while (tally.seeds < seedsMax && elapsedMs() < untilMs && !context.interrupts.aborted) {
     const seed = first + tally.seeds;
-    const simulation = new Simulation(drawOptions(seed, choices), { stepsMax: options.steps });
+    const simulation = new Simulation(drawOptions(seed, choices), {
+      scenario: choices.scenario,
+      stepsMax: options.steps,
+    });
     let goesOn: boolean;
     do {
       goesOn = simulation.advance(stepsPerSlice);

@@ -3,13 +3,16 @@
  * disk and network. It crashes and restarts from its disk, and it can be paused as by SIGSTOP: its clock goes on, and
  * what arrives meanwhile waits.
  */
-import { AssertionError, present } from "../core/assert.ts";
+import { assert, AssertionError, present } from "../core/assert.ts";
 import { crc32 } from "../core/checksum.ts";
 import type { Channel } from "../core/boundary.ts";
 import { entryIndex, entryKind, entrySequence, entrySession } from "../core/entry.ts";
+import { QuorateError } from "../core/errors.ts";
 import type { AgentId, GroupName, Micros } from "../core/ids.ts";
+import { limits } from "../core/limits.ts";
 import { membersOf } from "../core/members.ts";
 import type { Prng } from "../core/prng.ts";
+import { decodeText } from "../core/text.ts";
 import { Driver } from "../driver/driver.ts";
 import type { AppliedState, GroupObserver, HostedGroup, QueryAnswer } from "../driver/hosted.ts";
 import type { DriverJournal, JournalCallbacks } from "../driver/world.ts";
@@ -66,6 +69,8 @@ export class SimulatedAgent {
   readonly clock: AgentClock;
   readonly disk: SimulatedDisk;
   crashes = 0;
+  /** Its journal is damaged: it refuses to start. */
+  rotten = false;
   readonly #stage: Stage;
   readonly #prng: Prng;
   readonly #died: (agent: SimulatedAgent) => void;
@@ -189,6 +194,13 @@ export class SimulatedAgent {
     this.#releaseDisk();
   }
 
+  /** One bit flips, in the middle of what its journal has written. */
+  rot(): void {
+    assert(this.#condition === "down", "the disk of a running agent is its own");
+    this.rotten = true;
+    this.disk.flipBit(...middleOfJournal(this.disk), 0);
+  }
+
   #releaseDisk(): void {
     const held = this.#heldDisk;
     this.#heldDisk = [];
@@ -196,6 +208,10 @@ export class SimulatedAgent {
   }
 
   #failed(error: Error): void {
+    if (this.rotten && error instanceof QuorateError && error.code === "DATA_CORRUPT") {
+      this.crash("kill");
+      return;
+    }
     if (error instanceof Violation || error instanceof AssertionError || error.name !== "DiskError") {
       this.#stage.fail(error);
       return;
@@ -419,4 +435,20 @@ export class SimulatedAgent {
       },
     };
   }
+}
+
+/** A byte within a block that has others before and behind it. */
+function middleOfJournal(disk: SimulatedDisk): [file: string, byteOffset: number] {
+  const blocks: [string, number][] = [];
+  for (const file of disk
+    .list()
+    .filter((name) => name.endsWith(".segment"))
+    .toSorted()) {
+    const bytes = disk.contents(file);
+    for (let at = 0; at < bytes.length; at += limits.sectorBytes) {
+      if (decodeText(bytes.subarray(at, at + 4)) === "QJBK") blocks.push([file, at]);
+    }
+  }
+  const [file, at] = present(blocks[blocks.length >> 1], "the journal has blocks");
+  return [file, at + 8];
 }

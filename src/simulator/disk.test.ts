@@ -226,6 +226,19 @@ describe("faults", () => {
     expect(seen).toEqual(new Set([0, 7]));
   });
 
+  it("can wait for the next sync of a file, whatever comes before it", () => {
+    const { disk, clock } = stage();
+    const file = durableFile(disk, "a", 10, 0);
+    const answers: unknown[] = [];
+    disk.failNextSync("error");
+    file.write(0, Uint8Array.of(7));
+    file.sync((error) => answers.push(error?.message));
+    file.sync((error) => answers.push(error?.message));
+    clock.run();
+    expect(answers).toEqual(expect.arrayContaining(["a sync failed", undefined]));
+    expect(answers).toHaveLength(2);
+  });
+
   it("what a failed sync lost is durable once it is written and synced again", () => {
     for (let seed = 0; seed < 40; seed++) {
       const { disk, clock } = stage(seed);

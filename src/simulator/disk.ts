@@ -48,6 +48,7 @@ const defaults = {
 export class SimulatedDisk implements Disk {
   readonly #o: Required<SimulatedDiskOptions>;
   readonly #faults: Map<number, DiskFault> = new Map();
+  #nextSync: DiskFault | undefined;
   #capacityBytes: number;
   #visible: Map<string, SimulatedBytes> = new Map();
   #durable: Map<string, SimulatedBytes> = new Map();
@@ -79,6 +80,11 @@ export class SimulatedDisk implements Disk {
   failOperation(number: number, fault: DiskFault): void {
     assert(number > this.#operations, "a fault lies ahead");
     this.#faults.set(number, fault);
+  }
+
+  /** The same for the next sync of a file that is asked for. */
+  failNextSync(fault: DiskFault): void {
+    this.#nextSync = fault;
   }
 
   /** From now on there is room for so much; less than is used means full. */
@@ -204,7 +210,9 @@ export class SimulatedDisk implements Disk {
     this.#crashIf(fault);
   }
 
-  syncWith(fault: DiskFault | undefined, bytes: SimulatedBytes, done: (error?: Error) => void): void {
+  syncWith(planned: DiskFault | undefined, bytes: SimulatedBytes, done: (error?: Error) => void): void {
+    const fault = planned ?? this.#nextSync;
+    this.#nextSync = undefined;
     const sync = bytes.startSync();
     this.#later(fault, (error) => {
       if (error !== undefined || fault === "lie") sync.lose();

@@ -1,6 +1,6 @@
 /**
- * What goes wrong in a run, and when: agents crash and pause, links break, disks hang and fail, clocks are set. In the
- * end a quorum gets well for good; the others stay as they are, or fare worse.
+ * What goes wrong in a run: agents crash and pause, links break, disks hang and fail, clocks are set. Chance says when, or
+ * a scenario does. In the end a quorum gets well for good; the others stay as they are, or fare worse.
  */
 import { present } from "../core/assert.ts";
 import { majority } from "../core/quorum.ts";
@@ -56,28 +56,28 @@ export class Faults {
     );
   }
 
-  /** An agent ended by itself, because its disk failed: it restarts like after a crash. */
+  /** An agent ended by itself, because its disk failed: it restarts like after a crash. A scenario restarts it itself. */
   died(agent: SimulatedAgent): void {
+    const { failures } = this.#stage.options.disk;
     this.counts.diskFailures += 1;
     this.#stage.trace?.fault("diskFailure", agent.name);
-    this.#restartLater(agent, this.#stage.options.disk.failures.lastsSeconds);
+    if (failures.everySeconds !== Number.POSITIVE_INFINITY) this.#restartLater(agent, failures.lastsSeconds);
   }
 
   /** Ends the faults. Returns the agents that are well from now on: all, or a quorum. */
   end(): readonly SimulatedAgent[] {
     this.#over = true;
     const { healing } = this.#stage.options;
+    const sound = this.#agents.filter((agent) => !agent.rotten);
     const well =
-      healing === "everybody"
-        ? this.#agents
-        : this.#prng.shuffled(this.#agents).slice(0, majority(this.#agents.length));
+      healing === "everybody" ? sound : this.#prng.shuffled(sound).slice(0, majority(this.#agents.length));
     this.#recovering = well;
-    for (const agent of this.#agents) if (!well.includes(agent)) this.#worsen(agent);
+    for (const agent of this.#agents) if (!well.includes(agent) && !agent.rotten) this.#worsen(agent);
     for (const from of well) for (const to of well) this.#cut(from, to, false);
     this.#stage.network.calm();
     for (const agent of well) {
-      if (agent.condition === "paused") this.#resume(agent);
-      if (agent.condition === "down") this.#restart(agent);
+      if (agent.condition === "paused") this.resume(agent);
+      if (agent.condition === "down") this.restart(agent);
     }
     return well;
   }
@@ -109,49 +109,94 @@ export class Faults {
     return agents.length === 0 ? undefined : this.#prng.pick(agents);
   }
 
+  // ── what chance or a scenario does ──
+
+  crash(agent: SimulatedAgent, how: "kill" | "powerFailure"): void {
+    this.counts.crashes += 1;
+    this.#stage.trace?.fault("crash", agent.name, { how });
+    agent.crash(how);
+    this.#noticed(agent, false);
+  }
+
+  restart(agent: SimulatedAgent): void {
+    agent.start();
+    this.#noticed(agent, true);
+  }
+
+  pause(agent: SimulatedAgent): void {
+    this.counts.pauses += 1;
+    this.#stage.trace?.fault("pause", agent.name);
+    agent.pause();
+  }
+
+  resume(agent: SimulatedAgent): void {
+    this.#stage.trace?.fault("resume", agent.name);
+    agent.resume();
+  }
+
+  hangDisk(agent: SimulatedAgent, micros: number): void {
+    this.counts.diskHangs += 1;
+    this.#stage.trace?.fault("diskHang", agent.name);
+    agent.disk.hang(micros);
+  }
+
+  /** The agent is down. From now on it refuses to start: it is lost, unless it gets an empty disk and another name. */
+  rot(agent: SimulatedAgent): void {
+    this.#stage.trace?.fault("rot", agent.name);
+    agent.rot();
+  }
+
+  /** Only those directions are whole that `linked` says; every other is cut. `facts`: more for the trace. */
+  partition(
+    linked: (from: SimulatedAgent, to: SimulatedAgent) => boolean,
+    facts: Readonly<Record<string, unknown>> = {},
+  ): void {
+    this.counts.partitions += 1;
+    this.#partition += 1;
+    const cut: string[] = [];
+    for (const from of this.#agents) {
+      for (const to of this.#agents) {
+        if (from === to) continue;
+        const whole = linked(from, to);
+        if (!whole) cut.push(`${from.name}>${to.name}`);
+        this.#cut(from, to, !whole);
+      }
+    }
+    this.#stage.trace?.fault("partition", undefined, { cut, ...facts });
+  }
+
+  heal(): void {
+    this.#stage.trace?.fault("heal", undefined);
+    for (const from of this.#agents) for (const to of this.#agents) this.#cut(from, to, false);
+  }
+
   // ── processes ──
 
   #crashOne(): void {
     const leader = this.#prng.chance(leaderShare) ? this.#agents.find((each) => each.leads()) : undefined;
     const agent = leader ?? this.#one("running") ?? this.#one("paused");
     if (agent === undefined) return;
-    this.counts.crashes += 1;
-    const how = this.#prng.chance(0.5) ? "kill" : "powerFailure";
-    this.#stage.trace?.fault("crash", agent.name, { how });
-    agent.crash(how);
-    this.#noticed(agent, false);
+    this.crash(agent, this.#prng.chance(0.5) ? "kill" : "powerFailure");
     this.#restartLater(agent, this.#stage.options.crashes.lastsSeconds);
   }
 
   #restartLater(agent: SimulatedAgent, meanSeconds: number): void {
     this.#stage.events.after(this.#prng.exponential(meanSeconds * 1_000_000), () => {
-      if (agent.condition === "down" && this.#recovering.includes(agent)) this.#restart(agent);
+      if (agent.condition === "down" && this.#recovering.includes(agent)) this.restart(agent);
     });
-  }
-
-  #restart(agent: SimulatedAgent): void {
-    agent.start();
-    this.#noticed(agent, true);
   }
 
   #pauseOne(): void {
     const agent = this.#one("running");
     if (agent === undefined) return;
-    this.counts.pauses += 1;
-    this.#stage.trace?.fault("pause", agent.name);
-    agent.pause();
+    this.pause(agent);
     const { crashes } = agent;
     this.#stage.events.after(
       this.#prng.exponential(this.#stage.options.pauses.lastsSeconds * 1_000_000),
       () => {
-        if (!this.#over && agent.condition === "paused" && agent.crashes === crashes) this.#resume(agent);
+        if (!this.#over && agent.condition === "paused" && agent.crashes === crashes) this.resume(agent);
       },
     );
-  }
-
-  #resume(agent: SimulatedAgent): void {
-    this.#stage.trace?.fault("resume", agent.name);
-    agent.resume();
   }
 
   // ── links ──
@@ -159,23 +204,16 @@ export class Faults {
   #partitionAll(): void {
     const { oneWayShare, lastsSeconds } = this.#stage.options.partitions;
     if (this.#agents.length < 2) return;
-    this.counts.partitions += 1;
-    this.#partition += 1;
-    const partition = this.#partition;
     const oneWay = this.#prng.chance(oneWayShare);
     const side = this.#sides();
-    this.#stage.trace?.fault("partition", undefined, { sides: side, oneWay });
-    for (const from of this.#agents) {
-      for (const to of this.#agents) {
-        const apart = side[from.index] !== side[to.index];
-        const cut = apart && (!oneWay || present(side[from.index], "every agent has a side") > 0);
-        this.#cut(from, to, cut);
-      }
-    }
+    const linked = (from: SimulatedAgent, to: SimulatedAgent): boolean => {
+      const apart = side[from.index] !== side[to.index];
+      return !apart || (oneWay && present(side[from.index], "every agent has a side") === 0);
+    };
+    this.partition(linked, { sides: side, oneWay });
+    const partition = this.#partition;
     this.#stage.events.after(this.#prng.exponential(lastsSeconds * 1_000_000), () => {
-      if (this.#over || partition !== this.#partition) return;
-      this.#stage.trace?.fault("heal", undefined);
-      for (const from of this.#agents) for (const to of this.#agents) this.#cut(from, to, false);
+      if (!this.#over && partition === this.#partition) this.heal();
     });
   }
 
@@ -212,11 +250,8 @@ export class Faults {
 
   #hangOne(): void {
     const agent = this.#prng.pick(this.#agents);
-    this.counts.diskHangs += 1;
-    this.#stage.trace?.fault("diskHang", agent.name);
-    agent.disk.hang(
-      Math.ceil(this.#prng.exponential(this.#stage.options.disk.hangs.lastsSeconds * 1_000_000)),
-    );
+    const { lastsSeconds } = this.#stage.options.disk.hangs;
+    this.hangDisk(agent, Math.ceil(this.#prng.exponential(lastsSeconds * 1_000_000)));
   }
 
   #failDisk(): void {

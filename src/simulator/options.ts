@@ -5,6 +5,7 @@
  */
 import { Prng } from "../core/prng.ts";
 import { raftLimits, raftTimings, type RaftLimits } from "../raft/options.ts";
+import type { Scenario } from "./scenario.ts";
 
 export interface NetworkOptions {
   readonly delayMinMicros: number;
@@ -84,12 +85,15 @@ export interface SimulationChoices {
   readonly seconds?: number | undefined;
   /** `light`: no faults, a heartbeat every 50 ms and ten commands a second; for measuring. */
   readonly profile?: "swarm" | "light" | undefined;
+  /** Its world, in which nothing goes wrong by chance. The other choices don't count. */
+  readonly scenario?: Scenario | undefined;
 }
 
 const never: Recurring = { everySeconds: Number.POSITIVE_INFINITY, lastsSeconds: 0 };
 
 /** The options of one seed. The same seed and choices always give the same ones. */
 export function drawOptions(seed: number, choices: SimulationChoices = {}): SimulationOptions {
+  if (choices.scenario !== undefined) return scenarioOptions(seed, choices.scenario);
   if (choices.profile === "light") return lightOptions(seed, choices);
   const prng = new Prng(seed);
   const agents = choices.agents ?? prng.pick([1, 2, 3, 3, 3, 4, 5, 5, 5]);
@@ -184,4 +188,30 @@ function lightOptions(seed: number, choices: SimulationChoices): SimulationOptio
     clients: { count: 1, intervalMillis: 100, inFlightMax: 4, keys: 20, readShare: 0, patienceMillis: 1000 },
     raft: { ...raftTimings, limits: raftLimits() },
   };
+}
+
+/** Sound, but for what the script does; how fast everything is, the seed says. */
+function scenarioOptions(seed: number, { world }: Scenario): SimulationOptions {
+  const light = lightOptions(seed, { agents: 3 });
+  const prng = new Prng(seed);
+  const usual: SimulationOptions = {
+    ...light,
+    faultSeconds: 0,
+    convergeSeconds: 10,
+    turnDelayMicros: prng.pick([0, 10, 100]),
+    clockDriftMillionths: prng.pick([0, 100, 20_000]),
+    network: {
+      ...light.network,
+      delayMeanMicros: prng.pick([50, 300, 2000]),
+      repeatRate: prng.pick([0, 0.01]),
+      ordered: prng.chance(0.5),
+    },
+    disk: {
+      ...light.disk,
+      syncMeanMicros: prng.pick([50, 150, 1000]),
+      crashSectorBytes: prng.pick([512, 4096]),
+    },
+    clients: { count: 4, intervalMillis: 10, inFlightMax: 4, keys: 3, readShare: 0.3, patienceMillis: 200 },
+  };
+  return world === undefined ? usual : { ...usual, ...world(usual) };
 }

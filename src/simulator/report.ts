@@ -8,8 +8,9 @@ export function optionLines(options: SimulationOptions): readonly string[] {
   const { network, disk, clients, raft, partitions } = options;
   const rate = (value: number): string => `${Number((value * 100).toPrecision(3))} %`;
   const ms = (micros: number): string => `${micros / 1000} ms`;
+  const phase = options.faultSeconds === 0 ? "what the story says" : `faults for ${options.faultSeconds} s`;
   return [
-    `agents    ${options.agents}; faults for ${options.faultSeconds} s, then ${options.healing === "everybody" ? "everybody recovers" : "a quorum recovers"}`,
+    `agents    ${options.agents}; ${phase}, then ${options.healing === "everybody" ? "everybody recovers" : "a quorum recovers"}`,
     `network   ${ms(network.delayMinMicros)} + ${ms(network.delayMeanMicros)} on average, ${rate(network.lossRate)} lost, ${rate(network.repeatRate)} repeated, ` +
       `${rate(network.spikeRate)} late by ${ms(network.spikeMicros)}, ${network.ordered ? "in order" : "in any order"}`,
     `faults    crashes ${often(options.crashes)}; pauses ${often(options.pauses)}; partitions ${often(partitions)}, ${rate(partitions.oneWayShare)} one-way; ` +
@@ -51,10 +52,11 @@ export function failureLines(
 
 /** The one command that shows the same run again. */
 export function replayCommand(seed: number, choices: SimulationChoices): string {
+  const scenario = choices.scenario === undefined ? "" : ` --scenario ${choices.scenario.name}`;
   const agents = choices.agents === undefined ? "" : ` --agents ${choices.agents}`;
   const seconds = choices.seconds === undefined ? "" : ` --seconds ${choices.seconds}`;
   const light = choices.profile === "light" ? " --light" : "";
-  return `npm run sim -- --seed ${seed}${agents}${seconds}${light}`;
+  return `npm run sim -- --seed ${seed}${scenario}${agents}${seconds}${light}`;
 }
 
 function often({ everySeconds, lastsSeconds }: Recurring): string {

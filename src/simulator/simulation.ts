@@ -16,6 +16,7 @@ import { History } from "./history.ts";
 import type { SimulationOptions } from "./options.ts";
 import { productionParts, type Parts } from "./parts.ts";
 import { RunningHash } from "./running-hash.ts";
+import { perform, Play, type Scenario } from "./scenario.ts";
 import type { Stage } from "./stage.ts";
 import { Trace, type TraceSink } from "./trace.ts";
 import { Violation, type Invariant } from "./violation.ts";
@@ -55,6 +56,8 @@ export interface RunResult {
 
 export interface SimulationExtras {
   readonly parts?: Parts;
+  /** Whose story takes the place of the phase with faults. */
+  readonly scenario?: Scenario | undefined;
   readonly trace?: TraceSink | undefined;
   /** Ends the run early, without a verdict on convergence. */
   readonly stepsMax?: number | undefined;
@@ -68,6 +71,7 @@ export class Simulation {
   readonly #clients: readonly SimulatedClient[];
   readonly #faults: Faults;
   readonly #hash = new RunningHash();
+  readonly #scenario: Scenario | undefined;
   readonly #stepsMax: number;
   #phase: Phase = "faults";
   #well: readonly SimulatedAgent[] = [];
@@ -79,6 +83,7 @@ export class Simulation {
     const names = Array.from({ length: options.agents }, (_, at) => agentId(`agent-${at + 1}`));
     const checker = new ClusterChecker(names);
     const parts = extras.parts ?? productionParts;
+    this.#scenario = extras.scenario;
     this.#stepsMax = extras.stepsMax ?? Number.POSITIVE_INFINITY;
     const network = new FaultyNetwork({
       events,
@@ -145,8 +150,6 @@ export class Simulation {
 
   result(): RunResult {
     const { options, network, checker, events } = this.#stage;
-    const sum = (of: (client: SimulatedClient) => number): number =>
-      this.#clients.reduce((total, client) => total + of(client), 0);
     return {
       seed: options.seed,
       options,
@@ -157,24 +160,40 @@ export class Simulation {
         ...this.#faults.counts,
         elections: checker.elections,
         committed: checker.committed,
-        commands: sum((client) => client.settled),
-        reads: sum((client) => client.readsAnswered),
-        sessionsLost: sum((client) => client.sessionsLost),
+        commands: this.#sum((client) => client.settled),
+        reads: this.#sum((client) => client.readsAnswered),
+        sessionsLost: this.#sum((client) => client.sessionsLost),
         steps: events.happened,
         simulatedSeconds: this.simulatedSeconds,
       },
     };
   }
 
+  #sum(of: (client: SimulatedClient) => number): number {
+    return this.#clients.reduce((total, client) => total + of(client), 0);
+  }
+
   // ── the phases ──
 
   #begin(): void {
     const { options, events, trace } = this.#stage;
-    trace?.begin(options.seed);
+    trace?.begin(options.seed, this.#scenario?.name);
     for (const agent of this.#agents) agent.start();
     for (const client of this.#clients) client.start();
     this.#faults.start();
-    events.after(options.faultSeconds * 1_000_000, () => this.#converge());
+    if (this.#scenario !== undefined) this.#perform(this.#scenario);
+    else events.after(options.faultSeconds * 1_000_000, () => this.#converge());
+  }
+
+  #perform({ script }: Scenario): void {
+    const { events, checker } = this.#stage;
+    const answers = (): number => this.#sum((client) => client.settled + client.readsAnswered);
+    const play = new Play(this.#agents, checker, this.#faults, answers);
+    perform(script(play), {
+      events,
+      done: () => this.#converge(),
+      fail: (error) => this.#fail(error),
+    });
   }
 
   #converge(): void {

@@ -34,11 +34,12 @@ export class Trace {
   }
 
   /** The first line: what the run is. */
-  begin(seed: number): void {
+  begin(seed: number, scenario: string | undefined): void {
     this.#write("begin", undefined, {
       version: traceVersion,
       mechanism: "raft",
       seed,
+      ...(scenario !== undefined && { scenario }),
       members: this.#members,
     });
   }

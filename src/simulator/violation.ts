@@ -16,6 +16,7 @@ export const invariants = {
   equalDigests: "Agents that applied the same entries are in the same state.",
   noCrash: "No agent fails by itself: no broken assertion, no unexpected error.",
   convergence: "Once the faults end, a quorum decides everything that is asked of it, in bounded time.",
+  expectation: "What a scenario says comes true, in the time that it gives.",
 } as const;
 
 export type Invariant = keyof typeof invariants;

@@ -1,0 +1,199 @@
+/** Misfortunes of whole clusters on which consensus libraries have stumbled, as stories. docs/pitfalls.md says whose they were. */
+import { pass, throughout, within, type Scenario } from "./scenario.ts";
+
+const hungDisk: Scenario = {
+  name: "hung-disk",
+  title: "pitfall 28: a leader whose disk hangs for 30 s lays down its office, and the others go on",
+  world: ({ clients }) => ({ clients: { ...clients, intervalMillis: 50 } }),
+  *script(play) {
+    const old = yield* play.atWork();
+    play.hangDisk(old, 30);
+    yield within(0.6, "it lays down its office", () => !old.leads());
+    yield within(1.5, "another leads", () => play.leader !== undefined);
+    yield play.serves(3);
+    yield throughout(25, "it does not lead, and one of the others does", () => {
+      return !old.leads() && play.leader !== undefined;
+    });
+    yield play.serves(3);
+    yield within(5, "it has caught up", () => old.applied >= play.decided - 5);
+  },
+};
+
+const stoppedLeader: Scenario = {
+  name: "stopped-leader",
+  title:
+    "pitfalls 10 and 23: a leader that was stopped for a second leads no more, and answers no read from its old state",
+  world: ({ clients }) => ({ clients: { ...clients, count: 12, keys: 1, readShare: 0.7 } }),
+  *script(play) {
+    for (let times = 0; times < 3; times++) {
+      const old = yield* play.atWork();
+      play.pause(old);
+      yield within(1, "another leads", () => play.leader !== undefined);
+      yield play.serves(1);
+      const next = play.leader;
+      play.resume(old);
+      yield within(0.05, "it has laid down its office", () => !old.leads());
+      yield throughout(1, "the other keeps the office", () => play.leader === next);
+    }
+  },
+};
+
+const failedSync: Scenario = {
+  name: "failed-sync",
+  title: "pitfall 24: an agent ends itself where a sync fails, though the next would succeed",
+  *script(play) {
+    const leader = yield* play.atWork();
+    play.failSync(leader);
+    yield within(0.2, "it has ended itself", () => leader.condition === "down");
+    yield play.serves(2);
+    play.restart(leader);
+    yield within(2, "it has caught up", () => leader.applied >= play.decided - 5);
+  },
+};
+
+const lostPower: Scenario = {
+  name: "lost-power",
+  title:
+    "pitfalls 1, 2 and 3: all agents lose power at once, again and again, and nothing that was acknowledged is lost",
+  *script(play) {
+    for (let times = 0; times < 5; times++) {
+      yield* play.atWork();
+      for (const agent of play.agents) play.crash(agent, "powerFailure");
+      yield pass(0.1);
+      for (const agent of play.agents) play.restart(agent);
+    }
+    yield play.serves(3);
+  },
+};
+
+const lostWindow: Scenario = {
+  name: "lost-window",
+  title:
+    "pitfall 22: a follower that lost a full window of appends is caught up, though nobody noticed the broken link",
+  *script(play) {
+    const leader = yield* play.atWork();
+    const [follower, other] = play.others(leader) as [typeof leader, typeof leader];
+    play.links([leader, other]);
+    yield pass(1);
+    play.heal();
+    yield within(1, "it has caught up", () => follower.applied >= play.decided - 5);
+  },
+};
+
+const lostAnswers: Scenario = {
+  name: "lost-answers",
+  title:
+    "pitfall 27: clients that lose every tenth call or answer, and ask again, have each command done once",
+  world: ({ network }) => ({ network: { ...network, lossRate: 0.1 } }),
+  *script(play) {
+    for (let times = 0; times < 3; times++) {
+      const leader = yield* play.atWork();
+      play.crash(leader, "kill");
+      yield play.serves(10);
+      play.restart(leader);
+    }
+  },
+};
+
+const chain: Scenario = {
+  name: "chain",
+  title:
+    "pitfall 30: of three in a chain with the leader at one end, the leader stays, and the far end disturbs nobody",
+  *script(play) {
+    const leader = yield* play.atWork();
+    const [middle, far] = play.others(leader) as [typeof leader, typeof leader];
+    const { elections } = play;
+    play.links([leader, middle], [middle, far]);
+    yield throughout(5, "the leader stays, and nobody else is elected", () => {
+      return play.leader === leader && play.elections === elections;
+    });
+    yield play.serves(1);
+    play.heal();
+    yield within(1, "the far end has caught up", () => far.applied >= play.decided - 5);
+  },
+};
+
+const hub: Scenario = {
+  name: "hub",
+  title: "pitfall 30: where only one agent reaches the others, and its log is up to date, it comes to lead",
+  world: () => ({ agents: 5 }),
+  *script(play) {
+    const leader = yield* play.atWork();
+    const others = play.others(leader);
+    const middle = others[0] as typeof leader;
+    play.links(...play.others(middle).map((other) => [middle, other] as const));
+    yield within(3, "the one in the middle leads", () => play.leader === middle);
+    yield play.serves(2);
+    yield throughout(3, "it stays", () => play.leader === middle);
+  },
+};
+
+const staleHub: Scenario = {
+  name: "stale-hub",
+  title:
+    "pitfall 30, a limit: where only an agent with an old log reaches the others, nobody leads until a link heals",
+  world: () => ({ agents: 5 }),
+  *script(play) {
+    const leader = yield* play.atWork();
+    const middle = play.others(leader)[0] as typeof leader;
+    play.isolate(middle);
+    yield play.serves(2);
+    const whole = play.others(middle).filter((other) => other !== leader);
+    play.links(...whole.map((other) => [middle, other] as const));
+    yield within(1, "the leader gives up, as no majority answers", () => play.leader === undefined);
+    yield throughout(10, "nobody leads", () => play.leader === undefined);
+    play.heal();
+    yield within(2, "somebody leads", () => play.leader !== undefined);
+    yield play.serves(1);
+  },
+};
+
+const flood: Scenario = {
+  name: "flood",
+  title:
+    "pitfall 29: while the disks of a majority hang, what a leader takes is bounded, and all of it is decided after",
+  world: ({ clients, raft }) => ({
+    clients: { ...clients, count: 20, intervalMillis: 5, inFlightMax: 64, readShare: 0 },
+    raft: { ...raft, limits: { ...raft.limits, uncommittedBytesMax: 8192 } },
+  }),
+  *script(play) {
+    const leader = yield* play.atWork();
+    for (const other of play.others(leader)) play.hangDisk(other, 5);
+    yield pass(0.5);
+    const full = leader.core?.lastIndex;
+    yield throughout(4, "it stays in office, and its log does not grow", () => {
+      return leader.leads() && leader.core?.lastIndex === full;
+    });
+    yield play.serves(3);
+  },
+};
+
+const rottenJournal: Scenario = {
+  name: "rotten-journal",
+  title:
+    "pitfalls 24 and 25: an agent whose journal rotted in the middle stays out of its group, and the others go on",
+  *script(play) {
+    const leader = yield* play.atWork();
+    play.crash(leader, "kill");
+    yield play.serves(3);
+    play.rot(leader);
+    play.restart(leader);
+    yield throughout(3, "it is not hosted", () => leader.condition === "down");
+    yield play.serves(1);
+  },
+};
+
+/** All stories, in the order of the list that they come from. */
+export const scenarios: readonly Scenario[] = [
+  lostPower,
+  stoppedLeader,
+  lostWindow,
+  failedSync,
+  lostAnswers,
+  rottenJournal,
+  hungDisk,
+  flood,
+  chain,
+  hub,
+  staleHub,
+];
