@@ -79,8 +79,8 @@ describe("the stories", () => {
     expect(new Set(scenarios.map(({ name }) => name)).size).toBe(scenarios.length);
   });
 
-  it.each(scenarios)("$title", (scenario) => {
-    for (let seed = 1; seed <= 3; seed++) {
+  it.each(scenarios.map((scenario) => [scenario.title, scenario] as const))("%s", (_title, scenario) => {
+    for (const seed of [1, 2]) {
       const { failure } = play(scenario, seed);
       expect(failure?.detail, `seed ${seed}: ${failure?.invariant}`).toBeUndefined();
     }

@@ -23,9 +23,9 @@ const stoppedLeader: Scenario = {
   name: "stopped-leader",
   title:
     "pitfalls 10 and 23: a leader that was stopped for a second leads no more, and answers no read from its old state",
-  world: ({ clients }) => ({ clients: { ...clients, count: 12, keys: 1, readShare: 0.7 } }),
+  world: ({ clients }) => ({ clients: { ...clients, count: 8, keys: 1, readShare: 0.7 } }),
   *script(play) {
-    for (let times = 0; times < 3; times++) {
+    for (let times = 0; times < 2; times++) {
       const old = yield* play.atWork();
       play.pause(old);
       yield within(1, "another leads", () => play.leader !== undefined);
