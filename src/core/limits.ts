@@ -97,8 +97,26 @@ export interface Limits {
   readonly jsonCharactersMax: number;
   /** Of the message of a machine that threw. */
   readonly rejectionCharactersMax: number;
+
+  // ── snapshots ──
+  /** Applied since the last snapshot, and no less than that one's own size: then the next one is taken. */
+  readonly snapshotLogBytes: number;
   /** What a snapshot is written, sent and read in. */
   readonly snapshotPieceBytesMax: number;
+  /** Pieces of one snapshot. One that has more is not taken, and not accepted from a peer. */
+  readonly snapshotPiecesMax: number;
+  /** What a mechanism says of itself in a snapshot: term or view, members with their addresses, certificate. */
+  readonly snapshotAnchorBytesMax: number;
+  /** After one that could not be taken, the next is tried after so long. */
+  readonly snapshotPausedMsMax: number;
+  /** Pieces that a receiver has asked its sender for and not got. */
+  readonly piecesAskedMax: number;
+  /** Snapshots that an agent receives at a time, in all its groups. The offer of a further one is heard when it is repeated. */
+  readonly arrivalsMax: number;
+  /** What was not answered is said or asked again after so long. */
+  readonly transferAnswerMsMax: number;
+  /** A transfer of which nothing is heard for so long is given up; what has arrived of it stays. */
+  readonly transferSilenceMsMax: number;
 
   // ── journal ──
   /** The unit that a disk writes whole or not at all: no synced block shares one with a later write. */
@@ -217,7 +235,16 @@ export const limits: Limits = {
   jsonValuesMax: 1_000_000,
   jsonCharactersMax: 16 * mebibyte,
   rejectionCharactersMax: 300,
+  // ── snapshots ──
+  snapshotLogBytes: 32 * mebibyte,
   snapshotPieceBytesMax: 256 * kibibyte,
+  snapshotPiecesMax: 65_536,
+  snapshotAnchorBytesMax: 64 * kibibyte,
+  snapshotPausedMsMax: 30_000,
+  piecesAskedMax: 4,
+  arrivalsMax: 4,
+  transferAnswerMsMax: 1000,
+  transferSilenceMsMax: 10_000,
   // ── journal ──
   sectorBytes: 4 * kibibyte,
   segmentBytes: 16 * mebibyte,
@@ -256,6 +283,7 @@ export const limits: Limits = {
 };
 
 // Relations between them, checked once when the module is loaded.
+assert(limits.snapshotPieceBytesMax * 2 <= limits.frameBytesMax, "a piece of a snapshot fits into a frame");
 assert(limits.entryBytesMax <= limits.batchBytesMax, "every entry fits into a batch");
 assert(limits.commandsPerTurnMax <= limits.batchEntriesMax, "what a turn hands to a core is a batch");
 assert(limits.batchBytesMax <= limits.uncommittedBytesMax, "every batch fits into an idle leader");
