@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { pino } from "pino";
 
+import { type WireVersion, wireVersionMax, wireVersionMin } from "../core/wire-version.ts";
 import { AgentRuntime } from "../runtime/agent.ts";
 import type { LocalGateway } from "../runtime/local-gateway.ts";
 import type { Logger } from "../runtime/logger.ts";
@@ -11,11 +12,12 @@ import type { CommandContext } from "./context.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
 import { failureFrom, showStack } from "./failure.ts";
 import { untilInterrupted } from "./interrupts.ts";
-import { type OutputOptions, groupDefault, newCommand } from "./options.ts";
+import { type OutputOptions, groupDefault, newCommand, wholeNumber } from "./options.ts";
 
 interface AgentOptions extends OutputOptions {
   readonly data: string;
   readonly listen?: string;
+  readonly wireVersionMax?: WireVersion;
   readonly logLevel: string;
 }
 
@@ -30,6 +32,11 @@ export function agentCommand(context: CommandContext): Command {
   ])
     .requiredOption("--data <folder>", "its data folder, made by `quorate init` or `quorate up`")
     .option("--listen <host:port>", "listen here, not where its cluster.json says")
+    .option(
+      "--wire-version-max <number>",
+      "speak no newer version of the wire than this one; for a careful upgrade (default: the newest)",
+      wholeNumber(wireVersionMin, wireVersionMax),
+    )
     .addOption(
       new Option("--log-level <level>", "what goes to the log")
         .choices(["error", "warn", "info"])
@@ -62,6 +69,7 @@ async function runAgent(options: AgentOptions, context: CommandContext, parent: 
     cluster: file.cluster,
     listen: options.listen ?? addressOf(file.agents, id),
     peers: file.agents,
+    ...(options.wireVersionMax !== undefined && { wireVersionMax: options.wireVersionMax }),
     groups: [
       {
         name: groupDefault,

@@ -37,7 +37,7 @@ export {
   type ErrorDetails,
 } from "./errors.ts";
 export { limits, type Limits } from "./limits.ts";
-export { wireVersionMax, wireVersionMin, type WireVersion } from "./wire-version.ts";
+export { checkWireVersion, wireVersionMax, wireVersionMin, type WireVersion } from "./wire-version.ts";
 export {
   emptyBytes,
   readUint16,

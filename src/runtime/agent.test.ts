@@ -109,7 +109,13 @@ describe("one agent", () => {
     expect(agent.cluster.byteLength).toBe(16);
     expect(agent.links).toEqual([{ id: "agent_2", up: false, queuedBytes: 0, dropped: 0 }]);
     const { report } = await ClientPool.connect({ agents: [agent.address] });
-    expect(report).toEqual({ agent: "agent_1", groups: ["main"], agents: agent.agents });
+    expect(report).toEqual({
+      agent: "agent_1",
+      groups: ["main"],
+      agents: agent.agents,
+      wireVersionMax: 2,
+      links: [{ id: "agent_2", up: false }],
+    });
   });
 
   test("has its socket for its own user only, and elsewhere where the path is too long", async () => {

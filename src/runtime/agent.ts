@@ -5,6 +5,7 @@
 import { badOption } from "../core/arguments.ts";
 import { QuorateError } from "../core/errors.ts";
 import { agentId, type AgentId } from "../core/ids.ts";
+import { checkWireVersion, wireVersionMax, type WireVersion } from "../core/wire-version.ts";
 import { dialAddress, formatAddress, loopbackAddress, type HostPort } from "./address.ts";
 import { AgentServer } from "./agent-server.ts";
 import type { StatusReport } from "./client-wire.ts";
@@ -39,6 +40,11 @@ export interface AgentOptions extends GroupTimings {
   /** Refuse a data folder of another cluster. */
   readonly cluster?: Uint8Array;
   readonly groups?: readonly GroupOptions[];
+  /**
+   * Speak no version of the wire above this one, to agents and clients: until every agent of the cluster is upgraded, nothing
+   * is then done that older ones do not understand. Default: the newest.
+   */
+  readonly wireVersionMax?: WireVersion;
   /** Silent by default. */
   readonly logger?: Logger;
   /** The disk failed, or an invariant is broken: the agent has stopped for good, and its process should end. */
@@ -96,6 +102,7 @@ export class AgentRuntime {
     checkAddresses(id, listen, peers);
     const join = checkJoin(listen, peers, options);
     checkTimings(options);
+    checkWireVersion(options.wireVersionMax);
     const folder = await DataFolder.open(options.dataDir, { agent: id, cluster: options.cluster });
     const undo: Undo[] = [() => folder.close()];
     try {
@@ -109,41 +116,12 @@ export class AgentRuntime {
   }
 
   static async #launch(options: AgentOptions, checked: Checked, undo: Undo[]): Promise<AgentRuntime> {
-    const { id, listen, peers, join, folder } = checked;
-    const { cluster, journal } = folder.identity;
+    const { id, listen, folder } = checked;
     const logger = options.logger === undefined ? silentLogger : harmless(options.logger);
     const scheduler = new LoopScheduler();
     const answers = new Outgoing(scheduler);
-    /** What sockets tell goes to the groups as soon as there are any. */
-    const later: { agent?: AgentRuntime; events?: NetworkEvents } = {};
-    const network = new TcpNetwork({
-      self: id,
-      cluster,
-      peers,
-      logger,
-      events: {
-        receive: (from, group, message) => later.events?.receive(from, group, message),
-        linkChanged: (peer, up) => later.events?.linkChanged(peer, up),
-      },
-    });
-    const server = new AgentServer({
-      agent: id,
-      cluster,
-      network,
-      logger,
-      clients: {
-        hub: (group) => later.agent?.hub(group),
-        report: (hub) => later.agent?.report(hub) ?? { agent: id, groups: [], agents: [] },
-        waiting: (client) => answers.add(client),
-      },
-    });
-    const finder = new PeerFinder({
-      self: id,
-      cluster,
-      addresses: join,
-      logger,
-      found: (peer, at) => network.add(peer, at),
-    });
+    const later: Later = {};
+    const { network, server, finder } = socketsOf(options, checked, { logger, answers, later });
     undo.push(async () => {
       finder.close();
       network.close();
@@ -158,7 +136,7 @@ export class AgentRuntime {
       clock: systemClock,
       scheduler,
       disk: folder.disk,
-      journalId: journal,
+      journalId: folder.identity.journal,
       logger,
       network: (events) => {
         later.events = events;
@@ -226,7 +204,14 @@ export class AgentRuntime {
   report(hub: GroupHub | undefined): StatusReport {
     const status = hub?.status();
     const { groups, agents } = this;
-    return { agent: this.id, groups, agents, ...(status === undefined ? {} : { status }) };
+    return {
+      agent: this.id,
+      groups,
+      agents,
+      ...(status === undefined ? {} : { status }),
+      wireVersionMax: this.#options.wireVersionMax ?? wireVersionMax,
+      links: this.links.map(({ id, up, version }) => ({ id, up, ...(version !== undefined && { version }) })),
+    };
   }
 
   /** Ends everything: when it resolves, no socket, file, timer or lock is left. Idempotent. */
@@ -234,6 +219,53 @@ export class AgentRuntime {
     this.#closing ??= takeDown(this.#parts);
     return this.#closing;
   }
+}
+
+/** What sockets tell goes to the groups as soon as there are any. */
+interface Later {
+  agent?: AgentRuntime;
+  events?: NetworkEvents;
+}
+
+/** All that listens and dials; nothing does yet. */
+function socketsOf(
+  options: AgentOptions,
+  { id, peers, join, folder }: Checked,
+  { logger, answers, later }: { logger: Logger; answers: Outgoing; later: Later },
+): Pick<Parts, "network" | "server" | "finder"> {
+  const { cluster } = folder.identity;
+  const { wireVersionMax: versionMax = wireVersionMax } = options;
+  const network = new TcpNetwork({
+    self: id,
+    cluster,
+    peers,
+    wireVersionMax: versionMax,
+    logger,
+    events: {
+      receive: (from, group, message) => later.events?.receive(from, group, message),
+      linkChanged: (peer, up) => later.events?.linkChanged(peer, up),
+    },
+  });
+  const server = new AgentServer({
+    agent: id,
+    cluster,
+    network,
+    wireVersionMax: versionMax,
+    logger,
+    clients: {
+      hub: (group) => later.agent?.hub(group),
+      report: (hub) => later.agent?.report(hub) ?? { agent: id, groups: [], agents: [] },
+      waiting: (client) => answers.add(client),
+    },
+  });
+  const finder = new PeerFinder({
+    self: id,
+    cluster,
+    addresses: join,
+    logger,
+    found: (peer, at) => network.add(peer, at),
+  });
+  return { network, server, finder };
 }
 
 /** First nobody gets in and no peer hears more, then the groups and the journal end, then the folder is free. */

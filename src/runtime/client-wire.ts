@@ -265,6 +265,17 @@ export interface StatusReport {
   /** The groups hosted there. */
   readonly groups: readonly string[];
   readonly agents: readonly AgentAddress[];
+  /** The highest version of the wire that it speaks; absent: the first, whose program says nothing of what follows here. */
+  readonly wireVersionMax?: number;
+  readonly links?: readonly LinkReport[];
+}
+
+/** How an agent stands with one of its peers. */
+export interface LinkReport {
+  readonly id: string;
+  readonly up: boolean;
+  /** Of the wire; absent while nothing can be said to that peer. */
+  readonly version?: number;
 }
 
 export function writeStatusReport(writer: FrameWriter, report: StatusReport): void {

@@ -140,6 +140,8 @@ const oddStarts: readonly (readonly [
   ["a logger without methods", { logger: {} }, "BAD_OPTION", "logger"],
   ["a text for onFatal", { onFatal: "exit" }, "BAD_OPTION", 'onFatal is "exit"'],
   ["null for onFatal", { onFatal: null }, "BAD_OPTION", "onFatal is null"],
+  ["a version of the wire that there is not", { wireVersionMax: 3 }, "BAD_OPTION", "wireVersionMax is 3"],
+  ["a version of the wire in words", { wireVersionMax: "1" }, "BAD_OPTION", "wireVersionMax"],
   ["time-outs upside down", { electionTimeoutMs: [300, 150] }, "BAD_OPTION", "electionTimeoutMs"],
   ["a text for the heartbeat", { heartbeatMs: "50" }, "BAD_OPTION", "heartbeatMs"],
   ["the name of another function", { agents: ["127.0.0.1:7401"] }, "BAD_OPTION", '"agents"'],

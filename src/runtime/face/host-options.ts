@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { badOption, isList, readOptions, shown, type OptionList } from "../../core/arguments.ts";
 import { QuorateError } from "../../core/errors.ts";
 import { agentId, type AgentId } from "../../core/ids.ts";
+import { checkWireVersion, type WireVersion } from "../../core/wire-version.ts";
 import type { AgentOptions as RuntimeOptions } from "../agent.ts";
 import { checkMembers, checkTimings, type GroupTimings } from "../group-options.ts";
 import { clusterIdFrom } from "../handshake.ts";
@@ -35,6 +36,11 @@ export interface AgentOptions extends GroupTimings {
   readonly peers?: readonly { readonly id: string; readonly address: string }[] | undefined;
   /** Refuse a data folder of another cluster: an id that `Agent.init` gave. */
   readonly cluster?: string | undefined;
+  /**
+   * Speak no version of the wire above this one: until every agent of the cluster is upgraded, nothing is then done that
+   * older ones do not understand. Default: the newest.
+   */
+  readonly wireVersionMax?: WireVersion | undefined;
   /** Silent by default. What it throws is ignored. */
   readonly logger?: Logger | undefined;
   /** The disk failed or an invariant is broken: the agent has stopped for good, and its process should end. */
@@ -68,6 +74,7 @@ const agentOptions: OptionList<AgentOptions> = {
     join: true,
     peers: true,
     cluster: true,
+    wireVersionMax: true,
     logger: true,
     onFatal: true,
     electionTimeoutMs: true,
@@ -110,6 +117,7 @@ export function checkAgentOptions(options: AgentOptions): RuntimeOptions {
   const given = readOptions(agentOptions, options);
   const { listen, join, peers, cluster, onFatal } = given;
   const logger = checkLogger(given.logger);
+  const wireVersionMax = checkWireVersion(given.wireVersionMax);
   if (onFatal !== undefined && !isFunction(onFatal)) {
     throw badOption(
       `onFatal is ${shown(onFatal)}.`,
@@ -124,6 +132,7 @@ export function checkAgentOptions(options: AgentOptions): RuntimeOptions {
     ...(join !== undefined && { join: checkAddresses("addresses to join", join) }),
     ...(peers !== undefined && { peers: checkPeers(peers) }),
     ...(cluster !== undefined && { cluster: checkCluster(cluster) }),
+    ...(wireVersionMax !== undefined && { wireVersionMax }),
     ...(logger !== undefined && { logger }),
     ...(onFatal !== undefined && { onFatal }),
   };
