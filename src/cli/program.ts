@@ -1,8 +1,7 @@
 /** All commands in one program, and one run of it: parse, act, show what went wrong, tell the exit code. */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 
+import { programVersion } from "../runtime/program-version.ts";
 import { agentCommand } from "./agent.ts";
 import { casCommand } from "./cas.ts";
 import { CommandContext } from "./context.ts";
@@ -11,7 +10,6 @@ import { type Failure, failureFrom, showFailure, showStack } from "./failure.ts"
 import { getCommand } from "./get.ts";
 import { initCommand } from "./init.ts";
 import { journalCommand } from "./journal.ts";
-import { packageRoot } from "./package-root.ts";
 import { proposeCommand } from "./propose.ts";
 import { putCommand } from "./put.ts";
 import { simCommand } from "./sim.ts";
@@ -37,7 +35,7 @@ Guide: docs/cli.md`;
 export function createProgram(context: CommandContext): Command {
   const program = new Command("quorate")
     .description("Agreement for agents: run a few agents, and decide things with them.")
-    .version(packageVersion(), "-v, --version")
+    .version(programVersion, "-v, --version")
     .option("--json", "print JSON instead of text")
     .addHelpText("after", footer)
     .helpCommand("help [command]", "the same as --help");
@@ -115,11 +113,4 @@ function inheriting(command: Command, from: Command): Command {
   command.copyInheritedSettings(from);
   for (const inner of command.commands) inheriting(inner, command);
   return command;
-}
-
-function packageVersion(): string {
-  const manifest = JSON.parse(readFileSync(join(packageRoot, "package.json"), "utf8")) as {
-    readonly version: string;
-  };
-  return manifest.version;
 }

@@ -156,6 +156,8 @@ export interface Limits {
   readonly memoryLettersMax: number;
   /** Names of groups that are kept encoded. */
   readonly encodedGroupsMax: number;
+  /** Newest syncs of its disk whose time an agent tells. */
+  readonly syncTimesMax: number;
   /** Answers that wait for one client. With more, its commands are read no further. */
   readonly clientUnreadBytesMax: number;
   /** A client that takes none of them for so long is disconnected. */
@@ -266,6 +268,7 @@ export const limits: Limits = {
   urgentQueueBytesMax: 1 * mebibyte,
   memoryLettersMax: 65_536,
   encodedGroupsMax: 8192,
+  syncTimesMax: 1024,
   clientUnreadBytesMax: 1 * mebibyte,
   clientUnreadMsMax: 60_000,
   clientAnswersBytesMax: 64 * mebibyte,

@@ -25,9 +25,11 @@ import { newClusterId } from "./cluster-file.ts";
 import { createDataFolder } from "./data-folder.ts";
 import { findAgentSockets, findDataFolder } from "./find-socket.ts";
 import type { GroupOptions } from "./group-options.ts";
+import { clusterIdText } from "./handshake.ts";
 import { Hosting } from "./hosting.ts";
 import { LocalGateway } from "./local-gateway.ts";
 import { MemoryNetwork } from "./memory-network.ts";
+import { programVersion } from "./program-version.ts";
 import { LoopScheduler } from "./scheduler.ts";
 import { socketPathBytesMax } from "./socket-path.ts";
 
@@ -109,13 +111,18 @@ describe("one agent", () => {
     expect(agent.cluster.byteLength).toBe(16);
     expect(agent.links).toEqual([{ id: "agent_2", up: false, queuedBytes: 0, dropped: 0 }]);
     const { report } = await ClientPool.connect({ agents: [agent.address] });
-    expect(report).toEqual({
+    expect(report).toMatchObject({
       agent: "agent_1",
       groups: ["main"],
       agents: agent.agents,
+      cluster: clusterIdText(agent.cluster),
+      version: programVersion,
+      node: process.versions.node,
       wireVersionMax: 2,
       links: [{ id: "agent_2", up: false }],
     });
+    await until(() => agent.report(undefined).syncs !== undefined, "its first term is on disk");
+    expect(agent.report(undefined).syncs?.count).toBeGreaterThan(0);
   });
 
   test("has its socket for its own user only, and elsewhere where the path is too long", async () => {

@@ -15,11 +15,13 @@ import { DataFolder, unusable } from "./data-folder.ts";
 import type { GroupHub } from "./group-hub.ts";
 import { checkTimings, type GroupOptions, type GroupTimings } from "./group-options.ts";
 import { Hosting, type HostingNetwork } from "./hosting.ts";
+import { clusterIdText } from "./handshake.ts";
 import { LocalGateway } from "./local-gateway.ts";
 import { describeError, harmless, silentLogger, type Logger } from "./logger.ts";
 import { Outgoing } from "./outgoing.ts";
 import { PeerFinder } from "./peer-finder.ts";
 import { LoopScheduler } from "./scheduler.ts";
+import { programVersion } from "./program-version.ts";
 import { prepareSocketPath, removeSocket } from "./socket-path.ts";
 import { TcpNetwork, type NetworkEvents } from "./tcp-network.ts";
 
@@ -204,10 +206,16 @@ export class AgentRuntime {
   report(hub: GroupHub | undefined): StatusReport {
     const status = hub?.status();
     const { groups, agents } = this;
+    const syncs = this.#parts.folder.disk.syncTimes.report();
     return {
       agent: this.id,
       groups,
       agents,
+      cluster: clusterIdText(this.cluster),
+      version: programVersion,
+      node: process.versions.node,
+      wallMs: Date.now(),
+      ...(syncs !== undefined && { syncs }),
       ...(status === undefined ? {} : { status }),
       wireVersionMax: this.#options.wireVersionMax ?? wireVersionMax,
       links: this.links.map(({ id, up, version }) => ({ id, up, ...(version !== undefined && { version }) })),

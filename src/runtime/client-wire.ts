@@ -17,6 +17,7 @@ import type { WireVersion } from "../core/wire-version.ts";
 import { readRefusal, writeRefusal as encodeRefusal } from "../raft/fields.ts";
 import type { AgentAddress } from "./cluster-file.ts";
 import type { FrameWriter } from "./frame.ts";
+import type { SyncReport } from "./sync-times.ts";
 import type { CampaignResult, EntriesResult, GroupStatus, ProposeOptions, QueryResult } from "./gateway.ts";
 
 type Answered<T> = Exclude<T, { readonly kind: "lost" }>;
@@ -268,6 +269,15 @@ export interface StatusReport {
   /** The highest version of the wire that it speaks; absent: the first, whose program says nothing of what follows here. */
   readonly wireVersionMax?: number;
   readonly links?: readonly LinkReport[];
+  /** In hexadecimal digits. */
+  readonly cluster?: string;
+  /** Of this package, and of the Node that runs it. */
+  readonly version?: string;
+  readonly node?: string;
+  /** The agent's wall clock as it says this, in milliseconds since 1970. */
+  readonly wallMs?: number;
+  /** Of its journal; absent before the first. */
+  readonly syncs?: SyncReport;
 }
 
 /** How an agent stands with one of its peers. */

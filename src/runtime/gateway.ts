@@ -30,6 +30,8 @@ export interface GroupStatus {
   readonly lagMs: number;
   /** Of the state at `applied`, in hexadecimal digits. */
   readonly digest: string;
+  /** The disk has no room, so nothing more is decided there. Absent where the agent's program does not say it. */
+  readonly diskFull?: boolean;
   /** At the leader: how far it knows the others to be. */
   readonly peers: readonly { readonly id: string; readonly matched: number; readonly mode: string }[];
 }

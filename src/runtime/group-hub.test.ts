@@ -465,6 +465,7 @@ describe("the gateway over a hub", () => {
       applied: 1,
       lagMs: 2,
       digest: "ab01",
+      diskFull: false,
       peers: [],
     };
     expect(gateway.status()).toEqual(expected);

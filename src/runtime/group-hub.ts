@@ -249,6 +249,7 @@ export class GroupHub implements GroupObserver {
       applied: status.applied,
       lagMs: Math.round(status.lagMs),
       digest: Buffer.from(hosted.digest()).toString("hex"),
+      diskFull: status.diskFull,
       peers: status.peers.map(({ id, matched, mode }) => ({ id, matched, mode })),
     };
   }

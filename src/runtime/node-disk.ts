@@ -21,6 +21,7 @@ import {
 import { join } from "node:path";
 import { assert } from "../core/assert.ts";
 import { DiskError, type Disk, type DiskFile } from "../journal/disk.ts";
+import { SyncTimes } from "./sync-times.ts";
 
 const hasFolderSync = process.platform !== "win32";
 
@@ -29,6 +30,7 @@ export class NodeDisk implements Disk {
   readonly #access: "readAndWrite" | "read";
   readonly #folder: number | undefined;
   readonly #open = new Set<NodeDiskFile>();
+  readonly syncTimes: SyncTimes = new SyncTimes();
   #closed = false;
 
   /**
@@ -55,7 +57,7 @@ export class NodeDisk implements Disk {
     const access = reads ? constants.O_RDONLY : constants.O_RDWR;
     const flags = mode === "create" ? access | constants.O_CREAT | constants.O_EXCL : access;
     const descriptor = attempt(() => openSync(join(this.#path, name), flags, 0o600));
-    const file = new NodeDiskFile(name, descriptor, (closed) => this.#open.delete(closed));
+    const file = new NodeDiskFile(name, descriptor, this.syncTimes, (closed) => this.#open.delete(closed));
     this.#open.add(file);
     return file;
   }
@@ -90,14 +92,16 @@ export class NodeDisk implements Disk {
 class NodeDiskFile implements DiskFile {
   readonly name: string;
   readonly #descriptor: number;
+  readonly #syncTimes: SyncTimes;
   readonly #onClose: (file: NodeDiskFile) => void;
   #byteLength: number;
   #syncs = 0;
   #state: "open" | "closing" | "closed" = "open";
 
-  constructor(name: string, descriptor: number, onClose: (file: NodeDiskFile) => void) {
+  constructor(name: string, descriptor: number, syncTimes: SyncTimes, onClose: (file: NodeDiskFile) => void) {
     this.name = name;
     this.#descriptor = descriptor;
+    this.#syncTimes = syncTimes;
     this.#onClose = onClose;
     this.#byteLength = attempt(() => fstatSync(descriptor).size);
   }
@@ -130,8 +134,10 @@ class NodeDiskFile implements DiskFile {
 
   sync(done: (error?: Error) => void): void {
     this.#syncs += 1;
+    const startedAtMs = performance.now();
     fdatasync(this.#descriptor, (error) => {
       this.#syncs -= 1;
+      this.#syncTimes.add(performance.now() - startedAtMs);
       if (this.#state === "closing" && this.#syncs === 0) this.#close();
       finish(error, done);
     });
