@@ -2,7 +2,7 @@
  * The process that makes the load, apart from the servers: started by `load-process.ts`, told by messages what to run,
  * and it answers each with what it measured.
  */
-import { connect, map } from "../src/index.ts";
+import { connect, map } from "../dist/index.js";
 import { type LoadResult, runClosedLoop } from "./closed-loop.ts";
 import { EtcdClient } from "./etcd.ts";
 
