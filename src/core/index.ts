@@ -118,6 +118,7 @@ export type {
   StateMachine,
   AnyStateMachine,
 } from "./machine.ts";
+export { NumberTable } from "./number-table.ts";
 export { Prng } from "./prng.ts";
 export { Queue } from "./queue.ts";
 export {

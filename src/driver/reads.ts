@@ -2,6 +2,7 @@
 import { assert } from "../core/assert.ts";
 import type { Refusal } from "../core/boundary.ts";
 import type { Ticket } from "../core/ids.ts";
+import { NumberTable } from "../core/number-table.ts";
 import type { AppliedState, QueryAnswer } from "./hosted.ts";
 
 interface Query {
@@ -14,7 +15,7 @@ export class Reads {
   #local: Query[] = [];
   /** Not yet given to the core. */
   #fresh: Query[] = [];
-  readonly #ticketed = new Map<Ticket, Query[]>();
+  readonly #ticketed = new NumberTable<Query[]>();
 
   constructor(state: AppliedState) {
     this.#state = state;
@@ -41,7 +42,7 @@ export class Reads {
   /** One ticket stands for all fresh queries; the core may give the same one for several turns. */
   ticketed(ticket: Ticket): void {
     const before = this.#ticketed.get(ticket);
-    if (before === undefined) this.#ticketed.set(ticket, this.#fresh);
+    if (before === undefined) this.#ticketed.add(ticket, this.#fresh);
     else before.push(...this.#fresh);
     this.#fresh = [];
   }
@@ -62,7 +63,7 @@ export class Reads {
 
   /** Every query that still waits. */
   refuseAll(refusal: Refusal): void {
-    const queries = [...this.#local, ...this.#fresh, ...[...this.#ticketed.values()].flat()];
+    const queries = [...this.#local, ...this.#fresh, ...this.#ticketed.toArray().flat()];
     this.#local = [];
     this.#fresh = [];
     this.#ticketed.clear();
@@ -70,9 +71,8 @@ export class Reads {
   }
 
   #settle(ticket: Ticket): Query[] {
-    const queries = this.#ticketed.get(ticket);
+    const queries = this.#ticketed.delete(ticket);
     assert(queries !== undefined, "a core settles only tickets that it gave, and each once");
-    this.#ticketed.delete(ticket);
     return queries;
   }
 

@@ -11,6 +11,7 @@ import type { ProgressState } from "../core/decision.ts";
 import { entryKind, splitCommands } from "../core/entry.ts";
 import { MalformedError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
+import { NumberTable } from "../core/number-table.ts";
 import type { WireVersion } from "../core/wire-version.ts";
 import { answerIndex, encodeAnswer } from "../state/index.ts";
 import {
@@ -51,6 +52,7 @@ export interface ClientHost {
 
 /** A request under way. Only what changes nothing can be asked again, and so be held back. */
 interface Request {
+  readonly number: number;
   /** Hands it to the group; gives how to take it back there, if that is possible. */
   readonly begin: () => Cancel | undefined;
   readonly mayWait: boolean;
@@ -123,8 +125,8 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
   readonly #host: ClientHost;
   readonly #uses = new Map<string, Use>();
   readonly #writer = new FrameWriter();
-  readonly #requests = new Map<number, Request>();
-  /** Of those, the ones that wait until the client has read more, in order. */
+  readonly #requests = new NumberTable<Request>();
+  /** Of those, the ones that wait until the client has read more, in order of their numbers. */
   readonly #held = new Map<number, Request>();
   /** The queries that were held, are begun again and not answered yet. */
   readonly #resumed = new Set<Request>();
@@ -134,6 +136,8 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
   #open:
     | { readonly kind: BatchKind; readonly group: string; readonly refusal: Refusal | undefined }
     | undefined;
+  /** Kept by {@link Outgoing}: it waits there for the end of the turn. */
+  isOutgoing = false;
   #paused: NodeJS.Timeout | undefined;
   /** The client has taken so many bytes, and no more for so long. */
   #taken = 0;
@@ -217,7 +221,7 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
     clearTimeout(this.#paused);
     this.#paused = undefined;
     this.#connection = undefined;
-    for (const request of this.#requests.values()) suspend(request);
+    for (const request of this.#requests.toArray()) suspend(request);
     this.#requests.clear();
     this.#held.clear();
     this.#resumed.clear();
@@ -381,12 +385,13 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
       this.#fail(group, number, "unknownGroup");
       return;
     }
-    if (this.#requests.size >= limits.clientRequestsMax) {
+    if (this.#requests.count >= limits.clientRequestsMax) {
       this.#fail(group, number, "overloaded");
       return;
     }
     this.#use(hub);
     const request: Request = {
+      number,
       begin: () => {
         const times = request.times;
         return begin(hub, (kind, write) => {
@@ -406,7 +411,7 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
       begun: false,
       takeBack: undefined,
     };
-    this.#requests.set(number, request);
+    this.#requests.add(number, request);
     if (mayWait && (this.#held.size > 0 || this.#isBehind)) this.#held.set(number, request);
     else start(request);
   }
@@ -453,10 +458,10 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
     this.#resumed.clear();
     const before = [...this.#held];
     this.#held.clear();
-    for (const [number, request] of this.#requests) {
+    for (const request of this.#requests.toArray()) {
       if (!request.mayWait || !request.begun) continue;
       suspend(request);
-      this.#held.set(number, request);
+      this.#held.set(request.number, request);
     }
     for (const [number, request] of before) this.#held.set(number, request);
   }

@@ -7,6 +7,7 @@ import { ByteReader } from "../core/bytes.ts";
 import type { ProgressState } from "../core/decision.ts";
 import { MalformedError, type QuorateError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
+import { NumberTable } from "../core/number-table.ts";
 import { wireVersionMin, type WireVersion } from "../core/wire-version.ts";
 import type { HostPort } from "./address.ts";
 import {
@@ -71,7 +72,7 @@ export class ClientLink implements ConnectionHandler, FrameSource {
   readonly #connection: Connection;
   readonly #writer = new FrameWriter();
   readonly #users = new Map<string, Set<LinkUser>>();
-  readonly #requests = new Map<number, Request>();
+  readonly #requests = new NumberTable<Request>();
   readonly #flushNow = (): void => {
     this.#flushScheduled = false;
     this.#connection.flush();
@@ -162,12 +163,12 @@ export class ClientLink implements ConnectionHandler, FrameSource {
       return () => clearImmediate(refusing);
     }
     const number = this.#nextNumber();
-    this.#requests.set(number, { answerKind, settle });
+    this.#requests.add(number, { answerKind, settle });
     write(this.#writer.begin(kind, group).uint32(number));
     this.#writer.end();
     this.#flushSoon();
     return () => {
-      if (!this.#requests.delete(number) || !this.#isOpen) return;
+      if (this.#requests.delete(number) === undefined || !this.#isOpen) return;
       this.#writer.begin("cancel", group).uint32(number);
       this.#writer.end();
       this.#flushSoon();
@@ -207,7 +208,7 @@ export class ClientLink implements ConnectionHandler, FrameSource {
   closed(reason: string): void {
     this.#isOpen = false;
     this.#writer.take();
-    const requests = [...this.#requests.values()];
+    const requests = this.#requests.toArray();
     this.#requests.clear();
     for (const { settle } of requests) settle(undefined, noBytes, undefined);
     this.#users.clear();

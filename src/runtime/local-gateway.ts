@@ -3,6 +3,7 @@ import type { Refusal } from "../core/boundary.ts";
 import type { ProgressState } from "../core/decision.ts";
 import type { QuorateError } from "../core/errors.ts";
 import type { GroupName } from "../core/ids.ts";
+import { NumberTable } from "../core/number-table.ts";
 import type { Scheduler } from "../driver/world.ts";
 import type {
   CampaignResult,
@@ -25,7 +26,8 @@ export class LocalGateway implements Gateway, Subscriber {
   readonly #listeners = new Set<GatewayListener>();
   readonly #leave: Cancel;
   /** What is under way, each with what to call where it ends as lost. */
-  readonly #calls = new Map<object, () => void>();
+  readonly #calls = new NumberTable<() => void>();
+  #lastCall = 0;
   #closed = false;
 
   constructor(hub: GroupHub, scheduler: Scheduler) {
@@ -121,10 +123,9 @@ export class LocalGateway implements Gateway, Subscriber {
     this.#listeners.clear();
     this.#scheduler.soon(() => {
       // Not before: until now they may be taken back.
-      for (const [call, lose] of this.#calls) {
-        this.#calls.delete(call);
-        lose();
-      }
+      const calls = this.#calls.toArray();
+      this.#calls.clear();
+      for (const lose of calls) lose();
       for (const listener of listeners) listener.closed(error);
     });
   }
@@ -145,16 +146,17 @@ export class LocalGateway implements Gateway, Subscriber {
         wanted = false;
       };
     }
-    const call: { takeBack: Cancel | undefined } = { takeBack: undefined };
-    this.#calls.set(call, () => {
-      call.takeBack?.();
+    this.#lastCall += 1;
+    const number = this.#lastCall;
+    this.#calls.add(number, () => {
+      takeBack?.();
       done({ kind: "lost" });
     });
-    call.takeBack = begin((result) => {
-      if (this.#calls.delete(call)) done(result);
+    const takeBack = begin((result) => {
+      if (this.#calls.delete(number) !== undefined) done(result);
     });
     return () => {
-      if (this.#calls.delete(call)) call.takeBack?.();
+      if (this.#calls.delete(number) !== undefined) takeBack?.();
     };
   }
 }

@@ -4,7 +4,7 @@ import type { ClientConnection } from "./client-connection.ts";
 /** The clients that have answers waiting: all leave when the turn ends, or soon after where none is under way. */
 export class Outgoing {
   readonly #scheduler: Scheduler;
-  readonly #waiting = new Set<ClientConnection>();
+  #waiting: ClientConnection[] = [];
   readonly #flushNow = (): void => {
     this.#scheduled = false;
     this.flush();
@@ -16,16 +16,21 @@ export class Outgoing {
   }
 
   add(client: ClientConnection): void {
-    this.#waiting.add(client);
+    if (client.isOutgoing) return;
+    client.isOutgoing = true;
+    this.#waiting.push(client);
     if (this.#scheduled) return;
     this.#scheduled = true;
     this.#scheduler.soon(this.#flushNow);
   }
 
   flush(): void {
-    if (this.#waiting.size === 0) return;
-    const clients = [...this.#waiting];
-    this.#waiting.clear();
-    for (const client of clients) client.flush();
+    if (this.#waiting.length === 0) return;
+    const clients = this.#waiting;
+    this.#waiting = [];
+    for (const client of clients) {
+      client.isOutgoing = false;
+      client.flush();
+    }
   }
 }

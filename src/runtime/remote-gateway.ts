@@ -9,6 +9,7 @@ import { entrySequence, entrySession } from "../core/entry.ts";
 import { MalformedError, QuorateError } from "../core/errors.ts";
 import type { GroupName } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
+import { NumberTable } from "../core/number-table.ts";
 import type { WireVersion } from "../core/wire-version.ts";
 import { BackOff } from "./back-off.ts";
 import type { ClientLink, LinkFailure, LinkUser } from "./client-link.ts";
@@ -43,6 +44,8 @@ const patienceMsMin = 300;
 
 /** A question under way, or waiting for an agent. */
 interface Call {
+  /** Its place among this gateway's calls; each has another one. */
+  readonly number: number;
   readonly kind: FrameKind;
   readonly answerKind: FrameKind;
   readonly write: (writer: FrameWriter) => void;
@@ -66,7 +69,8 @@ export class RemoteGateway implements Gateway {
   readonly #pool: ClientPool;
   readonly #onClose: () => void;
   readonly #listeners = new Set<GatewayListener>();
-  readonly #calls = new Set<Call>();
+  readonly #calls = new NumberTable<Call>();
+  #lastCall = 0;
   readonly #backOff = new BackOff();
   /** In use; it has answered. */
   #current: Post | undefined;
@@ -107,6 +111,7 @@ export class RemoteGateway implements Gateway {
 
   query(question: Uint8Array, at: "linearizable" | "local", done: (result: QueryResult) => void): Cancel {
     return this.#call({
+      number: this.#nextCall(),
       kind: "query",
       answerKind: "queryAnswer",
       write: (writer) => writer.uint8(at === "linearizable" ? 0 : 1).raw(question),
@@ -116,39 +121,46 @@ export class RemoteGateway implements Gateway {
         else done({ kind: "refused", refusal: tooManyRequests });
       },
       repeats: true,
+      takeBack: undefined,
     });
   }
 
   changes(filter: Uint8Array, from: number, done: (result: ChangesResult) => void): Cancel {
     return this.#call({
+      number: this.#nextCall(),
       kind: "changes",
       answerKind: "changesAnswer",
       write: (writer) => writer.uint53(from).raw(filter),
       settle: (reader) => done(readChangesAnswer(reader)),
       lose: () => done({ kind: "lost" }),
       repeats: true,
+      takeBack: undefined,
     });
   }
 
   entries(from: number, done: (result: EntriesResult) => void): Cancel {
     return this.#call({
+      number: this.#nextCall(),
       kind: "entries",
       answerKind: "entriesAnswer",
       write: (writer) => writer.uint53(from),
       settle: (reader, tail) => done(readEntriesAnswer(reader, tail)),
       lose: () => done({ kind: "lost" }),
       repeats: true,
+      takeBack: undefined,
     });
   }
 
   campaign(done: (result: CampaignResult) => void): Cancel {
     return this.#call({
+      number: this.#nextCall(),
       kind: "campaign",
       answerKind: "campaignAnswer",
       write: () => {},
       settle: (reader, _tail, version) => done(readCampaignAnswer(reader, version)),
       lose: () => done({ kind: "lost" }),
       repeats: false,
+      takeBack: undefined,
     });
   }
 
@@ -158,6 +170,7 @@ export class RemoteGateway implements Gateway {
 
   refreshStatus(done: (result: StatusResult) => void): Cancel {
     return this.#call({
+      number: this.#nextCall(),
       kind: "status",
       answerKind: "statusAnswer",
       write: (writer) => writer.uint8(1),
@@ -168,6 +181,7 @@ export class RemoteGateway implements Gateway {
       },
       lose: () => done({ kind: "lost" }),
       repeats: true,
+      takeBack: undefined,
     });
   }
 
@@ -199,9 +213,8 @@ export class RemoteGateway implements Gateway {
     this.#listeners.clear();
     setImmediate(() => {
       // Not before: until now they may be taken back.
-      for (const call of this.#calls) {
-        this.#calls.delete(call);
-        call.lose(undefined);
+      for (const call of this.#calls.toArray()) {
+        if (this.#calls.delete(call.number) !== undefined) call.lose(undefined);
       }
       for (const listener of listeners) listener.closed();
     });
@@ -209,19 +222,23 @@ export class RemoteGateway implements Gateway {
 
   // ── questions ──
 
-  #call(question: Omit<Call, "takeBack">): Cancel {
-    const call: Call = { ...question, takeBack: undefined };
+  #call(call: Call): Cancel {
     if (this.#closed) {
       const immediate = setImmediate(() => call.lose(undefined));
       return () => clearImmediate(immediate);
     }
-    this.#calls.add(call);
+    this.#calls.add(call.number, call);
     const link = this.#current?.link;
     if (link !== undefined) this.#ask(call, link);
     return () => {
-      this.#calls.delete(call);
+      this.#calls.delete(call.number);
       call.takeBack?.();
     };
+  }
+
+  #nextCall(): number {
+    this.#lastCall += 1;
+    return this.#lastCall;
   }
 
   #ask(call: Call, link: ClientLink): void {
@@ -233,10 +250,10 @@ export class RemoteGateway implements Gateway {
       (answer, tail, failure) => {
         call.takeBack = undefined;
         if (answer !== undefined) {
-          this.#calls.delete(call);
+          this.#calls.delete(call.number);
           settleCall(call, answer, tail, link.version);
         } else if (failure === "overloaded" || !call.repeats) {
-          this.#calls.delete(call);
+          this.#calls.delete(call.number);
           call.lose(failure);
         }
         // Otherwise it stays, and is asked again at the next agent.
@@ -344,7 +361,7 @@ export class RemoteGateway implements Gateway {
     this.#patienceMs = patienceMsMin;
     this.#problem = undefined;
     this.#backOff.reset();
-    for (const call of this.#calls) {
+    for (const call of this.#calls.toArray()) {
       if (!call.repeats && call.takeBack !== undefined) continue;
       call.takeBack?.();
       this.#ask(call, link);
@@ -394,9 +411,8 @@ export class RemoteGateway implements Gateway {
       this.#current = undefined;
       // Not the one that is gone first: the others know sooner who leads now.
       this.#tried = 0;
-      for (const call of this.#calls) {
-        if (call.repeats) continue;
-        this.#calls.delete(call);
+      for (const call of this.#calls.toArray()) {
+        if (call.repeats || this.#calls.delete(call.number) === undefined) continue;
         call.lose(undefined);
       }
     }

@@ -46,7 +46,8 @@ export class TcpNetwork implements Network {
   readonly #options: TcpNetworkOptions;
   readonly #links = new Map<string, Link>();
   readonly #codecs = new Map<string, AnyCodec>();
-  readonly #waiting = new Set<Link>();
+  /** Links with something to send, each once. */
+  readonly #waiting: Link[] = [];
   #started = false;
   #closed = false;
 
@@ -101,13 +102,12 @@ export class TcpNetwork implements Network {
       return;
     }
     link.send(encodeFrame("message", group, encoded.head, encoded.tail), role, channel === "urgent");
-    this.#waiting.add(link);
+    if (!this.#waiting.includes(link)) this.#waiting.push(link);
   }
 
   flush(): void {
-    if (this.#waiting.size === 0) return;
     for (const link of this.#waiting) link.flush();
-    this.#waiting.clear();
+    this.#waiting.length = 0;
   }
 
   /** Whether that peer is known, and is the one of the two that dials. */
@@ -143,7 +143,7 @@ export class TcpNetwork implements Network {
   close(): void {
     this.#closed = true;
     for (const link of this.#links.values()) link.close();
-    this.#waiting.clear();
+    this.#waiting.length = 0;
   }
 
   #frame(from: AgentId, frame: Frame, version: WireVersion): void {

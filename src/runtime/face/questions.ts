@@ -59,6 +59,10 @@ export class Attempt<T> extends Waiter {
     signal?.addEventListener("abort", this);
   }
 
+  isOf(group: Questions): boolean {
+    return group === this.#group;
+  }
+
   start(): void {
     this.#timer = undefined;
     if (!this.#settled) this.#cancel = this.#start(this);
@@ -107,7 +111,6 @@ export class Questions {
   readonly clock: FaceClock;
   readonly #gateway: Gateway;
   readonly #waiters: Waiters;
-  readonly #open = new Set<{ fail(error: QuorateError): void }>();
   #leaderKnown = true;
   #closed: QuorateError | undefined;
 
@@ -140,7 +143,6 @@ export class Questions {
       const nowMs = this.clock.nowMs();
       attempt.deadlineMs = nowMs + timeoutMs;
       this.#waiters.add(attempt, nowMs);
-      this.#open.add(attempt);
       attempt.start();
     });
   }
@@ -152,12 +154,13 @@ export class Questions {
   /** Fails all that is open. */
   close(error: QuorateError): void {
     this.#closed = error;
-    for (const attempt of this.#open) attempt.fail(restated(error, "notDone", undefined));
+    for (const waiter of this.#waiters.toArray()) {
+      if (waiter instanceof Attempt && waiter.isOf(this)) waiter.fail(restated(error, "notDone", undefined));
+    }
   }
 
-  ended(attempt: Attempt<never> | Waiter): void {
+  ended(attempt: Waiter): void {
     this.#waiters.remove(attempt);
-    this.#open.delete(attempt as Attempt<never>);
   }
 
   noAnswer(refusal: Refusal | undefined): QuorateError {

@@ -59,6 +59,13 @@ export class Waiters {
     else if (this.#count === 1) this.#timer.ref();
   }
 
+  /** Everybody who waits, those who came first in front. */
+  toArray(): Waiter[] {
+    const waiting: Waiter[] = [];
+    for (let waiter = this.#first; waiter !== undefined; waiter = waiter.nextWaiter) waiting.push(waiter);
+    return waiting;
+  }
+
   /** Does nothing for one that does not wait. */
   remove(waiter: Waiter): void {
     if (!waiter.waits) return;
