@@ -39,7 +39,8 @@ const rules = {
   "no-console": "error",
   "max-lines": ["error", { max: 600, skipBlankLines: false, skipComments: false }],
   "max-lines-per-function": ["error", { max: 70, skipBlankLines: true, skipComments: true }],
-  complexity: ["error", { max: 20 }],
+  // A switch over a union counts as one: its cases are independent, and there are as many as there are messages.
+  complexity: ["error", { max: 20, variant: "modified" }],
   "max-depth": ["error", { max: 4 }],
 };
 

@@ -91,6 +91,20 @@ export interface PeerStatus {
   readonly heardAt: Micros;
 }
 
+/**
+ * A core that hibernates: it has nothing to do and sends no heartbeats, and counts on its driver to watch its peers. It is
+ * replaced, never changed, so that a glance tells whether it is another one.
+ */
+export interface Hibernation {
+  /** `linkChanged` (down) of one that nothing was heard of for as long as `silence`. They are to hear of this agent meanwhile. */
+  readonly present: readonly AgentId[];
+  /** `linkChanged` (up) of one that anything is heard of: it was away when the core fell asleep. */
+  readonly absent: readonly AgentId[];
+  /** How often those who watch each other hear of each other. */
+  readonly pulseInterval: Micros;
+  readonly silence: Micros;
+}
+
 export interface LogStatus {
   readonly role: Role;
   readonly term: Term;
@@ -103,6 +117,8 @@ export interface LogStatus {
   readonly durable: LogIndex;
   readonly committed: LogIndex;
   readonly applied: LogIndex;
+  /** Idle and complete, and asleep until something happens. */
+  readonly hibernating: boolean;
   readonly members: Members;
   /** At the leader only; else empty. */
   readonly peers: readonly PeerStatus[];
@@ -126,6 +142,8 @@ export interface LogCore<P extends Protocol> extends Core<P> {
   ): { kind: "accepted"; count: number; first?: LogIndex } | Refusal;
   /** Campaign at once, by hand. A leader stays what it is. */
   campaign(now: Now, out: Outbox<P>): void;
+  /** Undefined while it is awake. Any input may end it. */
+  readonly hibernation: Hibernation | undefined;
   /**
    * The snapshot that the state starts from, as the newest base record says; undefined: from nothing. At a restart the driver
    * restores the state from it before the first `wake`; what is applied counts from its index on. Its file, and that of the

@@ -91,6 +91,7 @@ export {
   type Recovered,
   type Role,
   type PeerStatus,
+  type Hibernation,
   type LogStatus,
   type LogCore,
   type Outbox,

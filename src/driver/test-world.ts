@@ -5,6 +5,7 @@
 import { assert } from "../core/assert.ts";
 import type {
   Encoded,
+  Hibernation,
   LogCore,
   LogStatus,
   Now,
@@ -137,6 +138,7 @@ class ScriptedCore implements LogCore<TestProtocol> {
       durable: zero,
       committed: zero,
       applied: zero,
+      hibernating: false,
       members: membersOf([self]),
       peers: [],
     };
@@ -146,6 +148,7 @@ class ScriptedCore implements LogCore<TestProtocol> {
     return this.onRead(out);
   }
   readonly base: undefined;
+  hibernation: Hibernation | undefined;
   changeMembers(): Refusal {
     return { kind: "notLeader" };
   }

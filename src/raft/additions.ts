@@ -15,6 +15,9 @@ export const addedIn = {
   "refusal.notReady": 2,
   "refusal.busy.election": 2,
   "entry.members": 2,
+  hibernate: 2,
+  hibernating: 2,
+  wakeUp: 2,
 } as const;
 
 export type Addition = keyof typeof addedIn;

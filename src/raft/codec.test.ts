@@ -111,6 +111,9 @@ const word: fc.Arbitrary<Word> = fc.oneof(
   ),
   fc.record({ kind: fc.constant("heartbeatAnswer" as const), term, round: number }),
   fc.record({ kind: fc.constant("commit" as const), term, commit: index }),
+  fc.record({ kind: fc.constant("hibernate" as const), term, last: index }),
+  fc.record({ kind: fc.constant("hibernating" as const), term, last: index }),
+  fc.record({ kind: fc.constant("wakeUp" as const), term }),
   fc.record({ kind: fc.constant("forward" as const), term, commands: fc.array(command, { maxLength: 4 }) }),
   fc.record({
     kind: fc.constant("forwardRefused" as const),

@@ -66,6 +66,9 @@ const messageKinds = {
   forwardRefused: 12,
   readRequest: 13,
   readAnswer: 14,
+  hibernate: 16,
+  hibernating: 17,
+  wakeUp: 18,
 } as const satisfies Record<(RaftMessage | RaftPromise)["kind"], number>;
 
 /** The same of records. `foundingBase`: as the first version wrote it; read, and no longer written. */
@@ -158,6 +161,13 @@ function writeMessage(
     case "commit":
       writer.uint53(message.term).uint53(message.commit);
       return noTail;
+    case "hibernate":
+    case "hibernating":
+      writer.uint53(message.term).uint53(message.last);
+      return noTail;
+    case "wakeUp":
+      writer.uint53(message.term);
+      return noTail;
     case "forward":
       writer.uint53(message.term);
       return message.commands;
@@ -204,6 +214,12 @@ function readMessage(reader: ByteReader, tail: Uint8Array, version: WireVersion)
       return { kind: "heartbeatAnswer", term: readTerm(reader), round: reader.uint53() };
     case messageKinds.commit:
       return { kind: "commit", term: readTerm(reader), commit: readIndex(reader) };
+    case messageKinds.hibernate:
+      return { kind: "hibernate", term: readTerm(reader), last: readIndex(reader) };
+    case messageKinds.hibernating:
+      return { kind: "hibernating", term: readTerm(reader), last: readIndex(reader) };
+    case messageKinds.wakeUp:
+      return { kind: "wakeUp", term: readTerm(reader) };
     case messageKinds.forward:
       return readForward(reader, tail);
     case messageKinds.forwardRefused:

@@ -21,7 +21,7 @@ import type { RaftState } from "./state.ts";
 import { enterTerm, follow } from "./transitions.ts";
 
 /** False where the term of `from` is over. Else it leads, and was just heard from. */
-function acceptLeader(
+export function acceptLeader(
   state: RaftState,
   from: AgentId,
   term: Term,
@@ -143,7 +143,7 @@ export function receiveCommit(
 }
 
 /** The leader counts on entries that this agent acknowledged: if they are gone, it must not go on as if nothing had happened. */
-function commitMatched(state: RaftState, commit: LogIndex): void {
+export function commitMatched(state: RaftState, commit: LogIndex): void {
   if (commit > state.log.last) throw forgotten(state.log.last, commit);
   commitThrough(state, commit);
 }

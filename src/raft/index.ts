@@ -1,7 +1,13 @@
 /** Raft: leader election and a replicated log, as a core without clock, socket or disk. Its rules are in SPEC.md. */
 export { RaftCore } from "./raft.ts";
 export { raftCodec } from "./codec.ts";
-export { raftTimings, type RaftLimits, type RaftOptions } from "./options.ts";
+export {
+  raftHibernation,
+  raftTimings,
+  type HibernationOptions,
+  type RaftLimits,
+  type RaftOptions,
+} from "./options.ts";
 export type {
   Append,
   AppendMatched,
@@ -15,6 +21,8 @@ export type {
   HardStateRecord,
   Heartbeat,
   HeartbeatAnswer,
+  Hibernate,
+  Hibernating,
   PreVoteAnswer,
   PreVoteRequest,
   RaftEvent,
@@ -26,4 +34,5 @@ export type {
   ReadRequest,
   VoteAnswer,
   VoteRequest,
+  WakeUp,
 } from "./messages.ts";

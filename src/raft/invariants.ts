@@ -1,7 +1,7 @@
 /** What must hold after every input, as far as one agent can see it. O(members): it runs after every simulated step. */
-import { assert } from "../core/index.ts";
+import { assert, jointVoteResult, never, type Hibernation } from "../core/index.ts";
 import type { Progress } from "./progress.ts";
-import { isVoter, type Leading, type RaftState } from "./state.ts";
+import { isVoter, leaderOf, type Leading, type RaftState } from "./state.ts";
 
 export function checkInvariants(state: RaftState): void {
   const { log, pending, commitIndex, handedOut, applied, term } = state;
@@ -21,6 +21,27 @@ export function checkInvariants(state: RaftState): void {
     assert(state.votedFor === state.self, "R3: a candidate has its own vote");
   }
   if (role.kind === "leading") checkLeading(state, role);
+  if (state.hibernation !== undefined) checkSleep(state, state.hibernation);
+}
+
+function checkSleep(state: RaftState, { present, absent }: Hibernation): void {
+  const { last } = state.log;
+  assert(state.commitIndex === last, "R50: whoever sleeps knows all of its log to be decided");
+  assert(state.pending.durableIndex === last, "R50: whoever sleeps has all of its log on disk");
+  assert(state.applied === last, "R50: whoever sleeps has applied all of its log");
+  assert(state.deadline !== never, "R52: a sleep ends by itself");
+  if (state.role.kind === "leading") {
+    const { peers } = state.role;
+    for (const id of present)
+      assert(peers.get(id)?.matched === last, "R51: those who sleep have all of the log");
+    assert(present.length + absent.length === peers.size, "R51: a sleeping leader has an eye on everybody");
+    const vouched = jointVoteResult(state.members, (id) => id === state.self || present.includes(id));
+    assert(vouched === "won", "R51: a leader sleeps while a quorum is there");
+  } else {
+    const leader = leaderOf(state);
+    assert(leader !== undefined, "R50: whoever sleeps leads, or follows a leader");
+    assert(present.length === 1 && present[0] === leader, "R51: a follower has an eye on its leader");
+  }
 }
 
 function checkLeading(state: RaftState, leading: Leading): void {

@@ -12,9 +12,10 @@ import {
   type Now,
   type Outbox,
 } from "../core/index.ts";
+import { beat, restless } from "./hibernation.ts";
 import type { HeartbeatAnswer, RaftProtocol } from "./messages.ts";
 import { Progress } from "./progress.ts";
-import { settleConfirmed, startRound } from "./reads.ts";
+import { settleConfirmed } from "./reads.ts";
 import { persist } from "./records.ts";
 import { noteHeartbeatAnswered, replicate } from "./replication.ts";
 import { diskStalls, isSoleVoter, type Leading, type RaftState } from "./state.ts";
@@ -52,6 +53,8 @@ function leadingFrom(state: RaftState, now: Now): Leading {
     round: 0,
     gathering: undefined,
     confirming: [],
+    rest: restless(state),
+    awakeSince: now.monotonic,
     committedBytes: log.bytesAppended,
     lastTime: Math.max(log.lastTime(), now.wall),
     lastAppend: undefined,
@@ -75,8 +78,7 @@ export function keepOffice(state: RaftState, leading: Leading, now: Now, out: Ou
   }
   leading.heartbeatAt = nextOnGrid(leading.heartbeatAt, state.heartbeatInterval, now.monotonic);
   state.deadline = leading.heartbeatAt;
-  leading.beat += 1;
-  startRound(state, leading, out);
+  beat(state, leading, now, out);
 }
 
 /** The grid's first instant after `now`: beats that were missed are not made up for. */
@@ -88,6 +90,7 @@ function nextOnGrid(due: Micros, interval: Micros, now: Micros): Micros {
 /** Whether enough voters have answered within an election time-out. */
 function hearsQuorum(state: RaftState, leading: Leading, now: Now): boolean {
   const since = now.monotonic - state.electionTimeoutMax;
+  if (leading.awakeSince >= since) return true;
   const hears = (id: AgentId): boolean => {
     const peer = leading.peers.get(id);
     return id === state.self || (peer !== undefined && peer.heardAt >= since);

@@ -85,6 +85,30 @@ export interface Commit {
   readonly commit: LogIndex;
 }
 
+/** In place of a heartbeat, from the leader of an idle group: the receiver has all of the log, all of it is decided; may all sleep? */
+export interface Hibernate {
+  readonly kind: "hibernate";
+  readonly term: Term;
+  /** The log's end. */
+  readonly last: LogIndex;
+}
+
+/** "I sleep until I hear of you." Of a higher term than the leader's: it deposes that, and nobody sleeps. */
+export interface Hibernating {
+  readonly kind: "hibernating";
+  /** The answerer's. */
+  readonly term: Term;
+  /** As in the question. */
+  readonly last: LogIndex;
+}
+
+/** A follower that no longer sleeps, to its leader: "Do you still lead?" Answered by a heartbeat to everybody. */
+export interface WakeUp {
+  readonly kind: "wakeUp";
+  /** The follower's. */
+  readonly term: Term;
+}
+
 /** Commands that reached a follower, on their way to the leader. */
 export interface Forward {
   readonly kind: "forward";
@@ -170,6 +194,9 @@ export type RaftMessage =
   | Heartbeat
   | HeartbeatAnswer
   | Commit
+  | Hibernate
+  | Hibernating
+  | WakeUp
   | Forward
   | ForwardRefused
   | ReadRequest

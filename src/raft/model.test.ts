@@ -129,6 +129,9 @@ class Chaos {
   readonly repeat: number;
   readonly crashes: number;
   proposals = 0;
+  /** Nobody wants anything for a while: then groups fall asleep. */
+  isQuiet = false;
+  sleeps = 0;
 
   constructor(seed: number, options: ClusterOptions) {
     this.prng = new Prng(seed);
@@ -143,11 +146,13 @@ class Chaos {
   step(): void {
     const { prng, cluster } = this;
     const agent = prng.pick(cluster.agents);
-    const dice = prng.unit();
+    if (cluster.hibernation !== undefined) this.#watch();
+    // In quiet times most of what would be done is left, so that messages and time go on.
+    const dice = this.isQuiet && !prng.chance(0.03) ? prng.between(200, 1000) / 1000 : prng.unit();
     if (dice < this.crashes) this.#power(agent);
     else if (dice < 0.02) this.#disturb(agent);
-    else if (dice < 0.12) this.#propose(agent);
-    else if (dice < 0.16) this.#read(agent);
+    else if (dice < 0.12 && !this.isQuiet) this.#propose(agent);
+    else if (dice < 0.16 && !this.isQuiet) this.#read(agent);
     else if (dice < 0.3) this.#sync(agent);
     else if (dice < 0.4) this.#applyOrLoad(agent);
     else if (dice < 0.5) this.#tick();
@@ -155,6 +160,36 @@ class Chaos {
     for (const one of cluster.agents) {
       this.oracle.check(one);
       this.oracle.answered(one);
+    }
+  }
+
+  /** What the drivers do for those who sleep, at times late or in vain. */
+  #watch(): void {
+    const { prng, cluster } = this;
+    if (prng.chance(0.001)) this.#changePace();
+    const agent = prng.pick(cluster.agents);
+    const { hibernation } = agent.core;
+    if (!agent.running || hibernation === undefined) return;
+    this.sleeps += 1;
+    const hears = (peer: TestAgent): boolean => peer.running && !cluster.cut.has(`${peer.id}>${agent.id}`);
+    const gone = hibernation.present.map((id) => cluster.find(id)).find((peer) => !hears(peer));
+    const back = hibernation.absent.map((id) => cluster.find(id)).find(hears);
+    if (gone !== undefined && prng.chance(0.1)) cluster.tellLink(agent, gone, false);
+    else if (back !== undefined && prng.chance(0.1)) cluster.tellLink(agent, back, true);
+  }
+
+  #changePace(): void {
+    this.isQuiet = !this.isQuiet;
+    if (this.isQuiet) this.#endFaults();
+  }
+
+  #endFaults(): void {
+    const { cluster } = this;
+    cluster.heal();
+    for (const agent of cluster.agents) {
+      agent.diskHangs = false;
+      agent.asleep = false;
+      if (agent.down) cluster.restart(agent);
     }
   }
 
@@ -227,12 +262,7 @@ class Chaos {
   /** Faults end: the group must come back to work. */
   recover(): void {
     const { cluster } = this;
-    cluster.heal();
-    for (const agent of cluster.agents) {
-      agent.diskHangs = false;
-      agent.asleep = false;
-      if (agent.down) cluster.restart(agent);
-    }
+    this.#endFaults();
     const before = this.oracle.decided.length;
     cluster.run(3000);
     const leader = cluster.leader;
@@ -267,6 +297,8 @@ const small = {
   logTailBytesMax: 600,
 };
 
+const hibernation = { quietBeats: 1, renewalMs: 500 };
+
 const groups: readonly { readonly name: string; readonly options: ClusterOptions }[] = [
   { name: "three voters", options: { voters: 3 } },
   { name: "three voters with tiny windows and tails", options: { voters: 3, limits: small } },
@@ -274,16 +306,22 @@ const groups: readonly { readonly name: string; readonly options: ClusterOptions
   { name: "four voters and a learner", options: { voters: 4, learners: 1 } },
   { name: "one voter", options: { voters: 1, limits: small } },
   { name: "two voters", options: { voters: 2 } },
+  { name: "three voters that sleep when idle", options: { voters: 3, hibernation } },
+  {
+    name: "four voters and a learner that sleep when idle",
+    options: { voters: 4, learners: 1, hibernation },
+  },
 ];
 
 describe("whatever happens to a group", () => {
-  const seen = { elections: 0, reads: 0, decided: 0 };
+  const seen = { elections: 0, reads: 0, decided: 0, sleeps: 0 };
   for (const [position, { name, options }] of groups.entries()) {
-    test(`${name}: R1 R2 R3 R5 R14 R17 R18 R19 R20 hold in every run, and it recovers`, () => {
+    test(`${name}: R1 R2 R3 R5 R14 R17 R18 R19 R20 R53 R54 hold in every run, and it recovers`, () => {
       for (let run = 0; run < 25; run++) {
         const seed = position * 1000 + run;
         try {
-          const { oracle } = play(seed, 1500, options);
+          const { oracle, sleeps } = play(seed, options.hibernation === undefined ? 1500 : 4000, options);
+          seen.sleeps += sleeps;
           seen.elections += oracle.electionsSeen;
           seen.reads += oracle.readsAnswered;
           seen.decided += oracle.decided.length;
@@ -294,9 +332,10 @@ describe("whatever happens to a group", () => {
     });
   }
 
-  test("the runs did something: they elected, decided and read", () => {
+  test("the runs did something: they elected, decided, read and slept", () => {
     expect(seen.elections).toBeGreaterThan(200);
     expect(seen.decided).toBeGreaterThan(2000);
     expect(seen.reads).toBeGreaterThan(200);
+    expect(seen.sleeps).toBeGreaterThan(200);
   });
 });

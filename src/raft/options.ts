@@ -24,10 +24,22 @@ export interface RaftOptions {
   /** A leader is heard from at least so often. At most half of the shortest election time-out. */
   readonly heartbeatMs: number;
   readonly limits?: Partial<RaftLimits>;
+  /** Absent: an idle group goes on with its heartbeats. Else whoever hosts it watches its peers while it sleeps (`Hibernation`). */
+  readonly hibernation?: HibernationOptions | undefined;
+}
+
+export interface HibernationOptions {
+  /** A leader puts its group to sleep after so many heartbeats without anything else to do. */
+  readonly quietBeats: number;
+  /** A sleep that its leader does not renew ends after twice this time; it renews it within this time. */
+  readonly renewalMs: number;
 }
 
 /** What the paper suggests for networks where a message takes well under 15 ms (section 9.3). */
 export const raftTimings = { electionTimeoutMs: [150, 300], heartbeatMs: 50 } as const;
+
+/** To fall asleep and to wake costs a group about as much as two heartbeats do, so it should be idle for longer than that. */
+export const raftHibernation: HibernationOptions = { quietBeats: 4, renewalMs: 60_000 };
 
 /** The limits in force. Asserts that they fit together: wrong ones are a bug of whoever hosts the group. */
 export function raftLimits(given: Partial<RaftLimits> = {}): RaftLimits {

@@ -1,6 +1,6 @@
 /**
  * One member of one Raft group, as a core: every input comes in here and is passed to the duty that it concerns. The rules
- * and the invariants R1 to R21 are in SPEC.md.
+ * and the invariants (R1 and on) are in SPEC.md.
  */
 import {
   assert,
@@ -9,6 +9,7 @@ import {
   unreachable,
   type Address,
   type AgentId,
+  type Hibernation,
   type LogCore,
   type LogIndex,
   type LogStatus,
@@ -37,12 +38,22 @@ import {
 } from "./election.ts";
 import { writeMembers } from "./fields.ts";
 import { receiveAppend, receiveCommit, receiveHeartbeat } from "./following.ts";
+import {
+  awaken,
+  awakenFor,
+  peerLinkWatched,
+  receiveHibernate,
+  receiveHibernating,
+  receiveWakeUp,
+  sleepEnds,
+} from "./hibernation.ts";
 import { checkInvariants } from "./invariants.ts";
 import { keepOffice, receiveHeartbeatAnswer } from "./leadership.ts";
 import type {
   AppendMatched,
   AppendRejected,
   HeartbeatAnswer,
+  Hibernating,
   RaftMessage,
   RaftPromise,
   RaftProtocol,
@@ -85,6 +96,10 @@ export class RaftCore implements LogCore<RaftProtocol> {
   get neededFrom(): RecordNumber {
     const { baseRecord, nextRecord } = this.#state;
     return baseRecord > 0 ? baseRecord : nextRecord;
+  }
+
+  get hibernation(): Hibernation | undefined {
+    return this.#state.hibernation;
   }
 
   get base(): Snapshot | undefined {
@@ -133,7 +148,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
   }
 
   status(): LogStatus {
-    const { role, log, pending, commitIndex, applied, members } = this.#state;
+    const { role, log, pending, commitIndex, applied, hibernation, members } = this.#state;
     const peers = role.kind === "leading" ? [...role.peers.values()] : [];
     return {
       role: this.role,
@@ -145,6 +160,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
       durable: pending.durableIndex,
       committed: commitIndex,
       applied,
+      hibernating: hibernation !== undefined,
       members,
       peers: peers.map(({ id, matched, mode, heardAt }) => ({ id, matched, mode, heardAt })),
     };
@@ -160,6 +176,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
     const state = this.#state;
     if (!state.woken) this.#wakeFirst(now, out);
     else if (now.monotonic < state.deadline) return;
+    else if (state.hibernation !== undefined) sleepEnds(state, now, out);
     else if (state.role.kind === "leading") keepOffice(state, state.role, now, out);
     else patienceMayEnd(state, now, out);
     this.#finish(out);
@@ -189,6 +206,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
   #route(from: AgentId, message: RaftMessage | RaftPromise, now: Now, out: Outbox<RaftProtocol>): void {
     const state = this.#state;
     if (from === state.self) return;
+    awakenFor(state, from, message, now, out);
     switch (message.kind) {
       case "append":
         receiveAppend(state, from, message, now, out);
@@ -196,7 +214,14 @@ export class RaftCore implements LogCore<RaftProtocol> {
       case "appendMatched":
       case "appendRejected":
       case "heartbeatAnswer":
+      case "hibernating":
         this.#answered(from, message, now, out);
+        return;
+      case "hibernate":
+        receiveHibernate(state, from, message, now, out);
+        return;
+      case "wakeUp":
+        if (isMember(state, from)) receiveWakeUp(state, message, now, out);
         return;
       case "commit":
         receiveCommit(state, from, message, now, out);
@@ -237,7 +262,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
   /** A peer answers its leader: a higher term ends this one's office, an older one speaks of an office that is over. */
   #answered(
     from: AgentId,
-    message: AppendMatched | AppendRejected | HeartbeatAnswer,
+    message: AppendMatched | AppendRejected | HeartbeatAnswer | Hibernating,
     now: Now,
     out: Outbox<RaftProtocol>,
   ): void {
@@ -259,6 +284,9 @@ export class RaftCore implements LogCore<RaftProtocol> {
       case "heartbeatAnswer":
         receiveHeartbeatAnswer(state, state.role, peer, message, now, out);
         return;
+      case "hibernating":
+        receiveHibernating(state, state.role, peer, message, now);
+        return;
       default:
         unreachable(message);
     }
@@ -277,7 +305,8 @@ export class RaftCore implements LogCore<RaftProtocol> {
   /** Raft signs nothing, so it never asks for a check. */
   checked(_ticket: Ticket, _valid: boolean, _now: Now, _out: Outbox<RaftProtocol>): void {}
 
-  linkChanged(peer: AgentId, up: boolean, _now: Now, out: Outbox<RaftProtocol>): void {
+  linkChanged(peer: AgentId, up: boolean, now: Now, out: Outbox<RaftProtocol>): void {
+    peerLinkWatched(this.#state, peer, up, now, out);
     const { role } = this.#state;
     const progress = role.kind === "leading" ? role.peers.get(peer) : undefined;
     if (role.kind !== "leading" || progress === undefined) return;
@@ -286,6 +315,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
 
   /** All of the commands or none. `overloaded`: as long as more is undecided than `limits.uncommittedBytesMax`. */
   propose(commands: readonly Uint8Array[], now: Now, out: Outbox<RaftProtocol>): ProposeResult {
+    awaken(this.#state, "other", now, out);
     const result = propose(this.#state, commands, now, out);
     this.#finish(out);
     return result;
@@ -293,23 +323,27 @@ export class RaftCore implements LogCore<RaftProtocol> {
 
   campaign(now: Now, out: Outbox<RaftProtocol>): void {
     if (!this.#state.woken) return;
+    awaken(this.#state, "other", now, out);
     campaign(this.#state, now, out);
     this.#finish(out);
   }
 
   /** In a group of one the `readable` event can come with the ticket. */
   read(now: Now, out: Outbox<RaftProtocol>): { kind: "ticket"; ticket: Ticket } | Refusal {
+    awaken(this.#state, "other", now, out);
     return read(this.#state, now, out);
   }
 
   /** A group keeps the members that it was founded with, so the leader is always busy; others say who leads. */
-  changeMembers(_change: MemberChange, _now: Now, _out: Outbox<RaftProtocol>): Refusal {
+  changeMembers(_change: MemberChange, now: Now, out: Outbox<RaftProtocol>): Refusal {
+    awaken(this.#state, "other", now, out);
     if (this.#state.role.kind !== "leading") return notLeader(this.#state);
     return { kind: "busy", because: "memberChange" };
   }
 
   /** Leadership goes over by election only; see `changeMembers`. */
-  transferLeadership(_to: AgentId | undefined, _now: Now, _out: Outbox<RaftProtocol>): Refusal {
+  transferLeadership(_to: AgentId | undefined, now: Now, out: Outbox<RaftProtocol>): Refusal {
+    awaken(this.#state, "other", now, out);
     if (this.#state.role.kind !== "leading") return notLeader(this.#state);
     return { kind: "busy", because: "transfer" };
   }

@@ -17,6 +17,7 @@ import {
   type Ticket,
 } from "../core/index.ts";
 import type { RaftProtocol, ReadAnswer } from "./messages.ts";
+import type { Progress } from "./progress.ts";
 import {
   leaderOf,
   newTicket,
@@ -57,25 +58,33 @@ function startRoundIfIdle(state: RaftState, leading: Leading, out: Outbox<RaftPr
   startRound(state, leading, out);
 }
 
+/** "I still lead", as part of the last round that left. */
+export function sendHeartbeat(
+  state: RaftState,
+  leading: Leading,
+  peer: Progress,
+  out: Outbox<RaftProtocol>,
+): void {
+  const checkpoint = state.checkpoints.at(-1);
+  const commit = peer.matched < state.commitIndex ? peer.matched : state.commitIndex;
+  if (peer.commitTold < commit) peer.commitTold = commit;
+  out.sends.push({
+    to: peer.id,
+    channel: "urgent",
+    message: {
+      kind: "heartbeat",
+      term: state.term,
+      commit,
+      round: leading.round,
+      ...(checkpoint === undefined ? {} : { checkpoint }),
+    },
+  });
+}
+
 /** The next heartbeat leaves, and with it the question behind every read that gathered. */
 export function startRound(state: RaftState, leading: Leading, out: Outbox<RaftProtocol>): void {
   leading.round += 1;
-  const checkpoint = state.checkpoints.at(-1);
-  for (const peer of leading.peers.values()) {
-    const commit = peer.matched < state.commitIndex ? peer.matched : state.commitIndex;
-    if (peer.commitTold < commit) peer.commitTold = commit;
-    out.sends.push({
-      to: peer.id,
-      channel: "urgent",
-      message: {
-        kind: "heartbeat",
-        term: state.term,
-        commit,
-        round: leading.round,
-        ...(checkpoint === undefined ? {} : { checkpoint }),
-      },
-    });
-  }
+  for (const peer of leading.peers.values()) sendHeartbeat(state, leading, peer, out);
   const batch = leading.gathering;
   if (batch === undefined) return;
   leading.gathering = undefined;

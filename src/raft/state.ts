@@ -7,6 +7,7 @@ import {
   limits,
   microsFromMs,
   type AgentId,
+  type Hibernation,
   type LogIndex,
   type Members,
   type Micros,
@@ -63,6 +64,19 @@ export interface ReadBatch {
   round: number;
 }
 
+/** What a leader knows of its group's rest. */
+export interface Rest {
+  /** Beats in a row before which nothing had happened since the one before. */
+  quietBeats: number;
+  /** It asks whether all may sleep after so many. */
+  quietBeatsNeeded: number;
+  /** The log's end and the round as they were at the last beat. */
+  last: LogIndex;
+  round: number;
+  /** Who agreed, while a question is open. */
+  agreed: Set<AgentId> | undefined;
+}
+
 export interface Leading {
   readonly kind: "leading";
   /** Its entry without a command: once that is decided, so is everything before it. */
@@ -79,6 +93,9 @@ export interface Leading {
   gathering: ReadBatch | undefined;
   /** Reads whose round has left, in its order. */
   readonly confirming: ReadBatch[];
+  rest: Rest;
+  /** When it took office, or last woke: before that it owed nobody a heartbeat, so nobody owed it an answer. */
+  awakeSince: Micros;
   /** The log's bytes up to `commitIndex`, as `Log.bytesAppended` counts them. */
   committedBytes: number;
   /** Logged time of its last entry, in microseconds. Never falls. */
@@ -112,6 +129,8 @@ export class RaftState {
   readonly electionTimeoutMin: Micros;
   readonly electionTimeoutMax: Micros;
   readonly heartbeatInterval: Micros;
+  /** Undefined: it never sleeps. */
+  readonly hibernationOptions: { readonly quietBeats: number; readonly renewalInterval: Micros } | undefined;
 
   // ── as the records say; changed by `fold` in records.ts and by nothing else ──
   readonly configurations: Configurations;
@@ -158,6 +177,10 @@ export class RaftState {
   electionTimeout = 0 as Micros;
   /** When the current leader was last heard from; it keeps this agent from voting for others. */
   leaderHeardAt = Number.NEGATIVE_INFINITY as Micros;
+  /** While it sleeps. Only whoever leads, or follows a known leader, does. */
+  hibernation: Hibernation | undefined;
+  /** Members to whom the link is known to be down, and of whom nothing was heard since. */
+  readonly absent: Set<AgentId> = new Set();
 
   constructor(options: RaftOptions) {
     const [shortest, longest] = options.electionTimeoutMs;
@@ -175,6 +198,7 @@ export class RaftState {
     this.electionTimeoutMin = microsFromMs(shortest);
     this.electionTimeoutMax = microsFromMs(longest);
     this.heartbeatInterval = microsFromMs(options.heartbeatMs);
+    this.hibernationOptions = checkHibernation(options.hibernation);
     this.nextRecord = 1 as RecordNumber;
     this.pending = new PendingRecords(0, 0 as LogIndex);
     this.nextTicket = options.prng.uint32() * 2 ** 20 + 1;
@@ -184,6 +208,14 @@ export class RaftState {
   get members(): Members {
     return this.configurations.newest;
   }
+}
+
+function checkHibernation(options: RaftOptions["hibernation"]): RaftState["hibernationOptions"] {
+  if (options === undefined) return undefined;
+  const { quietBeats, renewalMs } = options;
+  assert(Number.isSafeInteger(quietBeats) && quietBeats > 0, "a group is idle for at least a beat");
+  assert(renewalMs > 0, "a sleep is renewed after some time");
+  return { quietBeats, renewalInterval: microsFromMs(renewalMs) };
 }
 
 export function following(leader: AgentId | undefined): Following {
@@ -223,9 +255,13 @@ export function newTicket(state: RaftState): Ticket {
   return ticket;
 }
 
-/** A leader is being heard from: no vote for anybody else (thesis, section 4.2.3). */
+/**
+ * A leader is being heard from: no vote for anybody else (thesis, section 4.2.3). To one who sleeps, the leader's agent is
+ * heard from.
+ */
 export function hearsLeader(state: RaftState, now: Micros): boolean {
-  return state.role.kind === "leading" || state.leaderHeardAt + state.electionTimeoutMin > now;
+  if (state.role.kind === "leading" || state.hibernation !== undefined) return true;
+  return state.leaderHeardAt + state.electionTimeoutMin > now;
 }
 
 /** The oldest record waits for the disk longer than an election may take: whoever depends on this disk is better off without. */

@@ -33,7 +33,7 @@ import {
   type Ticket,
 } from "../core/index.ts";
 import type { RaftEvent, RaftMessage, RaftPromise, RaftProtocol, RaftRecord } from "./messages.ts";
-import type { RaftLimits } from "./options.ts";
+import type { HibernationOptions, RaftLimits } from "./options.ts";
 import { RaftCore } from "./raft.ts";
 
 export type Word = RaftMessage | RaftPromise;
@@ -56,6 +56,7 @@ export interface ClusterOptions {
   readonly learners?: number;
   readonly seed?: number;
   readonly limits?: Partial<RaftLimits>;
+  readonly hibernation?: HibernationOptions;
 }
 
 const electionTimeoutMs = [150, 300] as const;
@@ -182,6 +183,7 @@ export class TestCluster {
   };
   readonly prng: Prng;
   readonly limits: Partial<RaftLimits> | undefined;
+  readonly hibernation: HibernationOptions | undefined;
   /** Messages on their way. */
   wire: Envelope[] = [];
   /** Pairs `from>to` between which nothing arrives. */
@@ -191,11 +193,12 @@ export class TestCluster {
   readonly #out: Outbox<RaftProtocol> = createOutbox();
 
   constructor(options: ClusterOptions = {}) {
-    const { voters = 3, learners = 0, seed = 1, limits } = options;
+    const { voters = 3, learners = 0, seed = 1, limits, hibernation } = options;
     const names = Array.from({ length: voters + learners }, (_, position) => agentId(`a${position + 1}`));
     this.members = membersOf(names.slice(0, voters), names.slice(voters));
     this.prng = new Prng(seed);
     this.limits = limits;
+    this.hibernation = hibernation;
     for (const id of names) this.agents.push(new TestAgent(id, this.#core(id, [])));
   }
 
@@ -207,6 +210,7 @@ export class TestCluster {
         prng: this.prng.fork(),
         electionTimeoutMs,
         heartbeatMs,
+        hibernation: this.hibernation,
         ...(this.limits === undefined ? {} : { limits: this.limits }),
       },
       { records, next: (records.length + 1) as RecordNumber },
@@ -291,6 +295,11 @@ export class TestCluster {
   /** What somebody says who may not even be a member. */
   tell(to: TestAgent, from: string, message: Word): void {
     this.step(to, (core, out) => core.receive(agentId(from), message, this.now, out));
+  }
+
+  /** What its driver tells it of its link to another. */
+  tellLink(agent: TestAgent, peer: TestAgent, up: boolean): void {
+    this.step(agent, (core, out) => core.linkChanged(peer.id, up, this.now, out));
   }
 
   apply(agent: TestAgent): void {

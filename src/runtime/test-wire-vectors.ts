@@ -475,4 +475,7 @@ export const raftMessages: readonly (RaftMessage | RaftPromise)[] = [
   },
   { kind: "readRequest", ticket: 4 as Ticket },
   { kind: "readAnswer", ticket: 4 as Ticket, outcome: { kind: "index", index: index(7) } },
+  { kind: "hibernate", term, last: index(7) },
+  { kind: "hibernating", term, last: index(7) },
+  { kind: "wakeUp", term },
 ];

@@ -21,6 +21,9 @@ const kindNumbers: Readonly<Record<(RaftMessage | RaftPromise)["kind"], number>>
   voteAnswer: 12,
   appendMatched: 13,
   appendRejected: 14,
+  hibernate: 16,
+  hibernating: 17,
+  wakeUp: 18,
 };
 
 /** Everything that a message says; entries by their checksums. */
@@ -57,6 +60,14 @@ export function hashMessage(hash: RunningHash, message: RaftMessage | RaftPromis
     case "commit":
       hash.add(message.term);
       hash.add(message.commit);
+      return;
+    case "hibernate":
+    case "hibernating":
+      hash.add(message.term);
+      hash.add(message.last);
+      return;
+    case "wakeUp":
+      hash.add(message.term);
       return;
     case "forward":
       hash.add(message.term);
@@ -123,6 +134,11 @@ export function messageFacts(message: RaftMessage | RaftPromise): Readonly<Recor
       return { kind: message.kind, term: message.term, round: message.round };
     case "commit":
       return { kind: message.kind, term: message.term, commit: message.commit };
+    case "hibernate":
+    case "hibernating":
+      return { kind: message.kind, term: message.term, index: message.last };
+    case "wakeUp":
+      return { kind: message.kind, term: message.term };
     case "appendMatched":
       return { kind: message.kind, term: message.term, index: message.matched, refused: false };
     case "appendRejected":

@@ -3,6 +3,7 @@
  * where the checks, the trace and the running hash look in, without a line for them in the code under test.
  */
 import type {
+  Hibernation,
   LogCore,
   LogStatus,
   Now,
@@ -67,6 +68,9 @@ export class WatchedCore implements LogCore<RaftProtocol> {
   }
   get base(): Snapshot | undefined {
     return this.inner.base;
+  }
+  get hibernation(): Hibernation | undefined {
+    return this.inner.hibernation;
   }
   get neededFrom(): RecordNumber {
     return this.inner.neededFrom;

@@ -84,6 +84,7 @@ export class FakeGroup implements HostedGroup {
       durable: this.applied,
       committed: this.applied,
       applied: this.applied,
+      hibernating: false,
       members: membersOf([this.self]),
       peers: [],
       lagMs: 1.6,
