@@ -139,6 +139,17 @@ export function entryKind(bytes: Uint8Array, offset: number): EntryKind {
   return name;
 }
 
+/** Whether the entry brings other members: one byte is read. */
+export function isMembersEntry(bytes: Uint8Array, offset: number): boolean {
+  return bytes[offset + at.kind] === entryKinds.members;
+}
+
+/** Whether a client may ask for it. The other kinds are a mechanism's own: who could smuggle one in would change the members. */
+export function isProposable(bytes: Uint8Array, offset: number): boolean {
+  const kind = bytes[offset + at.kind];
+  return kind !== entryKinds.noop && kind !== entryKinds.members;
+}
+
 /** A view, not a copy. */
 export function entryPayload(bytes: Uint8Array, offset: number): Uint8Array {
   return bytes.subarray(offset + entryHeaderBytes, offset + entryLength(bytes, offset));

@@ -46,6 +46,8 @@ export interface Limits {
   // ── groups ──
   readonly votersMax: number;
   readonly learnersMax: number;
+  /** Where one member listens, in a configuration. */
+  readonly addressBytesMax: number;
   readonly groupsPerAgentMax: number;
 
   // ── driver ──
@@ -209,6 +211,7 @@ export const limits: Limits = {
   // ── groups ──
   votersMax: 7,
   learnersMax: 32,
+  addressBytesMax: 300,
   groupsPerAgentMax: 4096,
   // ── driver ──
   laneEffectsMax: 4096,
@@ -302,6 +305,10 @@ assert(
   "one input's sends fit into the lane",
 );
 assert(limits.sessionAnswersBytesMax <= limits.answersBytesMax, "one session's answers fit beside others'");
+assert(
+  (2 * limits.votersMax + limits.learnersMax) * (2 * limits.addressBytesMax) <= limits.entryBytesMax,
+  "every configuration fits into an entry",
+);
 assert(limits.sessionsMax <= limits.sessionRoutesMax, "every open session's client is remembered");
 assert(
   limits.entryBytesMax + limits.watchAnswerBytesMax <= limits.frameBytesMax,

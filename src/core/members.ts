@@ -7,8 +7,9 @@
  * configuration once they have caught up, in which the old voters and the new must both agree, and the *new* one.
  */
 import { assert } from "./assert.ts";
-import { limits } from "./limits.ts";
 import type { Address, AgentId } from "./ids.ts";
+import { limits } from "./limits.ts";
+import { encodeText } from "./text.ts";
 
 /** Who takes part in a group. Lists are without repeats. */
 export interface Members {
@@ -55,6 +56,9 @@ export function isJoint(members: Members): boolean {
   return members.outgoing.length > 0;
 }
 
+/** A group that an agent is about to join: it learns from the log who takes part. It has no voter, so nobody campaigns by it. */
+export const unknownMembers: Members = membersOf(nobody);
+
 /** Everybody, each once. */
 export function everybody({ voters, outgoing, learners }: Members): Set<AgentId> {
   return new Set([...voters, ...outgoing, ...learners]);
@@ -78,9 +82,9 @@ export function planMembers(members: Members, change: MemberChange): MembersResu
   if (target.size === 0) return { kind: "fault", fault: "noVoters" };
   if (target.size > limits.votersMax) return { kind: "fault", fault: "tooManyVoters" };
   if (learners.size > limits.learnersMax) return { kind: "fault", fault: "tooManyLearners" };
-  const voters = new Set(members.voters);
-  const next = isSame(target, voters) ? nobody : [...target];
+  const next = isSame([...target], members.voters) ? nobody : [...target];
   const addresses = new Map([...members.addresses, ...(change.addresses ?? nowhere)]);
+  assert([...addresses.values()].every(isShort), "an address is checked where it comes in");
   return {
     kind: "members",
     members: withoutStrangers({ ...members, learners: [...learners], next, addresses }),
@@ -113,6 +117,56 @@ function withoutStrangers(members: Members): Members {
   return { ...members, addresses };
 }
 
-function isSame(left: ReadonlySet<AgentId>, right: ReadonlySet<AgentId>): boolean {
-  return left.size === right.size && [...left].every((id) => right.has(id));
+/**
+ * What holds of every configuration: there are voters, or {@link unknownMembers}; lists are without repeats and within their
+ * limits; `next` is another set than `voters`, of members, and empty while two sets must agree; a learner does not vote, or
+ * won't once what is planned is done; addresses are of members.
+ */
+export function isSound(members: Members): boolean {
+  const { voters, outgoing, learners, next, addresses } = members;
+  const known = everybody(members);
+  if (voters.length === 0) return known.size + next.length + addresses.size === 0;
+  const lists = [voters, outgoing, learners, next];
+  if (lists.some((list) => new Set(list).size !== list.length)) return false;
+  if (Math.max(voters.length, outgoing.length, next.length) > limits.votersMax) return false;
+  if (learners.length > limits.learnersMax) return false;
+  if (next.length > 0 && (isJoint(members) || isSame(next, voters))) return false;
+  if (isSame(outgoing, voters)) return false;
+  const mayLearn = (id: AgentId): boolean => !voters.includes(id) || (next.length > 0 && !next.includes(id));
+  return (
+    learners.every(mayLearn) &&
+    next.every((id) => known.has(id)) &&
+    [...addresses].every(([id, address]) => known.has(id) && isShort(address))
+  );
+}
+
+/**
+ * Whether `after` may stand behind `before` in a log: the sets whose majorities decide change one at a time, so a majority by
+ * the one and a majority by the other always share a voter. Whoever knew nobody takes what it is given.
+ */
+export function mayFollow(before: Members, after: Members): boolean {
+  if (before.voters.length === 0) return true;
+  if (isJoint(before)) return !isJoint(after) && isSame(after.voters, before.voters);
+  return isSame(isJoint(after) ? after.outgoing : after.voters, before.voters);
+}
+
+/** The same members in the same parts, in whatever order they are listed. */
+export function isSameMembers(left: Members, right: Members): boolean {
+  return (
+    isSame(left.voters, right.voters) &&
+    isSame(left.outgoing, right.outgoing) &&
+    isSame(left.learners, right.learners) &&
+    isSame(left.next, right.next) &&
+    left.addresses.size === right.addresses.size &&
+    [...left.addresses].every(([id, address]) => right.addresses.get(id) === address)
+  );
+}
+
+function isShort(address: Address): boolean {
+  return encodeText(address).length <= limits.addressBytesMax;
+}
+
+/** Of lists without repeats. */
+function isSame(left: readonly AgentId[], right: readonly AgentId[]): boolean {
+  return left.length === right.length && left.every((id) => right.includes(id));
 }

@@ -374,8 +374,10 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
       case "diverged":
         this.#options.observer.diverged(event.index);
         return;
-      case "restore":
       case "members":
+        this.#options.observer.membersChanged(event.members);
+        return;
+      case "restore":
         return;
       default:
         unreachable(event);

@@ -31,6 +31,7 @@ export type LogEvent =
   /** The state here is not the leader's after the same entries up to `index`. */
   | { readonly kind: "diverged"; readonly index: LogIndex }
   | { readonly kind: "restore"; readonly snapshot: Snapshot }
+  /** Others take part than before, decided or not. */
   | { readonly kind: "members"; readonly members: Members };
 
 /** A mechanism that the driver can host. A record that holds entries has them in a field `run`. */
@@ -63,6 +64,8 @@ export interface GroupObserver {
   progressed(session: number, sequence: number, state: ProgressState): void;
   /** Role, term or leader changed. */
   statusChanged(): void;
+  /** Others take part than before. It is in force already, though perhaps not decided, and may still be taken back. */
+  membersChanged(members: Members): void;
   /** An alarm: this agent's state is not the leader's after the same entries up to `index`. */
   diverged(index: LogIndex): void;
 }

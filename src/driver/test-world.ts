@@ -294,6 +294,7 @@ export class World {
           this.told.push(`refused ${session}/${sequence} ${refusal.kind}`),
         progressed: (session, sequence, state) => this.told.push(`${state} ${session}/${sequence}`),
         statusChanged: () => this.told.push(`status ${this.group.role} ${this.group.leader ?? "-"}`),
+        membersChanged: ({ voters }) => this.told.push(`members ${voters.join(" ")}`),
         diverged: (index) => this.told.push(`diverged ${index}`),
       },
     });

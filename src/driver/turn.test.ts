@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { groupName, term } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
+import { membersOf } from "../core/members.ts";
 import { command, hello, peer, self, World } from "./test-world.ts";
 
 describe("a turn", () => {
@@ -55,6 +56,18 @@ describe("a turn", () => {
     expect(world.core.heard).toEqual(["receive elected"]);
     world.turn();
     expect(world.core.heard).toEqual(["receive elected", "propose 1"]);
+  });
+
+  it("tells the observer of other members as it tells of another role", () => {
+    const world = new World().host();
+    world.settle();
+    world.core.onReceive = (_, out) => {
+      out.events.push({ kind: "members", members: membersOf([self, peer]) });
+      out.events.push({ kind: "role", role: "follower", term: term(1), leader: peer });
+    };
+    world.say("joined");
+    world.turn();
+    expect(world.told).toEqual(["members a b", "status follower b"]);
   });
 
   it("drops a message for a group that is not hosted here", () => {

@@ -5,14 +5,19 @@ import {
   ByteWriter,
   concatBytes,
   encodeCommand,
+  encodeText,
+  enterJoint,
   MalformedError,
   membersOf,
+  planMembers,
   present,
   stampEntry,
+  unknownMembers,
   wireVersionMax,
   type Address,
   type AgentId,
   type Encoded,
+  type EntryKind,
   type LogIndex,
   type Members,
   type Refusal,
@@ -21,6 +26,7 @@ import {
   type Ticket,
 } from "../core/index.ts";
 import { raftCodec } from "./codec.ts";
+import { encodeMembers } from "./fields.ts";
 import type { HardState, RaftMessage, RaftPromise, RaftRecord } from "./messages.ts";
 
 type Word = RaftMessage | RaftPromise;
@@ -49,6 +55,29 @@ const refusal: fc.Arbitrary<Refusal> = fc.oneof(
   fc.constant<Refusal>({ kind: "closed" }),
 );
 
+/** At rest, planned, or joint. */
+const members: fc.Arbitrary<Members> = fc
+  .record({
+    all: fc.uniqueArray(id, { minLength: 1, maxLength: 7 }),
+    kinds: fc.array(fc.constantFrom("voter" as const, "learner" as const, "removed" as const), {
+      maxLength: 7,
+    }),
+    address: fc.string({ maxLength: 20 }) as fc.Arbitrary<Address>,
+    isJoint: fc.boolean(),
+  })
+  .map(({ all, kinds, address, isJoint }) => {
+    const steps = kinds.slice(0, all.length).map((kind, position) => ({ kind, id: all[position]! }));
+    const addresses = new Map(all.slice(-2).map((who) => [who, address]));
+    const founding = membersOf(all.slice(0, 3), all.slice(3, 5));
+    const result = planMembers(founding, { steps, addresses });
+    if (result.kind === "fault") return founding;
+    return isJoint && result.members.next.length > 0 ? enterJoint(result.members) : result.members;
+  });
+const memberRecord = fc.oneof({ weight: 9, arbitrary: members }, fc.constant(unknownMembers));
+
+const membersEntry = (of: Members): Uint8Array =>
+  encodeCommand({ kind: "members", session: 0, sequence: 0, unsettled: 0 }, encodeMembers(of));
+
 const command = fc
   .record({
     session: number,
@@ -74,7 +103,10 @@ function stampedRun(first: number, terms: readonly number[], commands: readonly 
 const run = fc
   .record({
     first: fc.integer({ min: 1, max: 2 ** 40 }),
-    commands: fc.array(command, { minLength: 1, maxLength: 4 }),
+    commands: fc.array(fc.oneof({ weight: 4, arbitrary: command }, members.map(membersEntry)), {
+      minLength: 1,
+      maxLength: 4,
+    }),
     base: fc.integer({ min: 1, max: 1000 }),
   })
   .map(({ first, commands, base }) =>
@@ -136,18 +168,6 @@ const word: fc.Arbitrary<Word> = fc.oneof(
   })),
 );
 
-const memberRecord: fc.Arbitrary<Members> = fc.record({
-  voters: ids(7),
-  outgoing: ids(7),
-  learners: ids(32),
-  next: ids(7),
-  addresses: fc
-    .uniqueArray(fc.tuple(id, fc.string() as fc.Arbitrary<Address>), {
-      maxLength: 4,
-      selector: ([who]) => who,
-    })
-    .map((pairs) => new Map(pairs)),
-});
 const hardState: fc.Arbitrary<HardState> = fc.record({ term, votedFor: id }, { requiredKeys: ["term"] });
 const record: fc.Arbitrary<RaftRecord> = fc.oneof(
   fc.record(
@@ -327,6 +347,44 @@ describe("nothing else", () => {
     });
   });
 
+  test("R23: an entry of members that contradict themselves, or of nobody, or with bytes behind them", () => {
+    const a = "a" as AgentId;
+    const good = encodeMembers(membersOf([a]));
+    const bad = [
+      encodeMembers({ ...membersOf([a]), learners: [a] }),
+      encodeMembers({ ...membersOf([a]), next: ["x" as AgentId] }),
+      encodeMembers(unknownMembers),
+      concatBytes([good, Uint8Array.of(0)]),
+      good.subarray(1),
+      encodeText("whoever"),
+    ];
+    const entryOf = (payload: Uint8Array): Run => {
+      const header = { kind: "members", session: 0, sequence: 0, unsettled: 0 } as const;
+      return stampedRun(1, [1, 1, 1], [plain, encodeCommand(header, payload), plain]);
+    };
+    const appendOf = (payload: Uint8Array): Word =>
+      append({ term: 1, prevTerm: 0, prevIndex: 0, run: entryOf(payload) });
+    expect(decoded(encoded(appendOf(good)))).toEqual(appendOf(good));
+    for (const payload of bad) {
+      expect(() => decoded(encoded(appendOf(payload)))).toThrow(MalformedError);
+      const written = flat(raftCodec.encodeRecord({ kind: "entries", run: entryOf(payload) }));
+      expect(() => raftCodec.decodeRecord(written)).toThrow(MalformedError);
+    }
+  });
+
+  test("R23: a follower does not smuggle in what only a leader may write", () => {
+    const header = { session: 1, sequence: 1, unsettled: 0 };
+    const forwarded = (kind: EntryKind): Word => ({
+      kind: "forward",
+      term: 1 as Term,
+      commands: [plain, encodeCommand({ ...header, kind }, encodeMembers(membersOf(["x" as AgentId])))],
+    });
+    for (const kind of ["command", "openSession", "closeSession"] as const)
+      expect(decoded(encoded(forwarded(kind)))).toEqual(forwarded(kind));
+    for (const kind of ["noop", "members"] as const)
+      expect(() => decoded(encoded(forwarded(kind)))).toThrow("what no client may propose");
+  });
+
   test("members that are named twice, or are too many, or have no proper name", () => {
     const base = (voters: string[]): RaftRecord => ({
       kind: "base",
@@ -382,7 +440,7 @@ describe("R22: towards a peer of the first version", () => {
   test("entries of a kind that it does not know are not sent, wherever in a run; others are", () => {
     const header = { session: 0, sequence: 0, unsettled: 0 };
     const plain = encodeCommand({ ...header, kind: "command" }, new Uint8Array(3));
-    const members = encodeCommand({ ...header, kind: "members" }, new Uint8Array(3));
+    const change = membersEntry(membersOf(["a" as AgentId]));
     const append = (runs: Run[]): Word => ({
       kind: "append",
       term: 2 as Term,
@@ -393,7 +451,7 @@ describe("R22: towards a peer of the first version", () => {
     });
     const known = append([stampedRun(1, [1, 1], [plain, plain])]);
     expect(said(known)).toEqual(known);
-    const unknown = append([stampedRun(1, [1], [plain]), stampedRun(2, [1, 1], [plain, members])]);
+    const unknown = append([stampedRun(1, [1], [plain]), stampedRun(2, [1, 1], [plain, change])]);
     expect(said(unknown)).toBeUndefined();
     expect(() => decoded(encoded(unknown), 1)).toThrow(MalformedError);
   });

@@ -7,9 +7,11 @@ import {
   ByteReader,
   ByteWriter,
   decodeRun,
-  entryKind,
   entryLength,
+  entryPayload,
   entryTerm,
+  isMembersEntry,
+  isProposable,
   limits,
   MalformedError,
   splitCommands,
@@ -22,6 +24,7 @@ import {
 } from "../core/index.ts";
 import { has, hasMessage } from "./additions.ts";
 import {
+  decodeMembers,
   readAgentId,
   readBoolean,
   readFoundingMembers,
@@ -119,7 +122,7 @@ function canBeSaid(message: RaftMessage | RaftPromise, version: WireVersion): bo
 
 function hasMembers({ bytes }: Run): boolean {
   for (let offset = 0; offset < bytes.length; offset += entryLength(bytes, offset)) {
-    if (entryKind(bytes, offset) === "members") return true;
+    if (isMembersEntry(bytes, offset)) return true;
   }
   return false;
 }
@@ -266,11 +269,20 @@ function readAppend(reader: ByteReader, tail: Uint8Array): Append {
   const runs: Run[] = [];
   if (tail.length > 0) {
     if (tail.length > limits.batchBytesMax) throw new MalformedError("an append is longer than the limit");
-    const run = decodeRun(tail, (prevIndex + 1) as LogIndex);
+    const run = readRun(tail, (prevIndex + 1) as LogIndex);
     checkTerms(run, prevTerm, term);
     runs.push(run);
   }
   return { kind: "append", term, prevIndex, prevTerm, commit, runs };
+}
+
+/** A run whose entries of kind `members` can be taken into force unseen. */
+function readRun(bytes: Uint8Array, first?: LogIndex): Run {
+  const run = decodeRun(bytes, first);
+  for (let offset = 0; offset < bytes.length; offset += entryLength(bytes, offset)) {
+    if (isMembersEntry(bytes, offset)) decodeMembers(entryPayload(bytes, offset));
+  }
+  return run;
 }
 
 /** That terms do not fall within the run is known already. */
@@ -288,6 +300,8 @@ function readForward(reader: ByteReader, tail: Uint8Array): Forward {
   if (tail.length > limits.batchBytesMax) throw new MalformedError("more bytes of commands than the limit");
   const commands = splitCommands(tail);
   if (commands.length > limits.batchEntriesMax) throw new MalformedError("more commands than the limit");
+  if (!commands.every((command) => isProposable(command, 0)))
+    throw new MalformedError("a follower sends on what no client may propose");
   return { kind: "forward", term, commands };
 }
 
@@ -371,7 +385,7 @@ function readRecord(reader: ByteReader): RaftRecord {
     case recordKinds.hardState:
       return { kind: "hardState", ...readHardState(reader) };
     case recordKinds.entries:
-      return { kind: "entries", run: decodeRun(reader.rest()) };
+      return { kind: "entries", run: readRun(reader.rest()) };
     default:
       throw new MalformedError("a record of an unknown kind");
   }

@@ -20,8 +20,8 @@ import {
   following,
   hearsLeader,
   isMember,
-  isVoter,
   leaderOf,
+  mayCampaign,
   patienceEnds,
   restartPatience,
   type RaftState,
@@ -30,7 +30,7 @@ import { enterTerm, waitForLeader } from "./transitions.ts";
 
 /** The deadline of whoever does not lead has come. */
 export function patienceMayEnd(state: RaftState, now: Now, out: Outbox<RaftProtocol>): void {
-  if (!isVoter(state, state.self)) {
+  if (!mayCampaign(state)) {
     waitForLeader(state, now);
     return;
   }
@@ -49,9 +49,9 @@ export function patienceMayEnd(state: RaftState, now: Now, out: Outbox<RaftProto
   poll(state, now, out);
 }
 
-/** Campaigns at once. Leaders and learners stay what they are. */
+/** Campaigns at once. Leaders, and whoever does not vote, stay what they are. */
 export function campaign(state: RaftState, now: Now, out: Outbox<RaftProtocol>): void {
-  if (state.role.kind === "leading" || !isVoter(state, state.self)) return;
+  if (state.role.kind === "leading" || !mayCampaign(state)) return;
   poll(state, now, out);
 }
 

@@ -1,6 +1,9 @@
 /** Parts that several messages and records share, as bytes. Reading refuses whatever writing does not produce. */
 import {
   agentId,
+  ByteReader,
+  ByteWriter,
+  isSound,
   limits,
   MalformedError,
   membersOf,
@@ -8,8 +11,6 @@ import {
   unreachable,
   type Address,
   type AgentId,
-  type ByteReader,
-  type ByteWriter,
   type LogIndex,
   type MemberFault,
   type Members,
@@ -84,7 +85,24 @@ export function readMembers(reader: ByteReader): Members {
     if (addresses.has(id)) throw new MalformedError("a member has two addresses");
     addresses.set(id, reader.text() as Address);
   }
-  return { voters, outgoing, learners, next, addresses };
+  const members = { voters, outgoing, learners, next, addresses };
+  if (!isSound(members)) throw new MalformedError("members that contradict themselves");
+  return members;
+}
+
+/** The payload of an entry of kind `members`. */
+export function encodeMembers(members: Members): Uint8Array {
+  const writer = new ByteWriter();
+  writeMembers(writer, members);
+  return writer.finish();
+}
+
+export function decodeMembers(payload: Uint8Array): Members {
+  const reader = new ByteReader(payload);
+  const members = readMembers(reader);
+  reader.end();
+  if (members.voters.length === 0) throw new MalformedError("an entry leaves nobody in the group");
+  return members;
 }
 
 /** As the first version wrote them, when members did not change. */

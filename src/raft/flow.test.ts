@@ -146,7 +146,8 @@ describe("limits", () => {
         { records: [], next: 1 as RecordNumber },
       );
     expect(founded([150, 300], ["a1"]).role).toBe("follower");
-    expect(() => founded([150, 300], [])).toThrow(AssertionError);
+    expect(founded([150, 300], []).role).toBe("learner");
+    expect(() => founded([150, 300], ["a1", "a1"])).toThrow("R23");
     expect(() => founded([90, 300], ["a1"])).toThrow(AssertionError);
     expect(() => founded([300, 150], ["a1"])).toThrow(AssertionError);
   });

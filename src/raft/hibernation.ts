@@ -68,6 +68,8 @@ function isIdle(state: RaftState, leading: Leading, now: Now): boolean {
   if (state.members.outgoing.length > 0 || state.members.next.length > 0) return false;
   const heardSince = now.monotonic - 2 * state.heartbeatInterval;
   for (const peer of leading.peers.values()) {
+    // Whoever was removed is still told so.
+    if (!isMember(state, peer.id)) return false;
     if (state.absent.has(peer.id)) continue;
     if (peer.mode !== "replicate" || peer.matched !== state.log.last || peer.heardAt < heardSince)
       return false;

@@ -1,7 +1,7 @@
 /** What must hold after every input, as far as one agent can see it. O(members): it runs after every simulated step. */
 import { assert, jointVoteResult, never, type Hibernation } from "../core/index.ts";
 import type { Progress } from "./progress.ts";
-import { isVoter, leaderOf, type Leading, type RaftState } from "./state.ts";
+import { leaderOf, mayCampaign, type Leading, type RaftState } from "./state.ts";
 
 export function checkInvariants(state: RaftState): void {
   const { log, pending, commitIndex, handedOut, applied, term } = state;
@@ -14,9 +14,10 @@ export function checkInvariants(state: RaftState): void {
   assert(applied <= handedOut, "R10: only what was handed out is applied");
   assert(applied >= log.baseIndex, "R10: the state starts from the base");
   assert(state.votedFor === undefined || term > 0, "R3: a vote is of a term");
+  assert(state.configurations.newestIndex <= log.last, "R23: the configuration in force is in the log");
   const { role } = state;
   if (role.kind === "following") assert(role.leader !== state.self, "R1: nobody follows itself");
-  else assert(isVoter(state, state.self), "R12: only voters campaign and lead");
+  else assert(mayCampaign(state), "R12: only voters campaign and lead, or who may still be needed as one");
   if (role.kind === "standing" || role.kind === "leading") {
     assert(state.votedFor === state.self, "R3: a candidate has its own vote");
   }
@@ -49,6 +50,9 @@ function checkLeading(state: RaftState, leading: Leading): void {
   assert(log.lastTerm === state.term, "R7: a leader's log ends with entries of its term");
   assert(log.termAt(leading.firstIndex) === state.term, "R7: a leader's first entry is of its term");
   for (const peer of leading.peers.values()) checkPeer(state, leading, peer);
+  for (const id of state.members.voters) {
+    assert(id === state.self || leading.peers.has(id), "R23: a leader knows every other voter");
+  }
 }
 
 function checkPeer(state: RaftState, leading: Leading, peer: Progress): void {

@@ -2,10 +2,7 @@
 import {
   assert,
   emptyBytes,
-  encodeCommand,
-  entryHeaderBytes,
   jointVoteResult,
-  stampEntry,
   type AgentId,
   type LogIndex,
   type Micros,
@@ -13,10 +10,11 @@ import {
   type Outbox,
 } from "../core/index.ts";
 import { beat, restless } from "./hibernation.ts";
+import { dismissLeavers, markLogEnd, peersOf } from "./membership.ts";
 import type { HeartbeatAnswer, RaftProtocol } from "./messages.ts";
-import { Progress } from "./progress.ts";
+import type { Progress } from "./progress.ts";
+import { appendOwn } from "./proposals.ts";
 import { settleConfirmed } from "./reads.ts";
-import { persist } from "./records.ts";
 import { noteHeartbeatAnswered, replicate } from "./replication.ts";
 import { diskStalls, isSoleVoter, type Leading, type RaftState } from "./state.ts";
 import { follow } from "./transitions.ts";
@@ -27,23 +25,15 @@ export function takeOffice(state: RaftState, now: Now, out: Outbox<RaftProtocol>
   assert(state.votedFor === state.self, "R3: a leader has its own vote");
   const leading = leadingFrom(state, now);
   state.role = leading;
-  const noop = encodeCommand({ kind: "noop", session: 0, sequence: 0, unsettled: 0 }, emptyBytes);
-  assert(noop.length === entryHeaderBytes, "an entry without a command is its header");
-  stampEntry(noop, 0, leading.firstIndex, state.term, leading.lastTime);
-  const run = { first: leading.firstIndex, last: leading.firstIndex, bytes: noop };
-  persist(state, { kind: "entries", run }, now, out);
+  appendOwn(state, leading, "noop", emptyBytes, now, out);
   state.deadline = leading.heartbeatAt;
   replicate(state, leading, out);
 }
 
 function leadingFrom(state: RaftState, now: Now): Leading {
-  const { log, members, self } = state;
+  const { log, self } = state;
   const firstIndex = (log.last + 1) as LogIndex;
-  const peers = new Map<AgentId, Progress>();
-  for (const id of [...members.voters, ...members.outgoing, ...members.learners]) {
-    if (id === self || peers.has(id)) continue;
-    peers.set(id, new Progress(id, firstIndex, now.monotonic, state.limits.inFlightAppendsMax));
-  }
+  const peers = peersOf(state, now);
   const leading: Leading = {
     kind: "leading",
     firstIndex,
@@ -56,6 +46,9 @@ function leadingFrom(state: RaftState, now: Now): Leading {
     rest: restless(state),
     awakeSince: now.monotonic,
     committedBytes: log.bytesAppended,
+    markedEnd: firstIndex,
+    markedAt: now.monotonic,
+    earlierEnd: firstIndex,
     lastTime: Math.max(log.lastTime(), now.wall),
     lastAppend: undefined,
     matchedOf: (id) => (id === self ? state.pending.durableIndex : peers.get(id)?.matched),
@@ -78,6 +71,8 @@ export function keepOffice(state: RaftState, leading: Leading, now: Now, out: Ou
   }
   leading.heartbeatAt = nextOnGrid(leading.heartbeatAt, state.heartbeatInterval, now.monotonic);
   state.deadline = leading.heartbeatAt;
+  markLogEnd(state, leading, now);
+  dismissLeavers(state, leading);
   beat(state, leading, now, out);
 }
 

@@ -16,7 +16,10 @@ export interface RaftLimits {
 
 export interface RaftOptions {
   readonly self: AgentId;
-  /** Who founds the group. Ignored where the records have a base: then it says who takes part. */
+  /**
+   * Who founds the group; `unknownMembers` where this agent joins one. Ignored where the records have a base: then they say
+   * who takes part.
+   */
   readonly members: Members;
   readonly prng: Prng;
   /** Each wait for a leader is drawn anew from this range, both ends included. */
@@ -65,7 +68,8 @@ export function raftLimits(given: Partial<RaftLimits> = {}): RaftLimits {
   return chosen;
 }
 
-// One input can fill every follower's window and tell each of them a commit, a heartbeat and a read's answer besides.
+// One input can fill every follower's window and tell each of them a commit, a heartbeat and a read's answer besides. Those
+// who were removed and are still told so are never more than the voters that a joint configuration has besides.
 const peersMax = 2 * limits.votersMax + limits.learnersMax;
 assert(peersMax * (limits.inFlightAppendsMax + 4) <= limits.laneEffectsMax, "the sends of one input fit");
 assert(limits.appendRunsMax + 4 <= limits.laneEffectsMax, "the records of one input fit");

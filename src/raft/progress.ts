@@ -32,6 +32,8 @@ export class Progress {
   load: Ticket | undefined;
   /** Up to here entries went on the `bulk` connection: until they are acknowledged, nothing overtakes them on another. */
   bulkThrough = 0 as LogIndex;
+  /** Of a peer that was removed, once that is decided: the leader's beat at which it is told no more. */
+  dismissedAtBeat: number | undefined;
 
   constructor(id: AgentId, next: LogIndex, now: Micros, inFlightAppendsMax: number) {
     this.id = id;

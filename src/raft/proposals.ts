@@ -1,9 +1,11 @@
 /** Commands on their way into the log: the leader stamps and appends them, a follower sends them on. */
 import {
   assert,
+  encodeCommand,
   entryLength,
   entrySequence,
   entrySession,
+  isProposable,
   limits as houseLimits,
   stampEntry,
   type AgentId,
@@ -16,7 +18,7 @@ import type { Forward, RaftProtocol } from "./messages.ts";
 import { notLeader } from "./reads.ts";
 import { persist } from "./records.ts";
 import { replicate } from "./replication.ts";
-import type { Leading, RaftState } from "./state.ts";
+import { isMember, type Leading, type RaftState } from "./state.ts";
 
 export type ProposeResult = { kind: "accepted"; count: number; first?: LogIndex } | Refusal;
 
@@ -30,6 +32,8 @@ export function propose(
   const { role } = state;
   if (role.kind === "leading") return append(state, role, commands, now, out);
   if (role.kind !== "following" || role.leader === undefined) return notLeader(state);
+  // A leader takes commands of members only.
+  if (!isMember(state, state.self)) return notLeader(state);
   checkBatch(commands);
   if (commands.length > 0) {
     const message: Forward = { kind: "forward", term: state.term, commands };
@@ -38,7 +42,7 @@ export function propose(
   return { kind: "accepted", count: commands.length };
 }
 
-/** Commands that a follower sent on. They are of no term: sessions see to it that none takes effect twice. */
+/** Commands that a member sent on. They are of no term: sessions see to it that none takes effect twice. */
 export function receiveForward(
   state: RaftState,
   from: AgentId,
@@ -48,7 +52,8 @@ export function receiveForward(
 ): void {
   const { commands } = message;
   const { role } = state;
-  const result = role.kind === "leading" ? append(state, role, commands, now, out) : notLeader(state);
+  const isTaken = role.kind === "leading" && isMember(state, from);
+  const result = isTaken ? append(state, role, commands, now, out) : notLeader(state);
   if (result.kind === "accepted") return;
   out.sends.push({
     to: from,
@@ -62,6 +67,22 @@ export function receiveForward(
       refusal: result,
     },
   });
+}
+
+/** An entry of the leader's own: the first of its term, or other members. It is sent by whoever asks for it. */
+export function appendOwn(
+  state: RaftState,
+  leading: Leading,
+  kind: "noop" | "members",
+  payload: Uint8Array,
+  now: Now,
+  out: Outbox<RaftProtocol>,
+): void {
+  if (now.wall > leading.lastTime) leading.lastTime = now.wall;
+  const bytes = encodeCommand({ kind, session: 0, sequence: 0, unsettled: 0 }, payload);
+  const index = (state.log.last + 1) as LogIndex;
+  stampEntry(bytes, 0, index, state.term, leading.lastTime);
+  persist(state, { kind: "entries", run: { first: index, last: index, bytes } }, now, out);
 }
 
 function append(
@@ -88,6 +109,7 @@ function checkBatch(commands: readonly Uint8Array[]): number {
   let byteLength = 0;
   for (const command of commands) {
     assert(entryLength(command, 0) === command.length, "a command is one whole entry");
+    assert(isProposable(command, 0), "only commands and sessions are proposed");
     byteLength += command.length;
   }
   assert(commands.length <= houseLimits.batchEntriesMax, "a batch is within the limit on its entries");

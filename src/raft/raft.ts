@@ -14,6 +14,7 @@ import {
   type LogIndex,
   type LogStatus,
   type MemberChange,
+  type Members,
   type Micros,
   type Now,
   type Outbox,
@@ -58,6 +59,7 @@ import type {
   RaftPromise,
   RaftProtocol,
 } from "./messages.ts";
+import { carryOn, changeMembers } from "./membership.ts";
 import type { RaftOptions } from "./options.ts";
 import { propose, receiveForward, type ProposeResult } from "./proposals.ts";
 import { notLeader, read, receiveReadAnswer, receiveReadRequest, releaseReads } from "./reads.ts";
@@ -71,12 +73,14 @@ import {
   snapshotDelivered,
 } from "./replication.ts";
 import { isMember, isSoleVoter, leaderOf, RaftState, roleName } from "./state.ts";
-import { enterTerm, waitForLeader } from "./transitions.ts";
+import { enterTerm, membersChanged, waitForLeader } from "./transitions.ts";
 
 export class RaftCore implements LogCore<RaftProtocol> {
   readonly #state: RaftState;
   /** What the last `role` event said. */
   #told: { readonly role: Role; readonly term: Term; readonly leader: AgentId | undefined };
+  /** What the last `members` event said. */
+  #toldMembers: Members;
   /** The role when that was last compared: it is replaced, not changed, with every transition. */
   #seen: RaftState["role"];
 
@@ -84,6 +88,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
     this.#state = new RaftState(options);
     recover(this.#state, recovered);
     this.#told = { role: this.role, term: this.term, leader: undefined };
+    this.#toldMembers = this.#state.members;
     this.#seen = this.#state.role;
   }
 
@@ -179,7 +184,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
     else if (state.hibernation !== undefined) sleepEnds(state, now, out);
     else if (state.role.kind === "leading") keepOffice(state, state.role, now, out);
     else patienceMayEnd(state, now, out);
-    this.#finish(out);
+    this.#finish(now, out);
   }
 
   #wakeFirst(now: Now, out: Outbox<RaftProtocol>): void {
@@ -199,7 +204,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
     // Before the first wake nothing may be sent or written: a message then is one that got lost.
     if (!this.#state.woken) return;
     this.#route(from as AgentId, message, now, out);
-    this.#finish(out);
+    this.#finish(now, out);
   }
 
   /** What only members may say is passed on only from them; a candidate or leader may be a member that this agent has yet to hear of. */
@@ -230,17 +235,17 @@ export class RaftCore implements LogCore<RaftProtocol> {
         receiveHeartbeat(state, from, message, now, out);
         return;
       case "forward":
-        if (isMember(state, from)) receiveForward(state, from, message, now, out);
+        receiveForward(state, from, message, now, out);
         return;
       case "forwardRefused":
-        if (!isMember(state, from)) return;
+        if (!this.#mayHaveAsked(from)) return;
         out.events.push({ kind: "refused", commands: message.commands, refusal: message.refusal });
         return;
       case "readRequest":
-        if (isMember(state, from)) receiveReadRequest(state, from, message.ticket, out);
+        receiveReadRequest(state, from, message.ticket, out);
         return;
       case "readAnswer":
-        if (isMember(state, from)) receiveReadAnswer(state, message, now, out);
+        if (this.#mayHaveAsked(from)) receiveReadAnswer(state, message, now, out);
         return;
       case "preVoteRequest":
         receivePreVoteRequest(state, from, message, now, out);
@@ -259,6 +264,11 @@ export class RaftCore implements LogCore<RaftProtocol> {
     }
   }
 
+  /** Whether this agent may have asked that one as its leader. A leader on its way out is no member any more. */
+  #mayHaveAsked(from: AgentId): boolean {
+    return from === this.leader || isMember(this.#state, from);
+  }
+
   /** A peer answers its leader: a higher term ends this one's office, an older one speaks of an office that is over. */
   #answered(
     from: AgentId,
@@ -267,13 +277,11 @@ export class RaftCore implements LogCore<RaftProtocol> {
     out: Outbox<RaftProtocol>,
   ): void {
     const state = this.#state;
-    if (!isMember(state, from) || message.term < state.term) return;
-    if (message.term > state.term) {
+    if (message.term > state.term && isMember(state, from))
       enterTerm(state, message.term, undefined, now, out);
-      return;
-    }
-    if (state.role.kind !== "leading") return;
-    const peer = present(state.role.peers.get(from), "a leader knows every other member");
+    if (message.term !== state.term || state.role.kind !== "leading") return;
+    const peer = state.role.peers.get(from);
+    if (peer === undefined) return;
     switch (message.kind) {
       case "appendMatched":
         receiveMatched(state, state.role, peer, message, now, out);
@@ -299,7 +307,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
     if (state.role.kind === "leading" && state.pending.durableIndex > state.commitIndex) {
       decide(state, state.role, out);
     }
-    this.#finish(out);
+    this.#finish(now, out);
   }
 
   /** Raft signs nothing, so it never asks for a check. */
@@ -317,7 +325,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
   propose(commands: readonly Uint8Array[], now: Now, out: Outbox<RaftProtocol>): ProposeResult {
     awaken(this.#state, "other", now, out);
     const result = propose(this.#state, commands, now, out);
-    this.#finish(out);
+    this.#finish(now, out);
     return result;
   }
 
@@ -325,7 +333,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
     if (!this.#state.woken) return;
     awaken(this.#state, "other", now, out);
     campaign(this.#state, now, out);
-    this.#finish(out);
+    this.#finish(now, out);
   }
 
   /** In a group of one the `readable` event can come with the ticket. */
@@ -334,32 +342,32 @@ export class RaftCore implements LogCore<RaftProtocol> {
     return read(this.#state, now, out);
   }
 
-  /** A group keeps the members that it was founded with, so the leader is always busy; others say who leads. */
-  changeMembers(_change: MemberChange, now: Now, out: Outbox<RaftProtocol>): Refusal {
+  changeMembers(change: MemberChange, now: Now, out: Outbox<RaftProtocol>): { kind: "accepted" } | Refusal {
     awaken(this.#state, "other", now, out);
-    if (this.#state.role.kind !== "leading") return notLeader(this.#state);
-    return { kind: "busy", because: "memberChange" };
+    const result = changeMembers(this.#state, change, now, out);
+    this.#finish(now, out);
+    return result;
   }
 
-  /** Leadership goes over by election only; see `changeMembers`. */
+  /** Leadership goes over by election only. */
   transferLeadership(_to: AgentId | undefined, now: Now, out: Outbox<RaftProtocol>): Refusal {
     awaken(this.#state, "other", now, out);
     if (this.#state.role.kind !== "leading") return notLeader(this.#state);
     return { kind: "busy", because: "transfer" };
   }
 
-  applied(through: LogIndex, digest: Uint8Array | undefined, _now: Now, out: Outbox<RaftProtocol>): void {
+  applied(through: LogIndex, digest: Uint8Array | undefined, now: Now, out: Outbox<RaftProtocol>): void {
     applyThrough(this.#state, through, digest, out);
     releaseReads(this.#state, out);
-    this.#finish(out);
+    this.#finish(now, out);
   }
 
-  loaded(ticket: Ticket, run: Run | undefined, _now: Now, out: Outbox<RaftProtocol>): void {
+  loaded(ticket: Ticket, run: Run | undefined, now: Now, out: Outbox<RaftProtocol>): void {
     const state = this.#state;
     if (!decidedLoaded(state, ticket, run, out) && state.role.kind === "leading") {
       entriesLoaded(state, state.role, ticket, run, out);
     }
-    this.#finish(out);
+    this.#finish(now, out);
   }
 
   // ── snapshots ──
@@ -392,12 +400,18 @@ export class RaftCore implements LogCore<RaftProtocol> {
     snapshotDelivered(this.#state, role, peer, index, outcome, out);
   }
 
-  /** Ends an input: hands out what it decided, lets go of what memory need not hold, tells of another role, term or leader. */
-  #finish(out: Outbox<RaftProtocol>): void {
+  /**
+   * Ends an input: goes on with a change of members, hands out what was decided, lets go of what memory need not hold, tells
+   * of other members and of another role, term or leader.
+   */
+  #finish(now: Now, out: Outbox<RaftProtocol>): void {
     const state = this.#state;
+    if (state.role.kind === "leading") carryOn(state, state.role, now, out);
+    const hasOtherMembers = state.members !== this.#toldMembers;
+    if (hasOtherMembers) this.#tellMembers(now, out);
     handOut(state, out);
     trimTail(state);
-    if (state.role === this.#seen && state.term === this.#told.term) return;
+    if (state.role === this.#seen && state.term === this.#told.term && !hasOtherMembers) return;
     this.#seen = state.role;
     const { role, term, leader } = this;
     if (role === this.#told.role && term === this.#told.term && leader === this.#told.leader) return;
@@ -406,5 +420,12 @@ export class RaftCore implements LogCore<RaftProtocol> {
     out.events.push(
       leader === undefined ? { kind: "role", role, term } : { kind: "role", role, term, leader },
     );
+  }
+
+  #tellMembers(now: Now, out: Outbox<RaftProtocol>): void {
+    const { members } = this.#state;
+    this.#toldMembers = members;
+    membersChanged(this.#state, now);
+    out.events.push({ kind: "members", members });
   }
 }

@@ -19,6 +19,7 @@ import {
 import type { RaftProtocol, ReadAnswer } from "./messages.ts";
 import type { Progress } from "./progress.ts";
 import {
+  isMember,
   leaderOf,
   newTicket,
   type Following,
@@ -36,6 +37,8 @@ export function read(
   if (role.kind !== "leading" && (role.kind !== "following" || role.leader === undefined)) {
     return { kind: "notLeader" };
   }
+  // A leader answers members only.
+  if (role.kind === "following" && !isMember(state, state.self)) return notLeader(state);
   const inFlight = state.settledReads.length + (role.kind === "leading" ? role.confirming.length : 0);
   if (inFlight >= limits.readTicketsMax)
     return { kind: "overloaded", inFlight, inFlightMax: limits.readTicketsMax };
@@ -120,7 +123,7 @@ export function receiveReadRequest(
   ticket: Ticket,
   out: Outbox<RaftProtocol>,
 ): void {
-  if (state.role.kind !== "leading") {
+  if (state.role.kind !== "leading" || !isMember(state, from)) {
     answer(from, { kind: "readAnswer", ticket, outcome: notLeader(state) }, out);
     return;
   }

@@ -4,6 +4,10 @@
  */
 import {
   assert,
+  entryLength,
+  entryPayload,
+  isMembersEntry,
+  mayFollow,
   unreachable,
   type AgentId,
   type LogIndex,
@@ -11,8 +15,10 @@ import {
   type Outbox,
   type RecordNumber,
   type Recovered,
+  type Run,
   type Term,
 } from "../core/index.ts";
+import { decodeMembers } from "./fields.ts";
 import type { RaftProtocol, RaftRecord } from "./messages.ts";
 import { PendingRecords } from "./pending-records.ts";
 import type { RaftState } from "./state.ts";
@@ -36,6 +42,7 @@ function fold(state: RaftState, record: RaftRecord, number: RecordNumber): void 
     case "entries":
       if (record.run.first <= state.log.last) truncate(state, (record.run.first - 1) as LogIndex);
       state.log.append(record.run, number, state.term);
+      noteMembers(state, record.run);
       return;
     default:
       unreachable(record);
@@ -47,6 +54,23 @@ function truncate(state: RaftState, last: LogIndex): void {
   state.log.truncate(last);
   state.configurations.truncate(last);
   state.pending.truncate(last);
+}
+
+/** Members that the run's entries bring are in force from here on. It reads one byte of every entry: more only of those. */
+function noteMembers(state: RaftState, run: Run): void {
+  const { bytes } = run;
+  let offset = 0;
+  for (let index = run.first; index <= run.last; index++) {
+    if (isMembersEntry(bytes, offset)) {
+      const members = decodeMembers(entryPayload(bytes, offset));
+      assert(
+        mayFollow(state.members, members),
+        "R24: majorities of neighbouring configurations share a voter",
+      );
+      state.configurations.add(index, members);
+    }
+    offset += entryLength(bytes, offset);
+  }
 }
 
 /** Folds a record and pushes it. Gives its number: it is durable once that is. */
@@ -97,7 +121,7 @@ export function recover(state: RaftState, recovered: Recovered<RaftProtocol>): v
   state.applied = baseIndex;
 }
 
-/** The first record of a group's life. */
+/** The first record of a group's life. Whoever joins one claims nothing by it: it knows of nobody yet. */
 export function foundGroup(state: RaftState, now: Now, out: Outbox<RaftProtocol>): void {
   const { baseIndex } = state.log;
   assert(state.nextRecord === 1, "only a group without records is founded");

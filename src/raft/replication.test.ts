@@ -465,12 +465,19 @@ describe("commands at a follower", () => {
     ]);
   });
 
-  test("a leader takes them whatever term they were sent in; a stranger's it ignores", () => {
+  test("a leader takes them whatever term they were sent in; a stranger's it refuses", () => {
     const cluster = started();
     const leader = cluster.agent(1);
     cluster.tell(leader, "a2", { kind: "forward", term: 0 as Term, commands: [command("x")] });
     cluster.tell(leader, "stranger", { kind: "forward", term: 1 as Term, commands: [command("y")] });
     cluster.tell(leader, "stranger", { kind: "forwardRefused", commands: [], refusal: { kind: "closed" } });
+    expect(cluster.take(to("stranger")).map(({ message }) => message)).toEqual([
+      {
+        kind: "forwardRefused",
+        commands: [{ session: 7, sequence: 1 }],
+        refusal: { kind: "notLeader", leader: "a1" },
+      },
+    ]);
     cluster.settle();
     expect(texts(leader.committed)).toEqual(["x"]);
     expect(leader.eventsOf("refused")).toEqual([]);

@@ -4,6 +4,7 @@
  */
 import {
   assert,
+  isSound,
   limits,
   microsFromMs,
   type AgentId,
@@ -81,8 +82,8 @@ export interface Leading {
   readonly kind: "leading";
   /** Its entry without a command: once that is decided, so is everything before it. */
   readonly firstIndex: LogIndex;
-  /** Everybody else who takes part, voters and learners. */
-  readonly peers: ReadonlyMap<AgentId, Progress>;
+  /** Everybody else who takes part, voters and learners; and, for a while, whoever has just been removed. */
+  readonly peers: Map<AgentId, Progress>;
   /** Instant of the next heartbeat; they keep to a grid from the day of election. */
   heartbeatAt: Micros;
   /** Heartbeats that were due so far: the leader's sense of time for what its peers owe it. */
@@ -98,6 +99,10 @@ export interface Leading {
   awakeSince: Micros;
   /** The log's bytes up to `commitIndex`, as `Log.bytesAppended` counts them. */
   committedBytes: number;
+  /** The log's end as it was noted last, when that was, and as it was noted before: see `isCaughtUp` in membership.ts. */
+  markedEnd: LogIndex;
+  markedAt: Micros;
+  earlierEnd: LogIndex;
   /** Logged time of its last entry, in microseconds. Never falls. */
   lastTime: number;
   /** The last append with entries, for the next peer that needs the same; see `replication.ts`. */
@@ -187,10 +192,7 @@ export class RaftState {
     assert(shortest <= longest, "the election time-outs are a range, its lower end first");
     assert(options.heartbeatMs > 0, "heartbeats have an interval");
     assert(options.heartbeatMs * 2 <= shortest, "one lost heartbeat does not start an election");
-    assert(
-      options.members.voters.length + options.members.outgoing.length > 0,
-      "a group has at least one voter",
-    );
+    assert(isSound(options.members), "R23: a group has voters, or its members are yet to be learnt");
     this.self = options.self;
     this.configurations = new Configurations(options.members);
     this.prng = options.prng;
@@ -223,7 +225,11 @@ export function following(leader: AgentId | undefined): Following {
 }
 
 export function isVoter(state: RaftState, id: AgentId): boolean {
-  return state.members.voters.includes(id) || state.members.outgoing.includes(id);
+  return votesIn(state.members, id);
+}
+
+function votesIn({ voters, outgoing }: Members, id: AgentId): boolean {
+  return voters.includes(id) || outgoing.includes(id);
 }
 
 export function isMember(state: RaftState, id: AgentId): boolean {
@@ -233,7 +239,18 @@ export function isMember(state: RaftState, id: AgentId): boolean {
 /** A group of one: nobody to ask, nobody to wait for. */
 export function isSoleVoter(state: RaftState): boolean {
   const { voters, outgoing } = state.members;
-  return voters.every((id) => id === state.self) && outgoing.every((id) => id === state.self);
+  return voters.length === 1 && voters[0] === state.self && outgoing.length === 0;
+}
+
+/**
+ * Who votes; and who did, until it is known to be decided that it does not any more: until then the others may need its log,
+ * which is the longest (thesis, section 4.2.2 and figure 4.6). Its own vote and its own disk don't count then.
+ */
+export function mayCampaign(state: RaftState): boolean {
+  const { configurations, commitIndex, self } = state;
+  if (isVoter(state, self)) return true;
+  const { previous } = configurations;
+  return previous !== undefined && commitIndex < configurations.newestIndex && votesIn(previous, self);
 }
 
 /** Who leads the current term, as far as this agent knows. */

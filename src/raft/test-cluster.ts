@@ -13,6 +13,7 @@ import {
   createOutbox,
   encodeCommand,
   encodeText,
+  isMembersEntry,
   membersOf,
   entryLength,
   entryPayload,
@@ -21,8 +22,10 @@ import {
   Prng,
   stampEntry,
   decodeText,
+  unknownMembers,
   type AgentId,
   type LogIndex,
+  type MemberChange,
   type Members,
   type Micros,
   type Outbox,
@@ -32,6 +35,7 @@ import {
   type Term,
   type Ticket,
 } from "../core/index.ts";
+import { decodeMembers } from "./fields.ts";
 import type { RaftEvent, RaftMessage, RaftPromise, RaftProtocol, RaftRecord } from "./messages.ts";
 import type { HibernationOptions, RaftLimits } from "./options.ts";
 import { RaftCore } from "./raft.ts";
@@ -65,6 +69,8 @@ const heartbeatMs = 50;
 /** One agent: its core, its disk, and the promises that wait for it. */
 export class TestAgent {
   readonly id: AgentId;
+  /** What its core is told at the start of each life. */
+  readonly founding: Members;
   core: RaftCore;
   /** All records pushed in this life and those it began with; the first `durable` of them survive a crash. */
   records: RaftRecord[] = [];
@@ -86,8 +92,9 @@ export class TestAgent {
   /** Its disk finishes nothing. */
   diskHangs = false;
 
-  constructor(id: AgentId, core: RaftCore) {
+  constructor(id: AgentId, founding: Members, core: RaftCore) {
     this.id = id;
+    this.founding = founding;
     this.core = core;
   }
 
@@ -141,12 +148,27 @@ export class TestAgent {
 function entriesOf(run: Run): Entry[] {
   const entries: Entry[] = [];
   for (let offset = 0; offset < run.bytes.byteLength; offset += entryLength(run.bytes, offset)) {
-    entries.push({
-      term: entryTerm(run.bytes, offset),
-      text: decodeText(entryPayload(run.bytes, offset)),
-    });
+    const payload = entryPayload(run.bytes, offset);
+    const isMembers = isMembersEntry(run.bytes, offset);
+    const text = isMembers ? `members ${shown(decodeMembers(payload))}` : decodeText(payload);
+    entries.push({ term: entryTerm(run.bytes, offset), text });
   }
   return entries;
+}
+
+/** As in "a1 a2 | outgoing a1 | learners a3 | next a1 a3", without the parts that are empty. */
+export function shown({ voters, outgoing, learners, next }: Members): string {
+  const parts = Object.entries({ outgoing, learners, next }).filter(([, ids]) => ids.length > 0);
+  return [voters.join(" "), ...parts.map(([name, ids]) => `${name} ${ids.toSorted().join(" ")}`)].join(" | ");
+}
+
+/** As in "+a4 ~a3 -a2": a4 a voter, a3 a learner, a2 removed. */
+export function changeOf(text: string): MemberChange {
+  const kinds = { "+": "voter", "~": "learner", "-": "removed" } as const;
+  const steps = text.split(" ").map((step) => {
+    return { kind: kinds[step[0] as keyof typeof kinds], id: agentId(step.slice(1)) };
+  });
+  return { steps };
 }
 
 export function command(text: string, sequence = 1): Uint8Array {
@@ -199,14 +221,20 @@ export class TestCluster {
     this.prng = new Prng(seed);
     this.limits = limits;
     this.hibernation = hibernation;
-    for (const id of names) this.agents.push(new TestAgent(id, this.#core(id, [])));
+    for (const id of names) this.#add(id, this.members);
   }
 
-  #core(self: AgentId, records: readonly RaftRecord[]): RaftCore {
+  #add(id: AgentId, founding: Members): TestAgent {
+    const agent = new TestAgent(id, founding, this.#core(id, founding, []));
+    this.agents.push(agent);
+    return agent;
+  }
+
+  #core(self: AgentId, members: Members, records: readonly RaftRecord[]): RaftCore {
     return new RaftCore(
       {
         self,
-        members: this.members,
+        members,
         prng: this.prng.fork(),
         electionTimeoutMs,
         heartbeatMs,
@@ -285,10 +313,10 @@ export class TestCluster {
     this.step(agent, (core, out) => core.durable(through as RecordNumber, this.now, out));
   }
 
-  /** Gives a message to its receiver, unless the way is cut. */
+  /** Gives a message to its receiver, if there is one, unless the way is cut. */
   deliver({ from, to, message }: Envelope): void {
-    const receiver = this.find(to);
-    if (!receiver.running || this.cut.has(`${from}>${to}`)) return;
+    const receiver = this.agents.find(({ id }) => id === to);
+    if (receiver === undefined || !receiver.running || this.cut.has(`${from}>${to}`)) return;
     this.step(receiver, (core, out) => core.receive(from, message, this.now, out));
   }
 
@@ -361,7 +389,7 @@ export class TestCluster {
   }
 
   restart(agent: TestAgent): void {
-    agent.core = this.#core(agent.id, agent.records);
+    agent.core = this.#core(agent.id, agent.founding, agent.records);
     agent.down = false;
     agent.asleep = false;
     this.wake(agent);
@@ -436,6 +464,17 @@ export class TestCluster {
     this.settle();
   }
 
+  /** One more agent, which knows nothing of the group that it is about to join. */
+  join(): TestAgent {
+    const agent = this.#add(agentId(`a${this.agents.length + 1}`), unknownMembers);
+    this.wake(agent);
+    return agent;
+  }
+
+  change(agent: TestAgent, text: string): ReturnType<RaftCore["changeMembers"]> {
+    return this.step(agent, (core, out) => core.changeMembers(changeOf(text), this.now, out));
+  }
+
   propose(agent: TestAgent, ...values: string[]): ReturnType<RaftCore["propose"]> {
     const commands = values.map((text, position) => command(text, position + 1));
     return this.step(agent, (core, out) => core.propose(commands, this.now, out));
@@ -459,5 +498,10 @@ function envelope(from: AgentId, send: Send<Word>): Envelope {
 
 /** The commands in a log, without the leaders' own entries. */
 export function texts(log: readonly Entry[]): string[] {
-  return log.map(({ text }) => text).filter((text) => text !== "");
+  return log.map(({ text }) => text).filter((text) => text !== "" && !text.startsWith("members "));
+}
+
+/** The configurations in a log. */
+export function configurations(log: readonly Entry[]): string[] {
+  return log.flatMap(({ text }) => (text.startsWith("members ") ? [text.slice("members ".length)] : []));
 }

@@ -3,7 +3,7 @@ import { assert, never, type AgentId, type Micros, type Now, type Outbox, type T
 import type { RaftProtocol } from "./messages.ts";
 import { refuseReads } from "./reads.ts";
 import { persistTerm } from "./records.ts";
-import { following, isVoter, restartPatience, type RaftState } from "./state.ts";
+import { following, isMember, mayCampaign, restartPatience, type RaftState } from "./state.ts";
 
 /** A word of a higher term: that term it is now, perhaps with this agent's vote in it. */
 export function enterTerm(
@@ -34,8 +34,17 @@ export function follow(
   if (!wasFollowing) waitForLeader(state, now);
 }
 
-/** Patience starts anew; only voters ever lose it. */
+/** Patience starts anew; only who may campaign ever loses it. */
 export function waitForLeader(state: RaftState, now: Now): void {
   restartPatience(state, now.monotonic);
-  if (!isVoter(state, state.self)) state.deadline = never;
+  if (!mayCampaign(state)) state.deadline = never;
+}
+
+/** Another configuration is in force, and it may make a voter of this agent, or none. A leader keeps to its own time. */
+export function membersChanged(state: RaftState, now: Now): void {
+  for (const id of state.absent) if (!isMember(state, id)) state.absent.delete(id);
+  if (state.role.kind === "leading") return;
+  assert(state.role.kind === "following", "the log of whoever campaigns does not change");
+  if (!mayCampaign(state)) state.deadline = never;
+  else if (state.deadline === never) waitForLeader(state, now);
 }

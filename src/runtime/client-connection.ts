@@ -8,7 +8,7 @@
 import { unreachable } from "../core/assert.ts";
 import type { Refusal } from "../core/boundary.ts";
 import type { ProgressState } from "../core/decision.ts";
-import { entryKind, splitCommands } from "../core/entry.ts";
+import { entryKind, isProposable, splitCommands } from "../core/entry.ts";
 import { MalformedError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import { NumberTable } from "../core/number-table.ts";
@@ -574,9 +574,8 @@ function forgotten(answer: Uint8Array): Uint8Array {
 
 /** What only a mechanism itself may put into its log must not come from a client. */
 function checkKind(command: Uint8Array): void {
-  const kind = entryKind(command, 0);
-  if (kind === "noop" || kind === "members")
-    throw new MalformedError(`a client proposed an entry of kind ${kind}`);
+  if (!isProposable(command, 0))
+    throw new MalformedError(`a client proposed an entry of kind ${entryKind(command, 0)}`);
 }
 
 /** Refusals that differ only in how much is in flight go into one frame. */

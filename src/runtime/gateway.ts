@@ -20,8 +20,13 @@ export interface GroupStatus {
   readonly role: Role;
   readonly term: number;
   readonly leader?: string;
+  /** Those who vote. */
   readonly members: readonly string[];
+  /** Those whom `members` replace, as long as both sets must agree; absent where there are none. */
+  readonly outgoing?: readonly string[];
   readonly learners: readonly string[];
+  /** Those who will vote once all of them have caught up; absent where no change is planned. */
+  readonly next?: readonly string[];
   /** The last index in its log, durable or not. */
   readonly last: number;
   readonly committed: number;

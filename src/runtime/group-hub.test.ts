@@ -3,8 +3,9 @@ import { FakeGroup } from "../../test/support/fake-group.ts";
 import { until } from "../../test/support/runtime.ts";
 import { encodeCommand } from "../core/entry.ts";
 import { QuorateError } from "../core/errors.ts";
-import { microsFromMs, type GroupName, type Micros } from "../core/ids.ts";
+import { microsFromMs, type AgentId, type GroupName, type Micros } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
+import { membersOf } from "../core/members.ts";
 import type { Clock } from "../driver/world.ts";
 import { systemClock } from "./clock.ts";
 import type { CampaignResult, ChangesResult, EntriesResult, GroupStatus, QueryResult } from "./gateway.ts";
@@ -445,6 +446,28 @@ describe("the gateway over a hub", () => {
     expect(listener.log).toEqual(["commit 5/1", "answered 5/1 3", "refused 5/2 notLeader"]);
     expect(group.proposals.map(({ onlyAsLeader }) => onlyAsLeader)).toEqual([false, true]);
     expect(group.proposals.map(({ tracked }) => tracked)).toEqual([true, false]);
+  });
+
+  test("tells of other members, and of both sets of voters while both must agree", () => {
+    const { group, gateway, listener } = opened();
+    const [a, b, c] = ["a", "b", "c"] as AgentId[] as [AgentId, AgentId, AgentId];
+    group.change({ ...membersOf([a], [b]), next: [a, b] });
+    group.change({ ...membersOf([a, b], [c]), outgoing: [a] });
+    group.change(membersOf([a, b], [c]));
+    expect(
+      listener.statuses.map(({ members, outgoing, learners, next }) => ({
+        members,
+        outgoing,
+        learners,
+        next,
+      })),
+    ).toEqual([
+      { members: [a], learners: [b], next: [a, b] },
+      { members: [a, b], outgoing: [a], learners: [c] },
+      { members: [a, b], learners: [c] },
+    ]);
+    expect(gateway.status()).not.toHaveProperty("outgoing");
+    expect(gateway.status()).not.toHaveProperty("next");
   });
 
   test("says what people are shown", async () => {

@@ -23,7 +23,7 @@ export interface Subscriber {
   progressed(session: number, sequence: number, state: ProgressState): void;
   /** Another leader: what was forwarded to the last one may be lost. */
   interrupted(): void;
-  /** Role, term or leader changed. */
+  /** Role, term, leader or members changed. */
   statusChanged(): void;
   /** The last call: the group is no longer hosted here. */
   closed(error?: QuorateError): void;
@@ -135,6 +135,11 @@ export class GroupHub implements GroupObserver {
     }
   }
 
+  /** Part of what `status` says. */
+  membersChanged(): void {
+    for (const subscriber of this.#subscribers.keys()) subscriber.statusChanged();
+  }
+
   diverged(index: LogIndex): void {
     this.#events.diverged?.(index);
   }
@@ -243,7 +248,9 @@ export class GroupHub implements GroupObserver {
       term: status.term,
       ...(status.leader === undefined ? {} : { leader: status.leader }),
       members: members.voters,
+      ...(members.outgoing.length === 0 ? {} : { outgoing: members.outgoing }),
       learners: members.learners,
+      ...(members.next.length === 0 ? {} : { next: members.next }),
       last: status.last,
       committed: status.committed,
       applied: status.applied,

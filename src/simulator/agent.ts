@@ -427,6 +427,7 @@ export class SimulatedAgent {
       // No simulated client asks for it.
       progressed: () => {},
       statusChanged: () => {},
+      membersChanged: () => {},
       diverged: (index) => {
         throw new Violation(
           "equalDigests",

@@ -3,7 +3,7 @@ import type { Refusal, Role } from "../../src/core/boundary.ts";
 import type { ProgressState } from "../../src/core/decision.ts";
 import { encodeCommand, stampEntry } from "../../src/core/entry.ts";
 import type { AgentId, GroupName, LogIndex, Term } from "../../src/core/ids.ts";
-import { membersOf } from "../../src/core/members.ts";
+import { membersOf, type Members } from "../../src/core/members.ts";
 import type { Changes, MachineChange } from "../../src/core/machine.ts";
 import type {
   AppliedEntries,
@@ -20,6 +20,7 @@ export class FakeGroup implements HostedGroup {
   role: Role = "follower";
   term = 1;
   leader: AgentId | undefined;
+  members: Members;
   applied = 0 as LogIndex;
   observer: GroupObserver | undefined;
   readonly proposals: ({ commands: Uint8Array[] } & ProposeOptions)[] = [];
@@ -38,6 +39,7 @@ export class FakeGroup implements HostedGroup {
   constructor(name = "main", self = "agent_1") {
     this.name = name as GroupName;
     this.self = self as AgentId;
+    this.members = membersOf([this.self]);
   }
 
   // ── what the test does ──
@@ -47,6 +49,11 @@ export class FakeGroup implements HostedGroup {
     this.leader = leader as AgentId | undefined;
     this.term = term;
     this.observer?.statusChanged();
+  }
+
+  change(members: Members): void {
+    this.members = members;
+    this.observer?.membersChanged(members);
   }
 
   /** The next entry is applied: a command of that session. */
@@ -85,7 +92,7 @@ export class FakeGroup implements HostedGroup {
       committed: this.applied,
       applied: this.applied,
       hibernating: false,
-      members: membersOf([this.self]),
+      members: this.members,
       peers: [],
       lagMs: 1.6,
       diskFull: this.diskFull,

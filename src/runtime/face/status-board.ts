@@ -59,5 +59,6 @@ export class StatusBoard {
 }
 
 function identity(status: Status): string {
-  return `${status.self} ${status.role} ${status.term} ${status.leader ?? ""} ${status.members.join(" ")}`;
+  const { self, role, term, leader, members, outgoing, learners, next } = status;
+  return JSON.stringify([self, role, term, leader, members, outgoing, learners, next]);
 }

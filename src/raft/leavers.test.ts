@@ -1,0 +1,165 @@
+/**
+ * Goal: whoever votes no more counts no more, is not missed, learns that it is out, and disturbs nobody (R26). Method: leaders
+ * and followers that are removed, told or not, lost at the worst moment.
+ */
+import { describe, expect, test } from "vitest";
+import { limits } from "../core/index.ts";
+import { texts } from "./test-cluster.ts";
+import { cutOff, decides, inForce, peersOf, started, stepUntil } from "./test-membership.ts";
+
+describe("R26: who votes no more", () => {
+  test("a leader that removes itself leads until that is decided, and lays down its office then", () => {
+    const cluster = started();
+    const [leader, follower] = [cluster.agent(1), cluster.agent(2)];
+    cluster.change(leader, "-a1");
+    stepUntil(cluster, () => inForce(leader) === "a2 a3");
+    expect(leader.core.role).toBe("leader");
+    cutOff(cluster, 3);
+    cluster.run(100);
+    expect(leader.core.commitIndex, "it does not count itself").toBe(2);
+    expect(leader.core.role).toBe("leader");
+    cluster.heal();
+    cluster.run(100);
+    expect(leader.core.commitIndex).toBe(3);
+    expect(follower.core.commitIndex, "the others were told").toBe(3);
+    expect(leader.core.role).toBe("learner");
+    cluster.run(1000);
+    expect(["a2", "a3"]).toContain(cluster.leader?.id);
+    expect(decides(cluster, "without it")).toBe(true);
+    const { term } = leader.core;
+    cluster.run(3000);
+    expect(leader.core.term, "it does not campaign").toBe(term);
+  });
+
+  test("the last voter of two removes itself, and the other one leads alone", () => {
+    const cluster = started({ voters: 2 });
+    cluster.change(cluster.agent(1), "-a1");
+    cluster.run(1000);
+    expect(cluster.leader).toBe(cluster.agent(2));
+    cluster.crash(cluster.agent(1));
+    expect(decides(cluster, "alone")).toBe(true);
+  });
+
+  test("thesis, figure 4.6: whoever is removed and has the longest log campaigns until that is decided", () => {
+    const cluster = started({ voters: 2 });
+    const [removed, other] = [cluster.agent(1), cluster.agent(2)];
+    cluster.change(removed, "-a1");
+    stepUntil(cluster, () => inForce(removed) === "a2");
+    cluster.crash(removed, removed.records.length - removed.durable);
+    cluster.wire = [];
+    cluster.run(1000);
+    expect(inForce(other)).toBe("a2 | outgoing a1 a2");
+    expect(cluster.leader, "the one needs the other's vote").toBeUndefined();
+    cluster.restart(removed);
+    cluster.run(1500);
+    expect(cluster.leader).toBe(other);
+    expect([inForce(removed), inForce(other)]).toEqual(["a2", "a2"]);
+    expect(removed.core.role).toBe("learner");
+  });
+
+  test("whoever is removed gets the entry that says so and the news that it is decided, then nothing more", () => {
+    const cluster = started();
+    const [leader, removed] = [cluster.agent(1), cluster.agent(3)];
+    cluster.change(leader, "-a3");
+    cluster.run(60);
+    expect(inForce(removed)).toBe("a1 a2");
+    expect(removed.core.commitIndex).toBe(3);
+    expect(peersOf(leader)).toBe("a2 a3");
+    cluster.run(600);
+    expect(peersOf(leader)).toBe("a2");
+    const said: string[] = [];
+    cluster.onSent = ({ from }) => said.push(from);
+    cluster.run(3000);
+    expect(said).not.toContain("a3");
+    expect(removed.core.term).toBe(1);
+  });
+
+  test("whoever comes back for a while after it was removed still learns so", () => {
+    const cluster = started();
+    cutOff(cluster, 3);
+    cluster.change(cluster.agent(1), "-a3");
+    cluster.run(300);
+    cluster.heal();
+    cluster.run(150);
+    expect(inForce(cluster.agent(3))).toBe("a1 a2");
+    expect(cluster.agent(3).core.commitIndex).toBe(3);
+  });
+
+  test("a later leader tells it, too, while the removal is undecided", () => {
+    const cluster = started();
+    const [first, second, removed] = [cluster.agent(1), cluster.agent(2), cluster.agent(3)];
+    cluster.change(first, "-a3");
+    stepUntil(cluster, () => inForce(second) === "a1 a2");
+    cluster.sync(second);
+    cluster.crash(first, first.records.length - first.durable);
+    cluster.wire = [];
+    expect(inForce(removed)).toBe("a1 a2 | outgoing a1 a2 a3");
+    cluster.pass(400);
+    cluster.restart(first);
+    cluster.elect(second);
+    expect(peersOf(second)).toBe("a1 a3");
+    cluster.run(100);
+    expect(inForce(removed)).toBe("a1 a2");
+    expect(removed.core.commitIndex).toBe(4);
+  });
+
+  test("whoever was removed without learning it disturbs nobody", () => {
+    const cluster = started();
+    cutOff(cluster, 3);
+    cluster.change(cluster.agent(1), "-a3");
+    cluster.run(2000);
+    expect(peersOf(cluster.agent(1))).toBe("a2");
+    cluster.heal();
+    cluster.run(3000);
+    expect(cluster.agents.map(({ core }) => core.term)).toEqual([1, 1, 1]);
+    expect(cluster.leader).toBe(cluster.agent(1));
+  });
+
+  test("whoever knows that it takes no part proposes and reads nothing, and says who leads", () => {
+    const cluster = started();
+    cluster.change(cluster.agent(1), "-a3");
+    cluster.run(100);
+    const refused = { kind: "notLeader", leader: "a1" };
+    expect(cluster.propose(cluster.agent(3), "x")).toEqual(refused);
+    expect(cluster.read(cluster.agent(3))).toEqual(refused);
+  });
+
+  test("whoever does not know it yet is refused by the leader, and so need not wait", () => {
+    const cluster = started();
+    const removed = cluster.agent(3);
+    cluster.cut.add("a1>a3");
+    cluster.change(cluster.agent(1), "-a3");
+    cluster.settle();
+    cluster.heal();
+    expect(cluster.propose(removed, "x")).toEqual({ kind: "accepted", count: 1 });
+    expect(cluster.read(removed).kind).toBe("ticket");
+    cluster.settle();
+    const refusal = { kind: "notLeader", leader: "a1" };
+    expect(removed.eventsOf("refused")[0]).toMatchObject({ refusal });
+    expect(removed.eventsOf("readRefused")[0]).toMatchObject({ refusal });
+    expect(texts(cluster.agent(1).log)).toEqual([]);
+  });
+
+  test("a leader on its way out is still answered and believed", () => {
+    const cluster = started();
+    const [leader, follower] = [cluster.agent(1), cluster.agent(2)];
+    cluster.change(leader, "-a1");
+    stepUntil(cluster, () => inForce(follower) === "a2 a3" && leader.core.role === "leader");
+    const read = cluster.read(follower);
+    cluster.propose(follower, "through the leader that goes");
+    expect(read.kind).toBe("ticket");
+    cluster.run(1000);
+    expect([...follower.eventsOf("readable"), ...follower.eventsOf("readRefused")]).toHaveLength(1);
+  });
+
+  test("R16: those who are still told are never more than a group has voters", () => {
+    const learners = limits.votersMax + 3;
+    const cluster = started({ voters: 1, learners });
+    const ids = cluster.agents.slice(1).map(({ id }) => `-${id}`);
+    cluster.change(cluster.agent(1), ids.join(" "));
+    expect(cluster.agent(1).core.status().peers).toHaveLength(limits.votersMax);
+    cluster.settle();
+    cluster.change(cluster.agent(1), "~b");
+    expect(peersOf(cluster.agent(1)), "another change ends it").toBe("b");
+  });
+});
