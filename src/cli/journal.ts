@@ -33,7 +33,7 @@ interface Lost {
 }
 
 /** One agent's journal, looked over. */
-interface Checked {
+export interface CheckedJournal {
   readonly agent: string;
   readonly data: string;
   /** The process that uses it meanwhile: its newest block may look torn. */
@@ -61,7 +61,7 @@ function checkCommand(context: CommandContext): Command {
       .default(clusterFolderDefault),
   );
   return context.act(command, async (options: CheckOptions): Promise<ExitCode> => {
-    const checked: (Checked | Lost)[] = [];
+    const checked: (CheckedJournal | Lost)[] = [];
     for (const place of placesOf(options.data)) {
       // oxlint-disable-next-line no-await-in-loop -- one after the other: a journal may be large
       checked.push(await tryCheck(place));
@@ -106,10 +106,10 @@ function membersOf(data: string): readonly Place[] | undefined {
   }
 }
 
-async function tryCheck({ dataFolder, lost }: Place): Promise<Checked | Lost> {
+async function tryCheck({ dataFolder, lost }: Place): Promise<CheckedJournal | Lost> {
   try {
     if (lost !== undefined && !isAgentFolder(dataFolder)) throw lost;
-    return await check(dataFolder);
+    return await checkJournal(dataFolder);
   } catch (error) {
     const { code, message, hint } = failureFrom(error);
     if (code === "INTERNAL") throw error;
@@ -117,7 +117,8 @@ async function tryCheck({ dataFolder, lost }: Place): Promise<Checked | Lost> {
   }
 }
 
-async function check(folder: string): Promise<Checked> {
+/** Reads every block and changes nothing. Rejects where the journal, or who it belongs to, is gone. */
+export async function checkJournal(folder: string): Promise<CheckedJournal> {
   const { agent, journal } = readIdentity(folder);
   requireJournal(folder);
   const inUseBy = await lockHolder(folder);
@@ -133,7 +134,7 @@ function linesOfLost({ agent, data, error }: Lost): string[] {
   return [`✖ ${agent}  ${data}  LOST: ${error.message}  ${error.code}`, `  What to do: ${error.hint}`];
 }
 
-function linesOf({ agent, data, inUseBy, report }: Checked): string[] {
+function linesOf({ agent, data, inUseBy, report }: CheckedJournal): string[] {
   const records = report.segments.reduce((sum, segment) => sum + segment.records, 0);
   const use =
     inUseBy === undefined ? "" : `; in use by process ${inUseBy}, so its newest block may be half-written`;

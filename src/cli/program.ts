@@ -7,6 +7,7 @@ import { casCommand } from "./cas.ts";
 import { CommandContext } from "./context.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
 import { type Failure, failureFrom, showFailure, showStack } from "./failure.ts";
+import { doctorCommand } from "./doctor/doctor.ts";
 import { getCommand } from "./get.ts";
 import { initCommand } from "./init.ts";
 import { journalCommand } from "./journal.ts";
@@ -53,7 +54,7 @@ export function createProgram(context: CommandContext): Command {
         proposeCommand(context),
       ],
     ],
-    ["Look behind them:", [journalCommand(context), simCommand(context)]],
+    ["Look behind them:", [doctorCommand(context), journalCommand(context), simCommand(context)]],
   ];
   for (const [title, commands] of groups) {
     for (const command of commands) program.addCommand(inheriting(command, program).helpGroup(title));

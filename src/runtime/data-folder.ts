@@ -109,6 +109,11 @@ export function readIdentity(path: string): Identity {
   }
 }
 
+/** Throws `DATA_CORRUPT` where the private key can't be read, and `DATA_FOREIGN` where it is not this identity's. */
+export function requireKey(path: string, identity: Identity): void {
+  readKey(path, identity);
+}
+
 export interface DataFolderExpectation {
   readonly agent?: string | undefined;
   readonly cluster?: Uint8Array | undefined;

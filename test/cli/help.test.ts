@@ -50,6 +50,7 @@ describe("help", () => {
       "cas",
       "watch",
       "propose",
+      "doctor",
       "journal",
       "sim",
       "tour",
