@@ -36,6 +36,7 @@ import type {
   ProposeOptions,
   QueryAnswer,
 } from "./hosted.ts";
+import { Orders, type Order, type OrderResult } from "./orders.ts";
 import { PromiseGate } from "./promise-gate.ts";
 import { batchEnd, Proposals } from "./proposals.ts";
 import { limits } from "../core/limits.ts";
@@ -92,6 +93,7 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
   readonly #core: LogCore<P>;
   readonly #promises: PromiseGate<P["promise"]>;
   readonly #applying: Applying;
+  readonly #orders = new Orders();
   readonly #proposals = new Proposals();
   readonly #reads: Reads;
   readonly #tracking: Tracking;
@@ -180,6 +182,12 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
     this.#host.touch(this);
   }
 
+  order(order: Order, done: (result: OrderResult) => void): void {
+    this.#orders.add(order, done);
+    if (this.#closed) this.#host.soon(() => this.#orders.refuseAll({ kind: "closed" }));
+    else this.#host.touch(this);
+  }
+
   digest(): Uint8Array {
     return this.#options.state.digest();
   }
@@ -227,6 +235,7 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
       this.#core.campaign(this.#host.now, this.#out);
       this.#drain();
     }
+    if (this.#orders.wait) this.#orders.give(this.#core, this.#host.now, this.#out, () => this.#drain());
     if (this.#proposals.count > 0) this.#propose();
     if (this.#reads.freshWait) this.#read();
     for (let count = 0; count < limits.loadsPerTurnMax && this.#loads.count > 0; count++)
@@ -246,7 +255,10 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
 
   abandon(): void {
     this.#closed = true;
-    this.#host.soon(() => this.#reads.refuseAll({ kind: "closed" }));
+    this.#host.soon(() => {
+      this.#reads.refuseAll({ kind: "closed" });
+      this.#orders.refuseAll({ kind: "closed" });
+    });
   }
 
   // ── the steps ──

@@ -14,6 +14,7 @@ import type { Run } from "../core/entry.ts";
 import type { AgentId, GroupName, LogIndex, Term, Ticket } from "../core/ids.ts";
 import type { Changes } from "../core/machine.ts";
 import type { Members } from "../core/members.ts";
+import type { Order, OrderResult } from "./orders.ts";
 
 /** The events of every ordered log. */
 export type LogEvent =
@@ -132,6 +133,8 @@ export interface HostedGroup {
   changes(filter: Uint8Array, from: number, changesMax: number): Changes;
   /** Campaign at once, by hand. */
   campaign(): void;
+  /** Asks the leader for something, which this agent has to be. `done` is called exactly once, later. */
+  order(order: Order, done: (result: OrderResult) => void): void;
   /** Of the state at `applied`. */
   digest(): Uint8Array;
   /** Stops hosting it: queries are refused as `closed`, nothing is called back after. Its records stay in the journal. */

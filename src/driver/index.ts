@@ -15,4 +15,5 @@ export type {
   ProposeOptions,
   QueryAnswer,
 } from "./hosted.ts";
+export type { Order, OrderResult } from "./orders.ts";
 export { DeadlineHeap, type Timed } from "./heap.ts";

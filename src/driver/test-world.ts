@@ -29,9 +29,10 @@ import {
   type RecordNumber,
   type Ticket,
 } from "../core/ids.ts";
-import { membersOf } from "../core/members.ts";
+import { membersOf, type MemberChange } from "../core/members.ts";
 import { Driver } from "./driver.ts";
 import type { AppliedState, HostedGroup, LogEvent } from "./hosted.ts";
+import type { OrderResult } from "./orders.ts";
 import type { DriverJournal, JournalCallbacks } from "./world.ts";
 
 export const self = agentId("a");
@@ -84,6 +85,7 @@ class ScriptedCore implements LogCore<TestProtocol> {
   onRead: (out: Outbox<TestProtocol>) => { kind: "ticket"; ticket: Ticket } | Refusal = () => ({
     kind: "notLeader",
   });
+  onOrder: (out: Outbox<TestProtocol>) => OrderResult = () => ({ kind: "notLeader" });
   onDurable: (through: RecordNumber, out: Outbox<TestProtocol>) => void = () => {};
   onLoaded: (run: Run | undefined) => void = () => {};
   readonly recovered: string[];
@@ -149,11 +151,13 @@ class ScriptedCore implements LogCore<TestProtocol> {
   }
   readonly base: undefined;
   hibernation: Hibernation | undefined;
-  changeMembers(): Refusal {
-    return { kind: "notLeader" };
+  changeMembers(change: MemberChange, _now: Now, out: Outbox<TestProtocol>): OrderResult {
+    this.heard.push(change.steps.map(({ kind, id }) => `${kind} ${id}`).join(", "));
+    return this.onOrder(out);
   }
-  transferLeadership(): Refusal {
-    return { kind: "notLeader" };
+  transferLeadership(to: AgentId | undefined, _now: Now, out: Outbox<TestProtocol>): OrderResult {
+    this.heard.push(`transfer to ${to ?? "anybody"}`);
+    return this.onOrder(out);
   }
   applied(through: LogIndex, digest: Uint8Array | undefined, _now: Now, out: Outbox<TestProtocol>): void {
     this.heard.push(`applied ${through}${digest === undefined ? "" : " with digest"}`);

@@ -17,6 +17,7 @@ import { answerIndex, encodeAnswer } from "../state/index.ts";
 import {
   decodeChanges,
   decodeEntries,
+  decodeOrder,
   decodeQuery,
   decodeRequest,
   decodeStatusRequest,
@@ -25,6 +26,7 @@ import {
   writeChangesAnswer,
   writeEntriesAnswer,
   writeFailure,
+  writeOrderAnswer,
   writeProgress,
   writeQueryAnswer,
   writeRefusal,
@@ -70,7 +72,16 @@ const answerBytesMax: number = limits.frameBytesMax - 2 * limits.answerFrameByte
 /** Frames in which much of one kind gathers. */
 type BatchKind = "answers" | "refusals" | "progress";
 
-const clientKinds = ["propose", "query", "changes", "entries", "campaign", "status", "cancel"] as const;
+const clientKinds = [
+  "propose",
+  "query",
+  "changes",
+  "entries",
+  "campaign",
+  "status",
+  "cancel",
+  "order",
+] as const;
 type ClientKind = (typeof clientKinds)[number];
 
 function clientKind(kind: FrameKind, version: WireVersion): ClientKind {
@@ -210,6 +221,9 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
         break;
       case "cancel":
         this.#cancel(decodeRequest(frame.head));
+        break;
+      case "order":
+        this.#order(frame, hub);
         break;
       default:
         unreachable(kind);
@@ -352,6 +366,22 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
           if (result.kind === "lost") return;
           settle("campaignAnswer", (writer) => writeCampaignAnswer(writer, result, this.#version));
         }),
+      false,
+    );
+  }
+
+  #order(frame: Frame, hub: GroupHub | undefined): void {
+    const { request, order } = decodeOrder(frame.head);
+    this.#ask(
+      request,
+      frame.group,
+      hub,
+      (known, settle) => {
+        known.order(order, (result) => {
+          settle("orderAnswer", (writer) => writeOrderAnswer(writer, result, this.#version));
+        });
+        return undefined;
+      },
       false,
     );
   }

@@ -72,6 +72,8 @@ describe("answers to clients", () => {
     expect(wire.readQueryAnswer(query, wireVersionMax)).toEqual(answer);
     const campaign = reader((writer) => wire.writeCampaignAnswer(writer, answer, wireVersionMax));
     expect(wire.readCampaignAnswer(campaign, wireVersionMax)).toEqual(answer);
+    const order = reader((writer) => wire.writeOrderAnswer(writer, refusal, wireVersionMax));
+    expect(wire.readOrderAnswer(order, wireVersionMax)).toEqual(refusal);
     const found: unknown[] = [];
     const { head } = sent((writer) => {
       wire.writeRefusal(writer, refusal, wireVersionMax);
@@ -165,6 +167,8 @@ describe("what is malformed is refused", () => {
     ["entries", (head) => wire.decodeEntries(head)],
     ["request", (head) => wire.decodeRequest(head)],
     ["status", (head) => wire.decodeStatusRequest(head)],
+    ["order", (head) => wire.decodeOrder(head)],
+    ["orderAnswer", (head) => wire.readOrderAnswer(new ByteReader(head), wireVersionMax)],
     ["answers", (head) => wire.readAnswers(head, () => {})],
     ["refusals", (head) => wire.readRefusals(head, wireVersionMax, () => {})],
     ["propose", (head) => wire.readProposeFlags(head[0] ?? 0)],

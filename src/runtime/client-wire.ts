@@ -5,16 +5,21 @@
  * Requests carry a number that the client chooses, 1 to 2^32 − 1, not in use in this connection at that moment; the
  * answer brings it back. `propose` has none: its answers name session and sequence.
  */
+import { unreachable } from "../core/assert.ts";
 import type { Refusal } from "../core/boundary.ts";
 import { ByteReader, ByteWriter } from "../core/bytes.ts";
 import { progressStates, type ProgressState } from "../core/decision.ts";
 import { decodeRun, type Run } from "../core/entry.ts";
 import { MalformedError } from "../core/errors.ts";
+import { agentId, type Address, type AgentId } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
 import type { Changes, MachineChange } from "../core/machine.ts";
+import type { MemberChange, MemberStep } from "../core/members.ts";
 import { decodeText, encodeText } from "../core/text.ts";
 import type { WireVersion } from "../core/wire-version.ts";
+import type { Order, OrderResult } from "../driver/orders.ts";
 import { readRefusal, writeRefusal as encodeRefusal } from "../raft/fields.ts";
+import { isDialAddress } from "./address.ts";
 import type { AgentAddress } from "./cluster-file.ts";
 import type { FrameWriter } from "./frame.ts";
 import type { SyncReport } from "./sync-times.ts";
@@ -257,6 +262,94 @@ export function readCampaignAnswer(reader: ByteReader, version: WireVersion): An
     ? { kind: "refused", refusal: readRefusal(reader, version) }
     : { kind: "over", leading: flag(reader) };
 }
+
+// ── orders ──
+
+const orderKinds = { members: 1, transfer: 2 } as const satisfies Record<Order["kind"], number>;
+/** Their places are on the wire. */
+const stepKinds: readonly MemberStep["kind"][] = ["voter", "learner", "removed"];
+
+export function writeOrder(writer: FrameWriter, order: Order): void {
+  const bytes = new ByteWriter(64).uint8(orderKinds[order.kind]);
+  switch (order.kind) {
+    case "members":
+      writeChange(bytes, order.change);
+      break;
+    case "transfer":
+      bytes.text(order.to ?? "");
+      break;
+    default:
+      unreachable(order);
+  }
+  writer.raw(bytes.finish());
+}
+
+export function decodeOrder(head: Uint8Array): { request: number; order: Order } {
+  const reader = new ByteReader(head);
+  const request = requestNumber(reader);
+  const order = readOrder(reader);
+  reader.end();
+  return { request, order };
+}
+
+function readOrder(reader: ByteReader): Order {
+  const kind = reader.uint8();
+  switch (kind) {
+    case orderKinds.members:
+      return { kind: "members", change: readChange(reader) };
+    case orderKinds.transfer: {
+      const to = reader.text();
+      return { kind: "transfer", to: to === "" ? undefined : idFrom(to) };
+    }
+    default:
+      throw new MalformedError("an order of an unknown kind");
+  }
+}
+
+function writeChange(writer: ByteWriter, { steps, addresses = new Map() }: MemberChange): void {
+  writer.uint8(steps.length);
+  for (const { kind, id } of steps) writer.uint8(stepKinds.indexOf(kind)).text(id);
+  writer.uint8(addresses.size);
+  for (const [id, address] of addresses) writer.text(id).text(address);
+}
+
+function readChange(reader: ByteReader): MemberChange {
+  const steps: MemberStep[] = [];
+  for (let left = reader.uint8(); left > 0; left--) {
+    const kind = stepKinds[reader.uint8()];
+    if (kind === undefined) throw new MalformedError("a member becomes something unknown");
+    steps.push({ kind, id: idFrom(reader.text()) });
+  }
+  const addresses = new Map<AgentId, Address>();
+  for (let left = reader.uint8(); left > 0; left--) {
+    const id = idFrom(reader.text());
+    const address = reader.text();
+    if (!isDialAddress(address)) throw new MalformedError("an address that nobody can be reached at");
+    addresses.set(id, address as Address);
+  }
+  return { steps, addresses };
+}
+
+function idFrom(text: string): AgentId {
+  try {
+    return agentId(text);
+  } catch (cause) {
+    throw new MalformedError("not the name of an agent", { cause });
+  }
+}
+
+export function writeOrderAnswer(writer: FrameWriter, result: OrderResult, version: WireVersion): void {
+  if (result.kind === "accepted") writer.uint8(0);
+  else writeRefusal(writer.uint8(1), result, version);
+}
+
+export function readOrderAnswer(reader: ByteReader, version: WireVersion): OrderResult {
+  const result: OrderResult = flag(reader) ? readRefusal(reader, version) : { kind: "accepted" };
+  reader.end();
+  return result;
+}
+
+// ── status ──
 
 /** What an agent says of a group and of the agents that it knows; as JSON, since it is rare and read by people too. */
 export interface StatusReport {

@@ -41,6 +41,7 @@ export const frameKinds = {
   campaign: 36,
   status: 37,
   cancel: 38,
+  order: 39,
   // agent to client
   answers: 48,
   refusals: 49,
@@ -51,6 +52,7 @@ export const frameKinds = {
   statusAnswer: 54,
   failed: 55,
   progress: 56,
+  orderAnswer: 57,
 } as const;
 
 export type FrameKind = keyof typeof frameKinds;
@@ -59,7 +61,10 @@ export type FrameKind = keyof typeof frameKinds;
  * Which version of the wire added a kind; those not named are as old as the first. One line each; `docs/wire.md` has the
  * same table, and a test compares them. A frame that the other side's version does not have is not sent to it.
  */
-export const frameAddedIn: Readonly<Partial<Record<FrameKind, WireVersion>>> = {};
+export const frameAddedIn: Readonly<Partial<Record<FrameKind, WireVersion>>> = {
+  order: 2,
+  orderAnswer: 2,
+};
 
 export function hasFrame(version: WireVersion, kind: FrameKind): boolean {
   return version === wireVersionMax || version >= (frameAddedIn[kind] ?? 1);

@@ -10,6 +10,7 @@ import type { ProgressState } from "../core/decision.ts";
 import type { QuorateError } from "../core/errors.ts";
 import type { GroupName } from "../core/ids.ts";
 import type { Changes } from "../core/machine.ts";
+import type { Order, OrderResult } from "../driver/orders.ts";
 
 /** What people and pages are shown of a group, as one agent sees it. */
 export interface GroupStatus {
@@ -63,6 +64,9 @@ export type CampaignResult =
   | { readonly kind: "refused"; readonly refusal: Refusal }
   | { readonly kind: "lost" };
 
+/** `tooOld`: the agent's program has no such order. */
+export type OrderOutcome = OrderResult | { readonly kind: "lost" } | { readonly kind: "tooOld" };
+
 export type StatusResult =
   | { readonly kind: "status"; readonly status: GroupStatus }
   | { readonly kind: "lost" };
@@ -96,6 +100,8 @@ export interface Gateway {
   entries(from: number, done: (result: EntriesResult) => void): Cancel;
   /** Campaigns at once, and says whether that agent leads when it is over. */
   campaign(done: (result: CampaignResult) => void): Cancel;
+  /** Asks the leader for something; `notLeader` where that agent does not lead (or no longer). `lost`: it may have been done. */
+  order(order: Order, done: (result: OrderOutcome) => void): Cancel;
   /** The newest status known without asking. */
   status(): GroupStatus | undefined;
   refreshStatus(done: (result: StatusResult) => void): Cancel;

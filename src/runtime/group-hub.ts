@@ -8,10 +8,20 @@ import type { Refusal } from "../core/boundary.ts";
 import type { ProgressState } from "../core/decision.ts";
 import { entrySequence, entrySession } from "../core/entry.ts";
 import type { QuorateError } from "../core/errors.ts";
-import { logIndex, microsFromMs, type GroupName, type LogIndex, type Micros } from "../core/ids.ts";
+import {
+  logIndex,
+  microsFromMs,
+  type Address,
+  type AgentId,
+  type GroupName,
+  type LogIndex,
+  type Micros,
+} from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
 import type { Changes } from "../core/machine.ts";
+import type { Members } from "../core/members.ts";
 import type { GroupObserver, HostedGroup, QueryAnswer } from "../driver/hosted.ts";
+import type { Order, OrderResult } from "../driver/orders.ts";
 import type { Clock, Scheduler } from "../driver/world.ts";
 import type { CampaignResult, Cancel, GroupStatus, ProposeOptions } from "./gateway.ts";
 
@@ -52,6 +62,10 @@ export interface HubEvents {
   readonly diskFull?: (full: boolean) => void;
   /** Another leader, or another term of the same one. */
   readonly led?: (leader: string, term: number) => void;
+  /** Another configuration is in force, or it has just been read from the journal. */
+  readonly members?: (members: Members) => void;
+  /** Where agents listen, as far as this one knows. */
+  readonly addresses?: () => ReadonlyMap<AgentId, Address>;
   /** This agent's state is not the leader's after the same entries up to `index`. */
   readonly diverged?: (index: number) => void;
 }
@@ -89,6 +103,7 @@ export class GroupHub implements GroupObserver {
   /** The driver has brought the group up. */
   attach(hosted: HostedGroup): void {
     this.#hosted = hosted;
+    this.#events.members?.(hosted.status().members);
   }
 
   get isClosed(): boolean {
@@ -135,8 +150,9 @@ export class GroupHub implements GroupObserver {
     }
   }
 
-  /** Part of what `status` says. */
-  membersChanged(): void {
+  membersChanged(members: Members): void {
+    this.#events.members?.(members);
+    // Part of what `status` says.
     for (const subscriber of this.#subscribers.keys()) subscriber.statusChanged();
   }
 
@@ -233,6 +249,19 @@ export class GroupHub implements GroupObserver {
       this.#watchCampaign(campaign);
     }
     return () => this.#endCampaign(campaign);
+  }
+
+  /** What the leader is asked for: `notLeader` where this agent is not it. Never at once. */
+  order(order: Order, done: (result: OrderResult) => void): void {
+    if (this.#hosted === undefined || this.#closed) this.#scheduler.soon(() => done({ kind: "closed" }));
+    else this.#hosted.order(this.#withAddresses(order), done);
+  }
+
+  /** Newcomers have to find everybody, and everybody the newcomers: so the leader says where each listens, as far as it knows. */
+  #withAddresses(order: Order): Order {
+    if (order.kind !== "members") return order;
+    const addresses = new Map([...(this.#events.addresses?.() ?? []), ...(order.change.addresses ?? [])]);
+    return { ...order, change: { ...order.change, addresses } };
   }
 
   status(): GroupStatus | undefined {

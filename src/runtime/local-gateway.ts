@@ -4,6 +4,7 @@ import type { ProgressState } from "../core/decision.ts";
 import type { QuorateError } from "../core/errors.ts";
 import type { GroupName } from "../core/ids.ts";
 import { NumberTable } from "../core/number-table.ts";
+import type { Order } from "../driver/orders.ts";
 import type { Scheduler } from "../driver/world.ts";
 import type {
   CampaignResult,
@@ -13,6 +14,7 @@ import type {
   Gateway,
   GatewayListener,
   GroupStatus,
+  OrderOutcome,
   ProposeOptions,
   QueryResult,
   StatusResult,
@@ -58,6 +60,13 @@ export class LocalGateway implements Gateway, Subscriber {
 
   campaign(done: (result: CampaignResult) => void): Cancel {
     return this.#call(done, (settle) => this.#hub.campaign(settle));
+  }
+
+  order(order: Order, done: (result: OrderOutcome) => void): Cancel {
+    return this.#call(done, (settle) => {
+      this.#hub.order(order, settle);
+      return undefined;
+    });
   }
 
   status(): GroupStatus | undefined {

@@ -11,6 +11,7 @@ import type { GroupName } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
 import { NumberTable } from "../core/number-table.ts";
 import type { WireVersion } from "../core/wire-version.ts";
+import type { Order } from "../driver/orders.ts";
 import { BackOff } from "./back-off.ts";
 import type { ClientLink, LinkFailure, LinkUser } from "./client-link.ts";
 import type { ClientPool } from "./client-pool.ts";
@@ -18,8 +19,10 @@ import {
   readCampaignAnswer,
   readChangesAnswer,
   readEntriesAnswer,
+  readOrderAnswer,
   readQueryAnswer,
   readStatusReport,
+  writeOrder,
   type StatusReport,
 } from "./client-wire.ts";
 import { unreachableAgent } from "./dial.ts";
@@ -32,6 +35,7 @@ import type {
   Gateway,
   GatewayListener,
   GroupStatus,
+  OrderOutcome,
   ProposeOptions,
   QueryResult,
   StatusResult,
@@ -159,6 +163,19 @@ export class RemoteGateway implements Gateway {
       write: () => {},
       settle: (reader, _tail, version) => done(readCampaignAnswer(reader, version)),
       lose: () => done({ kind: "lost" }),
+      repeats: false,
+      takeBack: undefined,
+    });
+  }
+
+  order(order: Order, done: (result: OrderOutcome) => void): Cancel {
+    return this.#call({
+      number: this.#nextCall(),
+      kind: "order",
+      answerKind: "orderAnswer",
+      write: (writer) => writeOrder(writer, order),
+      settle: (reader, _tail, version) => done(readOrderAnswer(reader, version)),
+      lose: (failure) => done({ kind: failure === "notInVersion" ? "tooOld" : "lost" }),
       repeats: false,
       takeBack: undefined,
     });

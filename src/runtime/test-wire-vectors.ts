@@ -2,9 +2,10 @@
 import { present } from "../core/assert.ts";
 import { ByteReader, concatBytes } from "../core/bytes.ts";
 import { encodeCommand, stampEntry, type Run } from "../core/entry.ts";
-import type { AgentId, LogIndex, Term, Ticket } from "../core/ids.ts";
+import type { Address, AgentId, LogIndex, Term, Ticket } from "../core/ids.ts";
 import { encodeText } from "../core/text.ts";
 import type { WireVersion } from "../core/wire-version.ts";
+import type { Order } from "../driver/orders.ts";
 import { raftCodec } from "../raft/codec.ts";
 import type { RaftMessage, RaftPromise } from "../raft/messages.ts";
 import * as wire from "./client-wire.ts";
@@ -105,6 +106,16 @@ const refuse = { code: "DENIED", message: "no" } as const;
 
 const request: Field = ["09000000", "request 9"];
 const none = new Uint8Array(0);
+const memberOrder: Order = {
+  kind: "members",
+  change: {
+    steps: [
+      { kind: "voter", id: "agent_4" as AgentId },
+      { kind: "removed", id: "agent_1" as AgentId },
+    ],
+    addresses: new Map([["agent_4" as AgentId, "127.0.0.1:7404" as Address]]),
+  },
+};
 
 /** One frame of every kind, and another where a version changed it. */
 export const frames: readonly Vector[] = [
@@ -285,6 +296,43 @@ export const frames: readonly Vector[] = [
     value: 9,
   },
   {
+    since: 2,
+    name: "order: agent_4 is to vote, agent_1 is to leave",
+    kind: "order",
+    group: "main",
+    head: [
+      request,
+      ["01", "members"],
+      ["02", "steps: 2"],
+      ["00", "becomes a voter (a learner: 1, removed: 2)"],
+      [`0700${ascii("agent_4")}`, "agent_4"],
+      ["02", "is removed"],
+      [`0700${ascii("agent_1")}`, "agent_1"],
+      ["01", "addresses: 1"],
+      [`0700${ascii("agent_4")}`, "agent_4"],
+      [`0e00${ascii("127.0.0.1:7404")}`, "127.0.0.1:7404"],
+    ],
+    encoded: written("order", "main", (writer) => wire.writeOrder(writer.uint32(9), memberOrder)),
+    decode: (frame) => wire.decodeOrder(frame.head),
+    value: { request: 9, order: memberOrder },
+  },
+  {
+    since: 2,
+    name: "order: agent_2 is to lead",
+    kind: "order",
+    group: "main",
+    head: [
+      request,
+      ["02", "transfer"],
+      [`0700${ascii("agent_2")}`, "to agent_2 (to whom it fits best: empty)"],
+    ],
+    encoded: written("order", "main", (writer) =>
+      wire.writeOrder(writer.uint32(9), { kind: "transfer", to: "agent_2" as AgentId }),
+    ),
+    decode: (frame) => wire.decodeOrder(frame.head),
+    value: { request: 9, order: { kind: "transfer", to: "agent_2" } },
+  },
+  {
     name: "answers: two commands of session 5 were applied",
     kind: "answers",
     group: "main",
@@ -391,6 +439,18 @@ export const frames: readonly Vector[] = [
     ),
     decode: (frame, version) => wire.readCampaignAnswer(answerOf(frame), version),
     value: { kind: "over", leading: true },
+  },
+  {
+    since: 2,
+    name: "orderAnswer: it has begun",
+    kind: "orderAnswer",
+    group: "main",
+    head: [request, ["00", "accepted (refused: 1, then a refusal)"]],
+    encoded: written("orderAnswer", "main", (writer, version) =>
+      wire.writeOrderAnswer(writer.uint32(9), { kind: "accepted" }, version),
+    ),
+    decode: (frame, version) => wire.readOrderAnswer(answerOf(frame), version),
+    value: { kind: "accepted" },
   },
   {
     name: "statusAnswer: told without being asked",

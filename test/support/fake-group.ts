@@ -13,6 +13,7 @@ import type {
   ProposeOptions,
   QueryAnswer,
 } from "../../src/driver/hosted.ts";
+import type { Order, OrderResult } from "../../src/driver/orders.ts";
 
 export class FakeGroup implements HostedGroup {
   readonly name: GroupName;
@@ -30,6 +31,7 @@ export class FakeGroup implements HostedGroup {
   /** History and entries before it are gone. */
   earliest = 1;
   campaigns = 0;
+  readonly orders: { order: Order; done: (result: OrderResult) => void }[] = [];
   diskFull = false;
   closes = 0;
   /** Indices of entries that are said to have had no effect. */
@@ -126,6 +128,10 @@ export class FakeGroup implements HostedGroup {
 
   campaign(): void {
     this.campaigns += 1;
+  }
+
+  order(order: Order, done: (result: OrderResult) => void): void {
+    this.orders.push({ order, done });
   }
 
   digest(): Uint8Array {

@@ -4,6 +4,7 @@
  */
 import { QuorateError } from "../../core/errors.ts";
 import type { GroupName } from "../../core/ids.ts";
+import type { Order } from "../../driver/orders.ts";
 import type {
   CampaignResult,
   Cancel,
@@ -12,6 +13,7 @@ import type {
   Gateway,
   GatewayListener,
   GroupStatus,
+  OrderOutcome,
   ProposeOptions,
   QueryResult,
   StatusResult,
@@ -67,6 +69,13 @@ export class DeferredGateway implements Gateway {
   campaign(done: (result: CampaignResult) => void): Cancel {
     return this.#whenOpen(
       (gateway) => gateway.campaign(done),
+      () => done({ kind: "lost" }),
+    );
+  }
+
+  order(order: Order, done: (result: OrderOutcome) => void): Cancel {
+    return this.#whenOpen(
+      (gateway) => gateway.order(order, done),
       () => done({ kind: "lost" }),
     );
   }

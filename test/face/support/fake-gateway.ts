@@ -10,6 +10,7 @@ import {
 } from "../../../src/core/entry.ts";
 import type { QuorateError } from "../../../src/core/errors.ts";
 import { groupName, type GroupName } from "../../../src/core/ids.ts";
+import type { Order } from "../../../src/driver/orders.ts";
 import type {
   CampaignResult,
   ChangesResult,
@@ -17,6 +18,7 @@ import type {
   Gateway,
   GatewayListener,
   GroupStatus,
+  OrderOutcome,
   ProposeOptions,
   QueryResult,
   StatusResult,
@@ -61,6 +63,7 @@ export class FakeGateway implements Gateway {
   readonly applied: Applied[] = [];
   readonly queries: Asked<QueryResult>[] = [];
   readonly campaigns: ((result: CampaignResult) => void)[] = [];
+  readonly orders: { order: Order; done: (result: OrderOutcome) => void }[] = [];
   readonly changePolls: { filter: Uint8Array; from: number; done: (result: ChangesResult) => void }[] = [];
   readonly entryPolls: { from: number; done: (result: EntriesResult) => void }[] = [];
   currentStatus: GroupStatus | undefined = fakeStatus();
@@ -108,6 +111,12 @@ export class FakeGateway implements Gateway {
   campaign(done: (result: CampaignResult) => void): () => void {
     this.campaigns.push(done);
     return () => remove(this.campaigns, done);
+  }
+
+  order(order: Order, done: (result: OrderOutcome) => void): () => void {
+    const asked = { order, done };
+    this.orders.push(asked);
+    return () => remove(this.orders, asked);
   }
 
   status(): GroupStatus | undefined {
