@@ -34,6 +34,7 @@ import {
   type Failure,
   type StatusReport,
 } from "./client-wire.ts";
+import { ClientRequest } from "./client-request.ts";
 import { CommandWindow } from "./command-window.ts";
 import type { Connection, ConnectionHandler, FrameSource } from "./connection.ts";
 import { FrameWriter, hasFrame, type Frame, type FrameKind } from "./frame.ts";
@@ -50,18 +51,6 @@ export interface ClientHost {
   /** So many bytes more, or fewer, wait for this connection's client. */
   held(byBytes: number): void;
   gone(client: ClientConnection): void;
-}
-
-/** A request under way. Only what changes nothing can be asked again, and so be held back. */
-interface Request {
-  readonly number: number;
-  /** Hands it to the group; gives how to take it back there, if that is possible. */
-  readonly begin: () => Cancel | undefined;
-  readonly mayWait: boolean;
-  /** Counts how often it was begun: an answer to an earlier time is none. */
-  times: number;
-  begun: boolean;
-  takeBack: Cancel | undefined;
 }
 
 /** So many of the queries that were held back are asked at a time: all together they would overfill the line again. */
@@ -136,11 +125,11 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
   readonly #host: ClientHost;
   readonly #uses = new Map<string, Use>();
   readonly #writer = new FrameWriter();
-  readonly #requests = new NumberTable<Request>();
+  readonly #requests = new NumberTable<ClientRequest>();
   /** Of those, the ones that wait until the client has read more, in order of their numbers. */
-  readonly #held = new Map<number, Request>();
+  readonly #held = new Map<number, ClientRequest>();
   /** The queries that were held, are begun again and not answered yet. */
-  readonly #resumed = new Set<Request>();
+  readonly #resumed = new Set<ClientRequest>();
   readonly #commands = new CommandWindow();
   readonly #answers: WaitingAnswers;
   #connection: Connection | undefined;
@@ -235,7 +224,7 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
     clearTimeout(this.#paused);
     this.#paused = undefined;
     this.#connection = undefined;
-    for (const request of this.#requests.toArray()) suspend(request);
+    for (const request of this.#requests.toArray()) request.suspend();
     this.#requests.clear();
     this.#held.clear();
     this.#resumed.clear();
@@ -345,12 +334,12 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
   #cancel(number: number): void {
     const request = this.#requests.get(number);
     if (request === undefined) return;
-    suspend(request);
+    request.suspend();
     this.#forget(number, request);
     this.#resume();
   }
 
-  #forget(number: number, request: Request): void {
+  #forget(number: number, request: ClientRequest): void {
     this.#requests.delete(number);
     this.#held.delete(number);
     this.#resumed.delete(request);
@@ -420,30 +409,23 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
       return;
     }
     this.#use(hub);
-    const request: Request = {
-      number,
-      begin: () => {
-        const times = request.times;
-        return begin(hub, (kind, write) => {
-          // The number may be in use again, or this one asked again: only whoever is still wanted answers.
-          if (!request.begun || request.times !== times) return;
-          if (mayWait && this.#isBehind) {
-            this.#holdBack();
-            return;
-          }
-          request.begun = false;
-          this.#forget(number, request);
-          this.#send(kind, group, (writer) => write(writer.uint32(number)));
-        });
-      },
-      mayWait,
-      times: 0,
-      begun: false,
-      takeBack: undefined,
-    };
+    const request = new ClientRequest(number, mayWait, (begun) => {
+      const { times } = begun;
+      return begin(hub, (kind, write) => {
+        // The number may be in use again, or this one asked again: only whoever is still wanted answers.
+        if (!begun.awaits(times)) return;
+        if (mayWait && this.#isBehind) {
+          this.#holdBack();
+          return;
+        }
+        begun.answered();
+        this.#forget(number, begun);
+        this.#send(kind, group, (writer) => write(writer.uint32(number)));
+      });
+    });
     this.#requests.add(number, request);
     if (mayWait && (this.#held.size > 0 || this.#isBehind)) this.#held.set(number, request);
-    else start(request);
+    else request.start();
   }
 
   /** So much waits for the client that another answer would only wait, too. */
@@ -490,7 +472,7 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
     this.#held.clear();
     for (const request of this.#requests.toArray()) {
       if (!request.mayWait || !request.begun) continue;
-      suspend(request);
+      request.suspend();
       this.#held.set(request.number, request);
     }
     for (const [number, request] of before) this.#held.set(number, request);
@@ -502,7 +484,7 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
     for (const [number, request] of this.#held) {
       if (this.#isBehind || this.#resumed.size >= resumedMax) return;
       this.#held.delete(number);
-      start(request);
+      request.start();
       // What can be taken back may wait for long, and goes back into line by itself.
       if (request.takeBack === undefined) this.#resumed.add(request);
     }
@@ -583,18 +565,6 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
     this.#goOn();
     this.#untakenMs = untakenMs;
   }
-}
-
-function start(request: Request): void {
-  request.times += 1;
-  request.begun = true;
-  request.takeBack = request.begin();
-}
-
-function suspend(request: Request): void {
-  request.begun = false;
-  request.takeBack?.();
-  request.takeBack = undefined;
 }
 
 /** It took effect, but can't be told. */
