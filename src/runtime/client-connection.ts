@@ -471,7 +471,7 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
     const before = [...this.#held];
     this.#held.clear();
     for (const request of this.#requests.toArray()) {
-      if (!request.mayWait || !request.begun) continue;
+      if (!request.mayWait || !request.isBegun) continue;
       request.suspend();
       this.#held.set(request.number, request);
     }
@@ -486,7 +486,7 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
       this.#held.delete(number);
       request.start();
       // What can be taken back may wait for long, and goes back into line by itself.
-      if (request.takeBack === undefined) this.#resumed.add(request);
+      if (!request.canBeTakenBack) this.#resumed.add(request);
     }
   }
 

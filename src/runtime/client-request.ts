@@ -23,6 +23,14 @@ export class ClientRequest {
     this.#takeBack = this.#begin(this);
   }
 
+  get isBegun(): boolean {
+    return this.#begun;
+  }
+
+  get canBeTakenBack(): boolean {
+    return this.#takeBack !== undefined;
+  }
+
   /** Which time this is, for {@link awaits}. */
   get times(): number {
     return this.#times;
