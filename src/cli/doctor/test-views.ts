@@ -6,7 +6,7 @@ import type { Finding } from "./finding.ts";
 
 const voters = ["a", "b", "c"];
 
-export function statusOf(id: string, given: Partial<GroupStatus> = {}): GroupStatus {
+function statusOf(id: string, given: Partial<GroupStatus> = {}): GroupStatus {
   return {
     mechanism: "raft",
     group: "main",
