@@ -13,6 +13,7 @@ import { limits } from "../core/limits.ts";
 import { membersOf } from "../core/members.ts";
 import type { Prng } from "../core/prng.ts";
 import { decodeText } from "../core/text.ts";
+import { wireVersionMax, wireVersionMin, type WireVersion } from "../core/wire-version.ts";
 import { Driver } from "../driver/driver.ts";
 import type { AppliedState, GroupObserver, HostedGroup, QueryAnswer } from "../driver/hosted.ts";
 import type { DriverJournal, JournalCallbacks } from "../driver/world.ts";
@@ -69,6 +70,8 @@ export class SimulatedAgent {
   readonly clock: AgentClock;
   readonly disk: SimulatedDisk;
   crashes = 0;
+  /** Of the wire; the newest once it has started anew. */
+  version: WireVersion;
   /** Its journal is damaged: it refuses to start. */
   rotten = false;
   readonly #stage: Stage;
@@ -101,6 +104,7 @@ export class SimulatedAgent {
       wallOffset: this.#prng.between(-1_000_000, 1_000_000),
     });
     this.disk = this.#makeDisk();
+    this.version = index < stage.options.earlierAgents ? wireVersionMin : wireVersionMax;
   }
 
   get condition(): Condition {
@@ -169,6 +173,7 @@ export class SimulatedAgent {
    */
   crash(how: "kill" | "powerFailure"): void {
     this.crashes += 1;
+    this.version = wireVersionMax;
     this.#condition = "down";
     this.#life += 1;
     this.#held = [];

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Prng } from "../core/prng.ts";
 import { logIndex, term } from "../core/ids.ts";
+import { wireVersionMax, type WireVersion } from "../core/wire-version.ts";
 import { raftCodec } from "../raft/codec.ts";
 import { EventQueue } from "./event-queue.ts";
 import { FaultyNetwork } from "./faulty-network.ts";
@@ -16,7 +17,7 @@ const calm: NetworkOptions = {
   ordered: false,
 };
 
-function networkOf(options: Partial<NetworkOptions>, seed = 1) {
+function networkOf(options: Partial<NetworkOptions>, seed = 1, versions: readonly WireVersion[] = []) {
   const events = new EventQueue();
   const arrived: { from: number; to: number; round: number; at: number; message: object }[] = [];
   const network = new FaultyNetwork({
@@ -25,6 +26,7 @@ function networkOf(options: Partial<NetworkOptions>, seed = 1) {
     network: { ...calm, ...options },
     agents: 3,
     codec: raftCodec,
+    versionOf: (agent) => versions[agent] ?? wireVersionMax,
     deliver: (from, to, message) =>
       arrived.push({ from, to, message, round: (message as { round: number }).round, at: events.now }),
   });
@@ -61,6 +63,27 @@ describe("the simulated network", () => {
     expect(copies.length).toBeGreaterThan(5);
     expect(copies.length).toBeLessThan(60);
     for (const { message, round } of copies) expect(message).toEqual(sent[round]);
+  });
+
+  it("says to and from an agent of the first version what that has, and loses the rest", () => {
+    const { network, arrived, settle } = networkOf({}, 1, [1]);
+    const said = { kind: "forwardRefused", commands: [], refusal: { kind: "busy", because: "election" } };
+    const asleep = { kind: "wakeUp", term: term(1) };
+    for (const [from, to] of [
+      [0, 1],
+      [1, 0],
+      [1, 2],
+    ] as const) {
+      network.send(from, to, 0, said);
+      network.send(from, to, 0, asleep);
+    }
+    settle();
+    const heard = (from: number, to: number): object[] =>
+      arrived.filter((one) => one.from === from && one.to === to).map(({ message }) => message);
+    expect(heard(0, 1)).toEqual([{ ...said, refusal: { kind: "notLeader" } }]);
+    expect(heard(1, 0)).toEqual(heard(0, 1));
+    expect(heard(1, 2)).toEqual(expect.arrayContaining([said, asleep]));
+    expect(network.counts).toEqual({ sent: 6, delivered: 4, lost: 2, repeated: 0 });
   });
 
   it("keeps the order of a channel where it is like TCP, and only there", () => {

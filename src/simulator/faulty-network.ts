@@ -1,13 +1,12 @@
 /**
  * The links between the agents of a simulated cluster: messages are delayed, lost, repeated and reordered, and whole
  * directions are cut. They pass as the immutable objects that they are; now and then one goes through the codec and back,
- * as every message does in production.
+ * as every message does in production, and always where one of the two agents speaks an earlier version of the wire.
  */
-import { present } from "../core/assert.ts";
 import { concatBytes } from "../core/bytes.ts";
 import type { Protocol, ProtocolCodec } from "../core/boundary.ts";
 import type { Prng } from "../core/prng.ts";
-import { wireVersionMax } from "../core/wire-version.ts";
+import { wireVersionMax, type WireVersion } from "../core/wire-version.ts";
 import type { EventQueue } from "./event-queue.ts";
 import type { NetworkOptions } from "./options.ts";
 
@@ -27,6 +26,7 @@ export class FaultyNetwork {
   readonly #prng: Prng;
   readonly #options: NetworkOptions;
   readonly #codec: ProtocolCodec<Protocol>;
+  readonly #versionOf: (agent: number) => WireVersion;
   readonly #deliver: (from: number, to: number, message: object) => void;
   readonly #agents: number;
   /** Whether messages from one agent to the other are cut off, by `from * agents + to`. */
@@ -41,6 +41,8 @@ export class FaultyNetwork {
     readonly network: NetworkOptions;
     readonly agents: number;
     readonly codec: ProtocolCodec<Protocol>;
+    /** Which version of the wire that agent speaks at most. */
+    readonly versionOf: (agent: number) => WireVersion;
     readonly deliver: (from: number, to: number, message: object) => void;
   }) {
     this.#events = options.events;
@@ -48,6 +50,7 @@ export class FaultyNetwork {
     this.#options = options.network;
     this.#agents = options.agents;
     this.#codec = options.codec;
+    this.#versionOf = options.versionOf;
     this.#deliver = options.deliver;
     this.#cut = new Array<boolean>(options.agents ** 2).fill(false);
   }
@@ -76,7 +79,11 @@ export class FaultyNetwork {
       this.counts.lost += 1;
       return;
     }
-    const passed = this.#prng.chance(codecShare) ? this.#throughCodec(message) : message;
+    const passed = this.#asRead(from, to, message);
+    if (passed === undefined) {
+      this.counts.lost += 1;
+      return;
+    }
     this.#schedule(from, to, channel, passed);
     if (this.#faults && repeatRate > 0 && this.#prng.chance(repeatRate)) {
       this.counts.repeated += 1;
@@ -104,9 +111,12 @@ export class FaultyNetwork {
     });
   }
 
-  #throughCodec(message: object): object {
-    const encoded = this.#codec.encodeMessage(message, wireVersionMax);
-    const { head, tail } = present(encoded, "the newest version has every message");
-    return this.#codec.decodeMessage(head.slice(), concatBytes(tail), wireVersionMax);
+  /** The message as it arrives: in an earlier version only what that one has of it; undefined: it can't be said at all. */
+  #asRead(from: number, to: number, message: object): object | undefined {
+    const version = Math.min(this.#versionOf(from), this.#versionOf(to)) as WireVersion;
+    if (version === wireVersionMax && !this.#prng.chance(codecShare)) return message;
+    const encoded = this.#codec.encodeMessage(message, version);
+    if (encoded === undefined) return undefined;
+    return this.#codec.decodeMessage(encoded.head.slice(), concatBytes(encoded.tail), version);
   }
 }

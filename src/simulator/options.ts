@@ -56,6 +56,8 @@ export interface RaftParameters {
 export interface SimulationOptions {
   readonly seed: number;
   readonly agents: number;
+  /** So many of them speak the first version of the wire until they start again: a cluster in the middle of an upgrade. */
+  readonly earlierAgents: number;
   /** How long the phase with faults lasts. */
   readonly faultSeconds: number;
   /** By when everything must have converged after the faults end. */
@@ -138,6 +140,8 @@ export function drawOptions(seed: number, choices: SimulationChoices = {}): Simu
       patienceMillis: prng.pick([200, 600, 2000]),
     },
     raft: drawRaft(prng, delayMinMicros + delayMeanMicros),
+    // Last, so that what is drawn before stays what it was.
+    earlierAgents: prng.chance(0.15) ? prng.between(1, agents) : 0,
   };
 }
 
@@ -165,6 +169,7 @@ function lightOptions(seed: number, choices: SimulationChoices): SimulationOptio
   return {
     seed,
     agents: choices.agents ?? 5,
+    earlierAgents: 0,
     faultSeconds: choices.seconds ?? 60,
     convergeSeconds: 60,
     healing: "everybody",

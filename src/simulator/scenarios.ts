@@ -183,6 +183,24 @@ const rottenJournal: Scenario = {
   },
 };
 
+const rollingUpgrade: Scenario = {
+  name: "rolling-upgrade",
+  title:
+    "agents of the first version of the wire are started anew in the newest, one by one, and clients are served",
+  world: () => ({ earlierAgents: 3 }),
+  *script(play) {
+    const leader = yield* play.atWork();
+    for (const agent of [...play.others(leader), leader]) {
+      play.crash(agent, "kill");
+      yield pass(0.2);
+      yield play.serves(3);
+      play.restart(agent);
+      yield within(2, "it has caught up", () => agent.applied >= play.decided - 5);
+      yield play.serves(1);
+    }
+  },
+};
+
 /** All stories, in the order of the list that they come from. */
 export const scenarios: readonly Scenario[] = [
   lostPower,
@@ -196,4 +214,5 @@ export const scenarios: readonly Scenario[] = [
   chain,
   hub,
   staleHub,
+  rollingUpgrade,
 ];

@@ -91,6 +91,7 @@ export class Simulation {
       network: options.network,
       agents: options.agents,
       codec: parts.codec,
+      versionOf: (agent) => this.#agent(agent).version,
       deliver: (from, to, message) => this.#agent(to).receive(this.#agent(from).name, message),
     });
     this.#stage = {
