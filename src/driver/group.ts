@@ -235,7 +235,9 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
       this.#core.campaign(this.#host.now, this.#out);
       this.#drain();
     }
-    if (this.#orders.wait) this.#orders.give(this.#core, this.#host.now, this.#out, () => this.#drain());
+    if (this.#orders.wait) {
+      this.#orders.give(this.#core, this.#host.network, this.#host.now, this.#out, () => this.#drain());
+    }
     if (this.#proposals.count > 0) this.#propose();
     if (this.#reads.freshWait) this.#read();
     for (let count = 0; count < limits.loadsPerTurnMax && this.#loads.count > 0; count++)

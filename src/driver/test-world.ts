@@ -30,6 +30,7 @@ import {
   type Ticket,
 } from "../core/ids.ts";
 import { membersOf, type MemberChange } from "../core/members.ts";
+import type { WireVersion } from "../core/wire-version.ts";
 import { Driver } from "./driver.ts";
 import type { AppliedState, HostedGroup, LogEvent } from "./hosted.ts";
 import type { OrderResult } from "./orders.ts";
@@ -72,6 +73,8 @@ class ScriptedCore implements LogCore<TestProtocol> {
   neededFrom: RecordNumber = 1 as RecordNumber;
   readonly heard: string[] = [];
   readonly recordOfIndex = new Map<number, number>();
+  /** What of its status is not that of a follower who knows nothing. */
+  standing: Partial<LogStatus> = {};
   onWake: Step = () => {};
   onReceive: (text: string, out: Outbox<TestProtocol>) => void = () => {};
   onApplied: (through: LogIndex, out: Outbox<TestProtocol>) => void = () => {};
@@ -143,6 +146,7 @@ class ScriptedCore implements LogCore<TestProtocol> {
       hibernating: false,
       members: membersOf([self]),
       peers: [],
+      ...this.standing,
     };
   }
   read(_now: Now, out: Outbox<TestProtocol>): { kind: "ticket"; ticket: Ticket } | Refusal {
@@ -246,6 +250,8 @@ export class World {
   readonly soon: (() => void)[] = [];
   readonly timers: Timer[] = [];
   readonly sent: string[] = [];
+  /** Of the wire, as the network knows it. */
+  readonly versions = new Map<AgentId, WireVersion>();
   readonly failures: Error[] = [];
   readonly told: string[] = [];
   flushes = 0;
@@ -272,6 +278,7 @@ export class World {
       network: {
         send: (to, _group, _channel, message) =>
           this.sent.push(`${to}: ${(message as { text: string }).text}`),
+        versionOf: (agent) => this.versions.get(agent),
         flush: () => {
           this.flushes += 1;
         },

@@ -4,6 +4,7 @@
  */
 import type { Address, AgentId, GroupName, Micros, RecordNumber } from "../core/ids.ts";
 import type { Channel, Encoded } from "../core/boundary.ts";
+import type { WireVersion } from "../core/wire-version.ts";
 
 export interface Clock {
   /** Never goes back; counts from an arbitrary origin. For time-outs. */
@@ -23,6 +24,8 @@ export interface Scheduler {
 export interface Network {
   /** Queues a message, in order per (to, group, channel). The object is immutable from here on. */
   send(to: AgentId | Address, group: GroupName, channel: Channel, message: object): void;
+  /** The version of the wire in which that agent is told what is sent now; undefined: nobody knows at the moment. */
+  versionOf(to: AgentId): WireVersion | undefined;
   /** The turn is over: what was queued leaves, in one write per peer. */
   flush(): void;
 }

@@ -293,6 +293,7 @@ async function takeDown(parts: Parts): Promise<void> {
 function networkWithAnswers(network: TcpNetwork, answers: Outgoing): HostingNetwork {
   return {
     send: (to, group, channel, message) => network.send(to, group, channel, message),
+    versionOf: (to) => network.versionOf(to),
     flush: () => {
       network.flush();
       answers.flush();

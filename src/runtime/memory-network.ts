@@ -7,6 +7,7 @@ import type { Channel } from "../core/boundary.ts";
 import { QuorateError } from "../core/errors.ts";
 import type { Address, AgentId, GroupName } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
+import { wireVersionMax } from "../core/wire-version.ts";
 import type { Network, Scheduler } from "../driver/world.ts";
 import type { NetworkEvents } from "./tcp-network.ts";
 
@@ -54,6 +55,7 @@ export class MemoryNetwork {
     for (const other of this.#stations.values()) if (other !== station) this.#announce(station, other, true);
     return {
       send: (to, group, channel, message) => this.#send(station, to, group, channel, message),
+      versionOf: () => wireVersionMax,
       flush: () => {},
       close: () => this.#leave(station),
     };

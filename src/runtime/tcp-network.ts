@@ -105,6 +105,10 @@ export class TcpNetwork implements Network {
     if (!this.#waiting.includes(link)) this.#waiting.push(link);
   }
 
+  versionOf(to: AgentId): WireVersion | undefined {
+    return this.#links.get(to)?.versionOf("control");
+  }
+
   flush(): void {
     for (const link of this.#waiting) link.flush();
     this.#waiting.length = 0;

@@ -156,6 +156,7 @@ export class SimulatedAgent {
         network: {
           send: (to, _group, channel, message) =>
             this.#send(to as AgentId, channel, message as RaftMessage | RaftPromise),
+          versionOf: (to) => this.#stage.network.versionBetween(this.index, this.#stage.names.indexOf(to)),
           flush: () => {},
         },
         journal: (callbacks) => this.#openJournal(callbacks),

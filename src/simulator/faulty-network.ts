@@ -68,6 +68,10 @@ export class FaultyNetwork {
     this.#faults = false;
   }
 
+  versionBetween(one: number, other: number): WireVersion {
+    return Math.min(this.#versionOf(one), this.#versionOf(other)) as WireVersion;
+  }
+
   send(from: number, to: number, channel: number, message: object): void {
     this.counts.sent += 1;
     if (this.isCut(from, to)) {
@@ -113,7 +117,7 @@ export class FaultyNetwork {
 
   /** The message as it arrives: in an earlier version only what that one has of it; undefined: it can't be said at all. */
   #asRead(from: number, to: number, message: object): object | undefined {
-    const version = Math.min(this.#versionOf(from), this.#versionOf(to)) as WireVersion;
+    const version = this.versionBetween(from, to);
     if (version === wireVersionMax && !this.#prng.chance(codecShare)) return message;
     const encoded = this.#codec.encodeMessage(message, version);
     if (encoded === undefined) return undefined;
