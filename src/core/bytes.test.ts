@@ -112,6 +112,31 @@ describe("a writer and a reader", () => {
     );
   });
 
+  it("come one structure after another out of one writer, and stay as they were cut", () => {
+    fc.assert(
+      fc.property(fc.array(fc.array(field, { maxLength: 5 }), { maxLength: 12 }), (structures) => {
+        const writer = new ByteWriter(100);
+        const cut = structures.map((fields) => {
+          writer.text("forgotten").drop();
+          for (const item of fields) writer.bytes(write([item]));
+          expect(writer.byteLength).toBe(fields.reduce((total, item) => total + 4 + write([item]).length, 0));
+          return writer.zeros(3).cut();
+        });
+        for (const [place, fields] of structures.entries()) {
+          const reader = new ByteReader(cut[place] ?? new Uint8Array(0));
+          for (const item of fields) expect(reader.bytes()).toEqual(write([item]));
+          expect([...reader.raw(3)]).toEqual([0, 0, 0]);
+          reader.end();
+        }
+      }),
+    );
+  });
+
+  it("have no room for a text whose length two bytes can't hold", () => {
+    expect(() => new ByteWriter().text("x".repeat(65_536))).toThrow(AssertionError);
+    expect(new ByteWriter().text("x".repeat(65_535)).finish()).toHaveLength(65_537);
+  });
+
   it("never read past the end: a shorter message is refused in the field where it ends", () => {
     const whole = new ByteWriter()
       .uint8(1)

@@ -4,7 +4,7 @@
  */
 import { assert } from "./assert.ts";
 import { MalformedError } from "./errors.ts";
-import { decodeText, encodeText } from "./text.ts";
+import { decodeText, encodeTextInto, utf8BytesMax } from "./text.ts";
 
 export const emptyBytes: Uint8Array = new Uint8Array(0);
 
@@ -62,13 +62,22 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
-/** Writes a small structure field by field; grows as needed. */
+/** Writes small structures field by field, one or (with {@link cut}) one after another; grows as needed. */
 export class ByteWriter {
+  readonly #byteLengthGuess: number;
   #bytes: Uint8Array;
+  /** Where the structure that is being written begins. */
+  #start = 0;
   #length = 0;
 
   constructor(byteLengthGuess = 64) {
+    this.#byteLengthGuess = byteLengthGuess;
     this.#bytes = new Uint8Array(byteLengthGuess);
+  }
+
+  /** Bytes of the structure that is being written. */
+  get byteLength(): number {
+    return this.#length - this.#start;
   }
 
   uint8(value: number): this {
@@ -112,26 +121,59 @@ export class ByteWriter {
 
   /** Length in bytes (2 bytes), then UTF-8. */
   text(value: string): this {
-    const encoded = encodeText(value);
-    return this.uint16(encoded.length).raw(encoded);
+    const before = this.uint16(0).byteLength;
+    const byteLength = this.characters(value).byteLength - before;
+    assert(byteLength <= 0xffff, "two bytes hold the length of a text");
+    writeUint16(this.#bytes, this.#start + before - 2, byteLength);
+    return this;
+  }
+
+  /** UTF-8, whose length the reader knows. */
+  characters(value: string): this {
+    const at = this.#reserve(value.length * utf8BytesMax);
+    this.#length = at + encodeTextInto(value, this.#bytes, at);
+    return this;
+  }
+
+  zeros(byteLength: number): this {
+    const at = this.#reserve(byteLength);
+    this.#bytes.fill(0, at, at + byteLength);
+    return this;
   }
 
   /** What was written; the writer must not be used after. */
   finish(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
+    return this.#bytes.subarray(this.#start, this.#length);
+  }
+
+  /** What was written since the last cut. The next structure goes behind it: many small ones share one array. */
+  cut(): Uint8Array {
+    const structure = this.finish();
+    this.#start = this.#length;
+    return structure;
+  }
+
+  /** Forgets what was written since the last cut. */
+  drop(): void {
+    this.#length = this.#start;
   }
 
   /** Where to write. It may replace the array, so it comes before `this.#bytes` is named. */
   #reserve(byteLength: number): number {
+    if (this.#length + byteLength > this.#bytes.length) this.#grow(byteLength);
     const at = this.#length;
-    const end = at + byteLength;
-    if (end > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(end, this.#bytes.length * 2));
-      grown.set(this.#bytes);
-      this.#bytes = grown;
-    }
-    this.#length = end;
+    this.#length = at + byteLength;
     return at;
+  }
+
+  /** A new array, which the structure that is being written is moved to. Those that were cut stay where they are. */
+  #grow(byteLength: number): void {
+    const written = this.byteLength;
+    const grown = new Uint8Array(Math.max(this.#byteLengthGuess, written * 2, written + byteLength));
+    grown.set(this.finish());
+    this.#bytes = grown;
+    this.#start = 0;
+    this.#length = written;
   }
 }
 

@@ -51,7 +51,7 @@ export {
   ByteWriter,
   ByteReader,
 } from "./bytes.ts";
-export { encodeText, decodeText } from "./text.ts";
+export { encodeText, encodeTextInto, decodeText, isWellFormed, utf8BytesMax } from "./text.ts";
 export { crc32, crc32Range, type Checksum } from "./checksum.ts";
 export {
   entryKinds,

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { MalformedError } from "./errors.ts";
-import { decodeText, encodeText } from "./text.ts";
+import { decodeText, encodeText, encodeTextInto, isWellFormed, utf8BytesMax } from "./text.ts";
 
 describe("text", () => {
   it("comes back as it was, in every script", () => {
@@ -10,6 +10,25 @@ describe("text", () => {
         expect(decodeText(encodeText(text))).toBe(text);
       }),
     );
+  });
+
+  it("is the same where it is written into other bytes, and touches only its own", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary", maxLength: 200 }), fc.nat(9), (text, at) => {
+        const bytes = new Uint8Array(10 + text.length * utf8BytesMax).fill(0xff);
+        const written = encodeTextInto(text, bytes, at);
+        expect(bytes.subarray(at, at + written)).toEqual(new TextEncoder().encode(text));
+        expect(encodeText(text)).toEqual(new TextEncoder().encode(text));
+        expect(bytes.every((byte, place) => byte === 0xff || (place >= at && place < at + written))).toBe(
+          true,
+        );
+      }),
+    );
+  });
+
+  it("is well formed without half surrogate pairs", () => {
+    expect(["", "a", "é€😀"].map(isWellFormed)).toEqual([true, true, true]);
+    expect(["\uD800", "\uDC00a", "\uDC00\uD800"].map(isWellFormed)).toEqual([false, false, false]);
   });
 
   it.each([

@@ -173,6 +173,10 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
     return bytes === undefined ? [] : [bytes];
   }
 
+  left(): void {
+    this.#writer.reclaim();
+  }
+
   /** Called when the agent closes. */
   close(reason: string): void {
     this.#connection?.close(reason);

@@ -186,6 +186,10 @@ export class ClientLink implements ConnectionHandler, FrameSource {
     return bytes === undefined ? [] : [bytes];
   }
 
+  left(): void {
+    this.#writer.reclaim();
+  }
+
   frame(frame: Frame): void {
     const { kind, group, head } = frame;
     if (kind === "answers") {

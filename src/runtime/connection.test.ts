@@ -5,8 +5,8 @@ import { pause, socketPair, until } from "../../test/support/runtime.ts";
 import { concatBytes } from "../core/bytes.ts";
 import { MalformedError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
-import { Connection, type ConnectionHandler } from "./connection.ts";
-import { encodeFrame, type Frame, type OutgoingFrame } from "./frame.ts";
+import { Connection, type ConnectionHandler, type FrameSource } from "./connection.ts";
+import { encodeFrame, FrameWriter, type Frame, type OutgoingFrame } from "./frame.ts";
 import { PeerQueue } from "./peer-queue.ts";
 
 /** A connection whose every event is remembered. */
@@ -93,6 +93,47 @@ describe("a connection", () => {
     b.resume();
     await until(() => one.queue.byteLength === 0, "everything leaves once the other side reads");
     await until(() => one.drains > 0, "and that is told");
+  });
+
+  test("memory is written to again only once the kernel has what was in it", async () => {
+    const [a, b] = await socketPair();
+    b.pause();
+    const writer = new FrameWriter();
+    let lent = 0;
+    const source: FrameSource = {
+      take: () => {
+        const bytes = writer.take();
+        if (bytes === undefined) return [];
+        lent += 1;
+        return [bytes];
+      },
+      left: () => {
+        expect(a.writableLength).toBe(0);
+        writer.reclaim();
+        lent = 0;
+      },
+    };
+    const one = new Connection(a, new End(a), limits.frameBytesMax, source);
+    const marks: number[] = [];
+    for (let mark = 0; lent === 0; mark++) {
+      marks.push(mark & 0xff);
+      writer
+        .begin("message", "g")
+        .raw(new Uint8Array(64 * 1024).fill(mark))
+        .end();
+      one.flush();
+    }
+    // The last one waits: what is written now must not go where it still is.
+    marks.push(0xee);
+    writer.begin("message", "g").raw(new Uint8Array(1000).fill(0xee)).end();
+    const other = new End(b);
+    b.resume();
+    await until(() => {
+      one.flush();
+      return other.frames.length === marks.length;
+    }, "all frames arrive");
+    const found = other.frames.map(({ head }) => (head.every((byte) => byte === head[0]) ? head[0] : -1));
+    expect(found).toEqual(marks);
   });
 
   test("an urgent frame waits behind no more than what was handed over", async () => {

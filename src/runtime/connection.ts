@@ -16,6 +16,8 @@ import { describeError } from "./logger.ts";
 export interface FrameSource {
   /** The next pieces, about `bytesMax` bytes but at least one frame; empty when there is nothing. */
   take(bytesMax: number): readonly Uint8Array[];
+  /** The kernel has all that was taken: its memory may be used again. */
+  left?(): void;
 }
 
 export interface ConnectionHandler {
@@ -98,6 +100,7 @@ export class Connection {
       const pieces = urgent.length > 0 ? urgent : this.#source.take(room);
       if (pieces.length === 0) return;
       this.#write(pieces);
+      if (this.#socket.writableLength === 0) this.#source.left?.();
     }
   }
 

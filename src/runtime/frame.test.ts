@@ -144,6 +144,20 @@ describe("the frame writer", () => {
     expect(writer.take()).toBeUndefined();
   });
 
+  test("gives its memory to the next writer once it is reclaimed, and not before", () => {
+    const memoryOf = (writer: FrameWriter): ArrayBufferLike => {
+      writer.begin("answers", "g").raw(bytes(200_000)).end();
+      return writer.take()!.buffer;
+    };
+    const [first, second, third] = [new FrameWriter(), new FrameWriter(), new FrameWriter()];
+    const memory = memoryOf(first);
+    expect(memoryOf(second)).not.toBe(memory);
+    first.reclaim();
+    expect(memoryOf(third)).toBe(memory);
+    first.reclaim();
+    expect(memoryOf(first)).not.toBe(memory);
+  });
+
   test("counts complete frames and the open one apart", () => {
     const writer = new FrameWriter();
     writer.begin("ping", "").end();

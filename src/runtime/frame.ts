@@ -16,7 +16,7 @@
  * Numbers are little-endian. `docs/wire.md` has the head of every kind.
  */
 import { assert } from "../core/assert.ts";
-import { readUint32, writeUint32, writeUint53 } from "../core/bytes.ts";
+import { emptyBytes, readUint32, writeUint32, writeUint53 } from "../core/bytes.ts";
 import { MalformedError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import { encodeText } from "../core/text.ts";
@@ -201,12 +201,26 @@ function decodeGroup(bytes: Uint8Array, from: number, length: number): string {
 
 const lengthGuessMax = 256 * 1024;
 
+/** Memory of frames that have left, for whoever writes next: to make it anew costs more than what is written to it. */
+const spare: Uint8Array[] = [];
+const sparesMax = 16;
+
+/** Not zeroed: of what is in it only what was written ever leaves. */
+function memoryFor(byteLength: number): Uint8Array {
+  const place = spare.findLastIndex((memory) => memory.length >= byteLength);
+  if (place >= 0) return spare.splice(place, 1)[0] as Uint8Array;
+  // A plain array: code that meets a Buffer as well is twice as slow for both.
+  return new Uint8Array(Buffer.allocUnsafeSlow(byteLength).buffer);
+}
+
 /**
  * Many small frames, one behind the other in one piece of memory, so that the answers of a turn cost no object each
  * and leave as one write.
  */
 export class FrameWriter {
-  #bytes: Uint8Array = new Uint8Array(0);
+  #bytes: Uint8Array = emptyBytes;
+  /** The memory of what was taken last. */
+  #taken: Uint8Array | undefined;
   #length = 0;
   #start = -1;
   #headStart = 0;
@@ -300,22 +314,31 @@ export class FrameWriter {
     this.#start = -1;
   }
 
-  /** The complete frames, which are the caller's from now on; undefined where there are none. */
+  /** The complete frames, which are the caller's until {@link reclaim}; undefined where there are none. */
   take(): Uint8Array | undefined {
     assert(this.#start < 0, "no frame is open");
     if (this.#length === 0) return undefined;
     const taken = this.#bytes.subarray(0, this.#length);
     this.#lengthGuess = Math.min(taken.length + (taken.length >> 2), lengthGuessMax);
-    this.#bytes = new Uint8Array(0);
+    this.#taken = this.#bytes;
+    this.#bytes = emptyBytes;
     this.#length = 0;
     return taken;
+  }
+
+  /** Nobody needs what was taken any more: its memory may be written to again. */
+  reclaim(): void {
+    const memory = this.#taken;
+    this.#taken = undefined;
+    if (memory === undefined || memory.length > lengthGuessMax || spare.length >= sparesMax) return;
+    spare.push(memory);
   }
 
   #reserve(byteLength: number): number {
     const offset = this.#length;
     const end = offset + byteLength;
     if (end > this.#bytes.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(end, 1024, this.#lengthGuess, this.#bytes.length * 2));
+      const grown = memoryFor(Math.max(end, 1024, this.#lengthGuess, this.#bytes.length * 2));
       grown.set(this.#bytes.subarray(0, this.#length));
       this.#bytes = grown;
     }

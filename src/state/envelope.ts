@@ -7,7 +7,7 @@
  * ```
  * Names are UTF-8. The machine named "" is the group's own: plain decided values, and what became of a request id.
  */
-import { decodeText, encodeText, limits, MalformedError, QuorateError } from "../core/index.ts";
+import { decodeText, encodeText, isWellFormed, limits, MalformedError, QuorateError } from "../core/index.ts";
 
 const nameBytesMax = 255;
 
@@ -99,13 +99,13 @@ export class EnvelopeCursor {
 }
 
 function encodeName(what: string, name: string, bytesMax: number): Uint8Array {
-  const bytes = encodeText(name);
-  if (decodeText(bytes) !== name) {
+  if (!isWellFormed(name)) {
     throw new QuorateError("BAD_NAME", `The ${what} ${JSON.stringify(name)} is not well-formed text.`, {
       outcome: "notDone",
       hint: "Leave out half surrogate pairs.",
     });
   }
+  const bytes = encodeText(name);
   if (bytes.length > bytesMax) {
     throw new QuorateError("TOO_LARGE", `The ${what} takes ${bytes.length} bytes; the most is ${bytesMax}.`, {
       outcome: "notDone",

@@ -15,13 +15,22 @@ export {
   type Answer,
   type AnswerStatus,
 } from "./answers.ts";
-export { canonicalJson, decodeJson, encodeJson, NotPlainError, plainJson, type Json } from "./json.ts";
+export {
+  canonicalJson,
+  decodeJson,
+  encodeJson,
+  jsonText,
+  NotPlainError,
+  plainJson,
+  type Json,
+} from "./json.ts";
 export {
   decodeMapChange,
   encodeMapFilter,
   mapAnswerCodec,
   mapCommandCodec,
   mapCommands,
+  writeMapCommand,
   mapQuestionCodec,
   mapQuestions,
   mapReplyCodec,

@@ -90,11 +90,16 @@ export function setOwn(target: object, key: PropertyKey, value: unknown): void {
   }
 }
 
-/**
- * JSON as bytes. Throws `BAD_VALUE` where the value is not plain data or can't be read, `TOO_LARGE` where its texts are so
- * large that an engine may not be able to make one text of them.
- */
+/** JSON as bytes. Throws as {@link jsonText} does. */
 export function encodeJson(value: unknown): Uint8Array {
+  return encodeText(jsonText(value));
+}
+
+/**
+ * JSON of plain data. Throws `BAD_VALUE` where the value is something else or can't be read, `TOO_LARGE` where its texts
+ * are so large that an engine may not be able to make one text of them.
+ */
+export function jsonText(value: unknown): string {
   const copier = new Copier();
   let plain: Json;
   try {
@@ -108,7 +113,7 @@ export function encodeJson(value: unknown): Uint8Array {
       hint: `Keep it within ${limits.entryBytesMax} bytes: store large values elsewhere and agree on where they are.`,
     });
   }
-  return encodeText(JSON.stringify(plain));
+  return JSON.stringify(plain);
 }
 
 /** `cause`: that it is not plain, or what a getter or proxy of the user's own has thrown. */

@@ -9,6 +9,7 @@ import {
   decodeText,
   emptyBytes,
   encodeText,
+  isWellFormed,
   limits,
   MalformedError,
   QuorateError,
@@ -110,19 +111,26 @@ export function recordValue(record: Uint8Array): Uint8Array {
 }
 
 function encodeKey(key: string): Uint8Array {
-  if (typeof key !== "string") throw badKey(`The key is ${shown(key)}, not a text.`, "Give a text.");
+  checkKey(key);
   const bytes = encodeText(key);
-  if (bytes.length > limits.mapKeyBytesMax) {
-    throw new QuorateError(
-      "TOO_LARGE",
-      `The key takes ${bytes.length} bytes; the most is ${limits.mapKeyBytesMax}.`,
-      { outcome: "notDone", hint: "Shorten the key, or put part of it into the value." },
-    );
-  }
-  if (decodeText(bytes) !== key) {
-    throw badKey(`The key ${shown(key)} is not well-formed text.`, "Leave out half surrogate pairs.");
-  }
+  checkKeyBytes(bytes.length);
   return bytes;
+}
+
+/** Throws `BAD_VALUE` where the key is not well-formed text. */
+function checkKey(key: string): void {
+  if (typeof key !== "string") throw badKey(`The key is ${shown(key)}, not a text.`, "Give a text.");
+  if (isWellFormed(key)) return;
+  throw badKey(`The key ${shown(key)} is not well-formed text.`, "Leave out half surrogate pairs.");
+}
+
+function checkKeyBytes(byteLength: number): void {
+  if (byteLength <= limits.mapKeyBytesMax) return;
+  throw new QuorateError(
+    "TOO_LARGE",
+    `The key takes ${byteLength} bytes; the most is ${limits.mapKeyBytesMax}.`,
+    { outcome: "notDone", hint: "Shorten the key, or put part of it into the value." },
+  );
 }
 
 function badKey(message: string, hint: string): QuorateError {
@@ -281,8 +289,13 @@ function readRange(reader: ByteReader, kind: KeyRange["kind"]): KeyRange {
 }
 
 function writeKey(writer: ByteWriter, key: string): ByteWriter {
-  const bytes = encodeKey(key);
-  return writer.uint16(bytes.length).raw(bytes);
+  checkKey(key);
+  // No text takes fewer bytes than it has characters.
+  checkKeyBytes(key.length);
+  const before = writer.byteLength;
+  writer.text(key);
+  checkKeyBytes(writer.byteLength - before - 2);
+  return writer;
 }
 
 function writeOptionalKey(writer: ByteWriter, key: string | undefined): void {
@@ -400,6 +413,19 @@ export const mapCommands = {
   /** `expectedVersion` 0: only where the key is absent. */
   cas(key: string, expectedVersion: number, value: Uint8Array): Uint8Array {
     return mapCommandCodec.encode({ kind: "cas", key, expectedVersion, record: encodeRecord(key, value) });
+  },
+} as const;
+
+/** The same commands, written behind what is there already. `json`: the value as text. They throw as those above do. */
+export const writeMapCommand = {
+  put(writer: ByteWriter, key: string, json: string): void {
+    writeKey(writer.uint8(commandCodes.put), key).characters(json);
+  },
+  delete(writer: ByteWriter, key: string): void {
+    writer.uint8(commandCodes.delete).raw(encodeKey(key));
+  },
+  cas(writer: ByteWriter, key: string, expectedVersion: number, json: string): void {
+    writeKey(writer.uint8(commandCodes.cas).uint53(expectedVersion), key).characters(json);
   },
 } as const;
 

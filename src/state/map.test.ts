@@ -1,7 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { hex, recut, value } from "../../test/support/state-log.ts";
-import { type ApplyContext, type Changes, decodeText, limits, MalformedError } from "../core/index.ts";
+import {
+  type ApplyContext,
+  ByteWriter,
+  type Changes,
+  decodeText,
+  limits,
+  MalformedError,
+} from "../core/index.ts";
 import { MapMachine, mapMachine } from "./map.ts";
 import {
   decodeMapChange,
@@ -15,6 +22,7 @@ import {
   mapQuestions,
   type MapReply,
   mapReplyCodec,
+  writeMapCommand,
 } from "./map-codec.ts";
 
 type MapUnderTest = ReturnType<typeof mapMachine>;
@@ -116,6 +124,9 @@ describe("a map", () => {
       (key: string) => mapCommands.put(key, value("x")),
       (key: string) => mapCommands.delete(key),
       (key: string) => mapCommands.cas(key, 0, value("x")),
+      (key: string) => writeMapCommand.put(new ByteWriter(), key, "1"),
+      (key: string) => writeMapCommand.delete(new ByteWriter(), key),
+      (key: string) => writeMapCommand.cas(new ByteWriter(), key, 0, "1"),
       (key: string) => mapQuestions.get(key),
       (key: string) => mapQuestions.range({ kind: "prefix", prefix: key }),
     ]) {
@@ -529,6 +540,32 @@ describe("the bytes of a map", () => {
     ],
   ])("refuse %s that encoding does not produce", (_what, decode, wrong) => {
     for (const bytes of wrong) expect(() => decode(bytes)).toThrow(MalformedError);
+  });
+
+  it("are the same where a command is written behind something else", () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: "grapheme", maxLength: 30 }),
+        fc.nat(),
+        fc.string({ maxLength: 100 }),
+        (key, version, text) => {
+          const json = JSON.stringify(text);
+          const written = (write: (writer: ByteWriter) => void): Uint8Array => {
+            const writer = new ByteWriter().uint32(7);
+            write(writer);
+            return writer.finish().subarray(4);
+          };
+          const bytes = new TextEncoder().encode(json);
+          expect(written((writer) => writeMapCommand.put(writer, key, json))).toEqual(
+            mapCommands.put(key, bytes),
+          );
+          expect(written((writer) => writeMapCommand.delete(writer, key))).toEqual(mapCommands.delete(key));
+          expect(written((writer) => writeMapCommand.cas(writer, key, version, json))).toEqual(
+            mapCommands.cas(key, version, bytes),
+          );
+        },
+      ),
+    );
   });
 
   it("are what they always were", () => {

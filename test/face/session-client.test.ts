@@ -3,6 +3,7 @@ import type { ProgressState } from "../../src/core/decision.ts";
 import { QuorateError } from "../../src/core/errors.ts";
 import { GroupClient } from "../../src/runtime/face/group-client.ts";
 import { checkCall, type Call } from "../../src/runtime/face/options.ts";
+import { writeBytes } from "../../src/runtime/face/pending-command.ts";
 import { SessionClient } from "../../src/runtime/face/session-client.ts";
 import { Waiters } from "../../src/runtime/face/waiters.ts";
 import { FakeClock, settle } from "./support/fake-clock.ts";
@@ -48,7 +49,7 @@ async function opened(limits: { unsettledMax?: number; lineMax?: number } = {}):
 function run({ session }: World, text: string, call?: Call, machine = "m"): Promise<string> {
   const bytes = new TextEncoder().encode(text);
   return session.run(
-    { machine, bytes, decode: (answer) => new TextDecoder().decode(answer) },
+    { machine, write: writeBytes(bytes), decode: (answer) => new TextDecoder().decode(answer) },
     checkCall(call),
   );
 }
@@ -56,7 +57,7 @@ function run({ session }: World, text: string, call?: Call, machine = "m"): Prom
 function runAsLeader({ session }: World, text: string, call?: Call): Promise<boolean> {
   const bytes = new TextEncoder().encode(text);
   return session.run(
-    { machine: "m", bytes, decode: () => true, unlessLeader: { value: false } },
+    { machine: "m", write: writeBytes(bytes), decode: () => true, unlessLeader: { value: false } },
     checkCall(call),
   );
 }
@@ -70,7 +71,7 @@ function runTracked(
   const seen: ProgressState[] = [];
   const command = {
     machine: "m",
-    bytes: new TextEncoder().encode(text),
+    write: writeBytes(new TextEncoder().encode(text)),
     decode: (answer: Uint8Array) => new TextDecoder().decode(answer),
     progressed: (state: ProgressState) => void seen.push(state),
   };
@@ -190,7 +191,7 @@ describe("a session's ordinary life", () => {
     const decode = (): string => {
       throw new Error("not my form");
     };
-    const broken = errorOf(it.session.run({ machine: "m", bytes, decode }));
+    const broken = errorOf(it.session.run({ machine: "m", write: writeBytes(bytes), decode }));
     const sound = run(it, "y");
     it.clock.tick();
     it.gateway.deliver();
@@ -470,7 +471,11 @@ describe("time-outs, aborts and asking again", () => {
     it.gateway.inFlight.length = 0;
     const other = new GroupClient({ gateway: it.gateway, proposer: "bob", clock: it.clock });
     const bytes = new TextEncoder().encode("x");
-    const command = { machine: "m", bytes, decode: (answer: Uint8Array) => answer.byteLength };
+    const command = {
+      machine: "m",
+      write: writeBytes(bytes),
+      decode: (answer: Uint8Array) => answer.byteLength,
+    };
     const again = other.session.run(command, checkCall({ requestId }));
     it.gateway.deliverAll();
     expect(await again).toBe(1);
@@ -491,7 +496,7 @@ describe("time-outs, aborts and asking again", () => {
     const other = new GroupClient({ gateway: it.gateway, proposer: "bob", clock: it.clock });
     const bytes = new TextEncoder().encode("x");
     const again = other.session.run(
-      { machine: "m", bytes, decode: () => "got it" },
+      { machine: "m", write: writeBytes(bytes), decode: () => "got it" },
       checkCall({ requestId: "refund-1" }),
     );
     it.clock.tick();

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { QuorateError } from "../../src/core/errors.ts";
 import { checkCall } from "../../src/runtime/face/options.ts";
+import { writeBytes } from "../../src/runtime/face/pending-command.ts";
 import { SessionClient } from "../../src/runtime/face/session-client.ts";
 import { Waiters } from "../../src/runtime/face/waiters.ts";
 import { FakeClock, settle } from "./support/fake-clock.ts";
@@ -161,7 +162,7 @@ class Run {
     };
     const command = {
       machine: "m",
-      bytes: new TextEncoder().encode(text),
+      write: writeBytes(new TextEncoder().encode(text)),
       decode: (answer: Uint8Array) => {
         expect(new TextDecoder().decode(answer)).toBe(text);
         return true;

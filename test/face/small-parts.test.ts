@@ -66,7 +66,7 @@ describe("the window of a session", () => {
 describe("the waiting line", () => {
   const owner = { expired: () => {}, aborted: () => {} };
   const pending = (): PendingCommand => {
-    const command = { machine: "m", bytes: new Uint8Array(), decode: () => undefined };
+    const command = { machine: "m", write: () => {}, decode: () => undefined };
     return new PendingCommand(owner, command, new Uint8Array(), "", undefined);
   };
 

@@ -23,6 +23,7 @@ import {
   type CheckedCall,
   type CheckedWait,
 } from "./options.ts";
+import { writeBytes } from "./pending-command.ts";
 import type { Attempt } from "./questions.ts";
 import { makeFaces, type Faces, type KindsOf } from "./state-kinds.ts";
 import { StatusBoard } from "./status-board.ts";
@@ -121,7 +122,12 @@ export class LogHandle<S> implements Log<S> {
       // A member knows for certain that it does not lead; a client leaves it to the leader to say so.
       if (bytes.length === 0 || (!leads && this.#isMember)) return leads;
     }
-    const command = { machine: ownMachine, bytes, decode: () => true, unlessLeader: { value: false } };
+    const command = {
+      machine: ownMachine,
+      write: writeBytes(bytes),
+      decode: () => true,
+      unlessLeader: { value: false },
+    };
     return this.#client.session.run(command, checked);
   }
 
@@ -171,7 +177,10 @@ export class LogHandle<S> implements Log<S> {
   ): Promise<V> {
     try {
       const bytes = encodeProposal([value]);
-      return this.#client.session.run({ machine: ownMachine, bytes, decode: () => value, progressed }, call);
+      return this.#client.session.run(
+        { machine: ownMachine, write: writeBytes(bytes), decode: () => value, progressed },
+        call,
+      );
     } catch (error) {
       return rejection(error);
     }

@@ -3,6 +3,7 @@ import { decodeResult, encodeCall, type Machine } from "../../state/index.ts";
 import { rejection } from "./call.ts";
 import type { GroupClient } from "./group-client.ts";
 import { checkCall, checkRead, type Call, type ReadCall } from "./options.ts";
+import { writeBytes } from "./pending-command.ts";
 
 /** What remains of a command's or query's parameters for its caller: the argument, if it takes one, and the options of the call. */
 type CallParameters<Rest, Options> = Rest extends readonly []
@@ -38,7 +39,10 @@ export function machineFace(
     methods[name] = (argument, options) => {
       try {
         const bytes = encodeCall(definition, name, argument);
-        return client.session.run({ machine, bytes, decode: decodeResult }, checkCall(options));
+        return client.session.run(
+          { machine, write: writeBytes(bytes), decode: decodeResult },
+          checkCall(options),
+        );
       } catch (error) {
         return rejection(error);
       }

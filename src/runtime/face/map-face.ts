@@ -6,13 +6,13 @@ import type { Changes } from "../../core/machine.ts";
 import {
   decodeJson,
   decodeMapChange,
-  encodeJson,
   encodeMapFilter,
   encodeQuestion,
+  jsonText,
   mapAnswerCodec,
-  mapCommands,
   mapQuestions,
   mapReplyCodec,
+  writeMapCommand,
   type Json,
   type KeyRange,
   type MapAnswer,
@@ -134,11 +134,18 @@ export class MapHandle<V extends Json> implements MapFace<V> {
   }
 
   put(key: string, value: V, call?: Call): Promise<number> {
-    return this.#run(() => mapCommands.put(key, encodeJson(value)), decodePut, call);
+    return this.#run(
+      () => {
+        const json = jsonText(value);
+        return (writer) => writeMapCommand.put(writer, key, json);
+      },
+      decodePut,
+      call,
+    );
   }
 
   delete(key: string, call?: Call): Promise<boolean> {
-    return this.#run(() => mapCommands.delete(key), decodeDeleted, call);
+    return this.#run(() => (writer) => writeMapCommand.delete(writer, key), decodeDeleted, call);
   }
 
   cas(key: string, expectedVersion: number, value: V, call?: Call): Promise<CasAnswer<V>> {
@@ -150,7 +157,8 @@ export class MapHandle<V extends Json> implements MapFace<V> {
             "Give the version that get or put answered, or 0 where the key must be absent.",
           );
         }
-        return mapCommands.cas(key, expectedVersion, encodeJson(value));
+        const json = jsonText(value);
+        return (writer) => writeMapCommand.cas(writer, key, expectedVersion, json);
       },
       decodeCas<V>,
       call,
@@ -178,12 +186,17 @@ export class MapHandle<V extends Json> implements MapFace<V> {
     return new Stream(this.#client, () => watchFrom<V>(this.#client, filter, beginning), checked.signal);
   }
 
-  #run<T>(encode: () => Uint8Array, decode: (answer: Uint8Array) => T, call: Call | undefined): Promise<T> {
+  /** `prepare` runs code of the caller's (the value may have getters); what it gives only writes. */
+  #run<T>(
+    prepare: () => Command<T>["write"],
+    decode: (answer: Uint8Array) => T,
+    call: Call | undefined,
+  ): Promise<T> {
     let command: Command<T>;
     let checked: CheckedCall;
     try {
       checked = checkCall(call);
-      command = { machine: this.#machine, bytes: encode(), decode };
+      command = { machine: this.#machine, write: prepare(), decode };
     } catch (error) {
       return rejection(error);
     }

@@ -1,4 +1,5 @@
 import type { Refusal } from "../../core/boundary.ts";
+import type { ByteWriter } from "../../core/bytes.ts";
 import type { ProgressState } from "../../core/decision.ts";
 import type { QuorateError } from "../../core/errors.ts";
 import { Waiter } from "./waiters.ts";
@@ -6,13 +7,21 @@ import { Waiter } from "./waiters.ts";
 /** A command for a state machine, and how its caller reads the answer. */
 export interface Command<T> {
   readonly machine: string;
-  readonly bytes: Uint8Array;
+  /** Writes the command's own bytes; called once, within the call. Must not make another call meanwhile. */
+  readonly write: (writer: ByteWriter) => void;
   /** `index`: where in the log it was applied (the first time). Throws `MalformedError`. */
   decode(answer: Uint8Array, index: number): T;
   /** Given: only for the leader. If it was refused because this agent does not lead, the call resolves to this. */
   readonly unlessLeader?: { readonly value: T };
   /** Given: called with what is observed of the command on its way, until the call is over. A state may come twice. */
   readonly progressed?: ((state: ProgressState) => void) | undefined;
+}
+
+/** The `write` of a command whose bytes are made already. */
+export function writeBytes(bytes: Uint8Array): (writer: ByteWriter) => void {
+  return (writer) => {
+    writer.raw(bytes);
+  };
 }
 
 /** Whom a command tells that its caller waits no longer. */

@@ -315,7 +315,7 @@ export class SessionClient implements CommandOwner {
     const earlier = parseRequestId(chosenId);
     const requestId = chosenId === "" && this.#isQuiet(nowMs) ? this.#clock.unique() : chosenId;
     const idInPayload = earlier === undefined ? requestId : "";
-    const entry = this.#encoder.encode(command.machine, idInPayload, command.bytes);
+    const entry = this.#encoder.encode(command.machine, idInPayload, command.write);
     if (entry.length > limits.entryBytesMax) throw tooLargeError(entry.length);
     if (this.#line.count >= this.#lineMax) throw unansweredError("OVERLOADED", "notDone", askedFor);
     const pending = new PendingCommand(this, command, entry, requestId, signal);
