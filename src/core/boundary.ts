@@ -122,6 +122,8 @@ export interface LogStatus {
   readonly members: Members;
   /** At the leader only; else empty. */
   readonly peers: readonly PeerStatus[];
+  /** At a leader that is handing over: to whom. */
+  readonly successor: AgentId | undefined;
 }
 
 /**

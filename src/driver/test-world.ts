@@ -146,6 +146,7 @@ class ScriptedCore implements LogCore<TestProtocol> {
       hibernating: false,
       members: membersOf([self]),
       peers: [],
+      successor: undefined,
       ...this.standing,
     };
   }

@@ -15,6 +15,8 @@ export const addedIn = {
   "refusal.notReady": 2,
   "refusal.busy.election": 2,
   "entry.members": 2,
+  campaignNow: 2,
+  "voteRequest.transfer": 2,
   hibernate: 2,
   hibernating: 2,
   wakeUp: 2,

@@ -120,7 +120,11 @@ const run = fc
 const logEnd = { term, lastIndex: index, lastTerm: term };
 const word: fc.Arbitrary<Word> = fc.oneof(
   fc.record({ kind: fc.constant("preVoteRequest" as const), ...logEnd }),
-  fc.record({ kind: fc.constant("voteRequest" as const), ...logEnd }),
+  fc.record(
+    { kind: fc.constant("voteRequest" as const), ...logEnd, transfer: fc.constant(true as const) },
+    { requiredKeys: ["kind", "term", "lastIndex", "lastTerm"] },
+  ),
+  fc.record({ kind: fc.constant("campaignNow" as const), term }),
   fc.record({ kind: fc.constant("preVoteAnswer" as const), term, granted: fc.boolean() }),
   fc.record({ kind: fc.constant("voteAnswer" as const), term, granted: fc.boolean() }),
   fc.record({ kind: fc.constant("appendMatched" as const), term, matched: index }),
@@ -406,6 +410,7 @@ describe("R22: towards a peer of the first version", () => {
     const bytes = raftCodec.encodeMessage(message, 1);
     return bytes && decoded(bytes, 1);
   };
+  const lastEntry = { term: 2 as Term, lastIndex: 7 as LogIndex, lastTerm: 1 as Term };
   const refused = (why: Refusal): Word => ({ kind: "forwardRefused", commands: [], refusal: why });
   const later: readonly Refusal[] = [
     { kind: "busy", because: "election" },
@@ -435,6 +440,13 @@ describe("R22: towards a peer of the first version", () => {
 
   test.each(later)("it can't have said %j, so that is malformed", (why) => {
     expect(() => decoded(encoded(refused(why)), 1)).toThrow(MalformedError);
+  });
+
+  test("it is not summoned, and a candidate that was asks it for a vote like any other", () => {
+    expect(said({ kind: "campaignNow", term: 2 as Term })).toBeUndefined();
+    const request = { kind: "voteRequest", ...lastEntry } as const;
+    expect(said({ ...request, transfer: true })).toEqual(request);
+    expect(() => decoded(encoded({ ...request, transfer: true }), 1)).toThrow(MalformedError);
   });
 
   test("entries of a kind that it does not know are not sent, wherever in a run; others are", () => {

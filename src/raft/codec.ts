@@ -51,6 +51,7 @@ import type {
   RaftProtocol,
   RaftRecord,
   ReadAnswer,
+  VoteRequest,
 } from "./messages.ts";
 
 /** The numbers are on wires and disks: never change one. */
@@ -69,6 +70,7 @@ const messageKinds = {
   forwardRefused: 12,
   readRequest: 13,
   readAnswer: 14,
+  campaignNow: 15,
   hibernate: 16,
   hibernating: 17,
   wakeUp: 18,
@@ -134,8 +136,11 @@ function writeMessage(
 ): readonly Uint8Array[] {
   switch (message.kind) {
     case "preVoteRequest":
+      writer.uint53(message.term).uint53(message.lastIndex).uint53(message.lastTerm);
+      return noTail;
     case "voteRequest":
       writer.uint53(message.term).uint53(message.lastIndex).uint53(message.lastTerm);
+      if (has(version, "voteRequest.transfer")) writeBoolean(writer, message.transfer === true);
       return noTail;
     case "preVoteAnswer":
     case "voteAnswer":
@@ -169,6 +174,7 @@ function writeMessage(
       writer.uint53(message.term).uint53(message.last);
       return noTail;
     case "wakeUp":
+    case "campaignNow":
       writer.uint53(message.term);
       return noTail;
     case "forward":
@@ -194,7 +200,7 @@ function readMessage(reader: ByteReader, tail: Uint8Array, version: WireVersion)
     case messageKinds.preVoteRequest:
       return { kind: "preVoteRequest", ...readLogEnd(reader) };
     case messageKinds.voteRequest:
-      return { kind: "voteRequest", ...readLogEnd(reader) };
+      return readVoteRequest(reader, version);
     case messageKinds.preVoteAnswer:
       return { kind: "preVoteAnswer", term: readTerm(reader), granted: readBoolean(reader) };
     case messageKinds.voteAnswer:
@@ -217,6 +223,8 @@ function readMessage(reader: ByteReader, tail: Uint8Array, version: WireVersion)
       return { kind: "heartbeatAnswer", term: readTerm(reader), round: reader.uint53() };
     case messageKinds.commit:
       return { kind: "commit", term: readTerm(reader), commit: readIndex(reader) };
+    case messageKinds.campaignNow:
+      return { kind: "campaignNow", term: readTerm(reader) };
     case messageKinds.hibernate:
       return { kind: "hibernate", term: readTerm(reader), last: readIndex(reader) };
     case messageKinds.hibernating:
@@ -236,9 +244,13 @@ function readMessage(reader: ByteReader, tail: Uint8Array, version: WireVersion)
   }
 }
 
-function readLogEnd(
-  reader: ByteReader,
-): Pick<Extract<RaftPromise, { kind: "voteRequest" }>, "term" | "lastIndex" | "lastTerm"> {
+function readVoteRequest(reader: ByteReader, version: WireVersion): VoteRequest {
+  const request: VoteRequest = { kind: "voteRequest", ...readLogEnd(reader) };
+  const isAskedFor = has(version, "voteRequest.transfer") && readBoolean(reader);
+  return isAskedFor ? { ...request, transfer: true } : request;
+}
+
+function readLogEnd(reader: ByteReader): Pick<VoteRequest, "term" | "lastIndex" | "lastTerm"> {
   return { term: readTerm(reader), lastIndex: readIndex(reader), lastTerm: readTerm(reader) };
 }
 

@@ -539,12 +539,4 @@ describe("what status tells", () => {
     expect(status.peers.every(({ heardAt }) => heardAt > (0 as Micros))).toBe(true);
     expect(cluster.agent(4).core.status()).toMatchObject({ role: "learner", leader: "a1", peers: [] });
   });
-
-  test("leadership is not handed over: whoever asks is told who leads, or that it is busy", () => {
-    const cluster = woken().start();
-    const transfer = (agent: TestAgent): unknown =>
-      cluster.step(agent, (core, out) => core.transferLeadership(cluster.agent(3).id, cluster.now, out));
-    expect(transfer(cluster.agent(1))).toEqual({ kind: "busy", because: "transfer" });
-    expect(transfer(cluster.agent(2))).toEqual({ kind: "notLeader", leader: "a1" });
-  });
 });

@@ -12,7 +12,14 @@ import {
   type Term,
 } from "../core/index.ts";
 import { takeOffice } from "./leadership.ts";
-import type { PreVoteAnswer, PreVoteRequest, RaftProtocol, VoteAnswer, VoteRequest } from "./messages.ts";
+import type {
+  CampaignNow,
+  PreVoteAnswer,
+  PreVoteRequest,
+  RaftProtocol,
+  VoteAnswer,
+  VoteRequest,
+} from "./messages.ts";
 import { refuseReads } from "./reads.ts";
 import { persistTerm } from "./records.ts";
 import {
@@ -20,6 +27,7 @@ import {
   following,
   hearsLeader,
   isMember,
+  isVoter,
   leaderOf,
   mayCampaign,
   patienceEnds,
@@ -75,12 +83,30 @@ function countPoll(state: RaftState, now: Now, out: Outbox<RaftProtocol>): void 
   assert(state.role.kind === "polling", "a poll is counted while it goes on");
   const { votes } = state.role;
   const result = jointVoteResult(state.members, (id) => votes.get(id));
-  if (result === "won") stand(state, now, out);
+  if (result === "won") stand(state, "poll", now, out);
   else if (result === "lost") state.role = following(undefined);
 }
 
+/**
+ * The leader hands over to this agent: it stands at once, for a poll would fail where the leader is heard. What comes late
+ * or twice is of an office that is over (thesis, section 3.10).
+ */
+export function receiveCampaignNow(
+  state: RaftState,
+  from: AgentId,
+  message: CampaignNow,
+  now: Now,
+  out: Outbox<RaftProtocol>,
+): void {
+  if (message.term !== state.term || !isVoter(state, state.self)) return;
+  const leader = leaderOf(state);
+  if (leader !== undefined && leader !== from) return;
+  refuseReads(state, undefined, out);
+  stand(state, "transfer", now, out);
+}
+
 /** A candidate in a term of its own. */
-function stand(state: RaftState, now: Now, out: Outbox<RaftProtocol>): void {
+function stand(state: RaftState, because: "poll" | "transfer", now: Now, out: Outbox<RaftProtocol>): void {
   const term = (state.term + 1) as Term;
   const voteRecord = persistTerm(state, term, state.self, now, out);
   state.role = { kind: "standing", votes: new Map(), voteRecord };
@@ -90,7 +116,13 @@ function stand(state: RaftState, now: Now, out: Outbox<RaftProtocol>): void {
     out.sendsOnceDurable.push({
       to,
       channel: "urgent",
-      message: { kind: "voteRequest", term, lastIndex: last, lastTerm },
+      message: {
+        kind: "voteRequest",
+        term,
+        lastIndex: last,
+        lastTerm,
+        ...(because === "transfer" && { transfer: true }),
+      },
     });
   }
 }
@@ -150,8 +182,8 @@ export function receiveVoteRequest(
   out: Outbox<RaftProtocol>,
 ): void {
   const isNewTerm = message.term > state.term;
-  // Whoever lost touch, or was removed, does not depose a leader that the others hear.
-  if (isNewTerm && hearsLeader(state, now.monotonic)) return;
+  // Whoever lost touch, or was removed, does not depose a leader that the others hear; a successor that it asked does.
+  if (isNewTerm && message.transfer !== true && hearsLeader(state, now.monotonic)) return;
   const isFree = isNewTerm || state.votedFor === from || mayStillVote(state, message.term);
   const granted =
     isFree && message.term >= state.term && isUpToDate(state, message.lastTerm, message.lastIndex);

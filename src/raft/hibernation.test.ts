@@ -263,8 +263,6 @@ describe("R53: whatever may change something wakes", () => {
     "a read": (cluster, leader) => void cluster.read(leader),
     "a change of members": (cluster, leader) =>
       void cluster.step(leader, (core, out) => core.changeMembers({ steps: [] }, cluster.now, out)),
-    "a transfer": (cluster, leader) =>
-      void cluster.step(leader, (core, out) => core.transferLeadership(undefined, cluster.now, out)),
     "a forwarded command": (cluster, leader) =>
       cluster.tell(leader, "a2", { kind: "forward", term: 1 as Term, commands: [command("x")] }),
     "a follower's read": (cluster, leader) =>
@@ -291,6 +289,28 @@ describe("R53: whatever may change something wakes", () => {
     cluster.run(heartbeatMs * 8);
     expect(cluster.agents.map(sleeps)).toEqual([true, true, true]);
     expect(leader.core.term).toBe(1);
+  });
+
+  test("the leader, by a wish that it hand over, and it does", () => {
+    const cluster = asleep();
+    expect(cluster.transfer(cluster.agent(1), 3)).toEqual({ kind: "accepted" });
+    cluster.settle();
+    expect(cluster.agents.map(({ core }) => core.leader)).toEqual(["a3", "a3", "a3"]);
+    cluster.run(heartbeatMs * 8);
+    expect(cluster.agents.map(sleeps)).toEqual([true, true, true]);
+  });
+
+  test("a leader that waits for its successor does not sleep", () => {
+    const cluster = asleep();
+    const leader = cluster.agent(1);
+    cluster.transfer(leader, 3);
+    for (let beats = 0; beats < 5; beats++) {
+      expect(cluster.take(is("campaignNow")), "every summons is lost").toHaveLength(1);
+      cluster.settle();
+      expect(leader.core.status()).toMatchObject({ hibernating: false, successor: "a3" });
+      cluster.pass(heartbeatMs);
+      cluster.wake(leader);
+    }
   });
 
   const atAFollower: Record<string, (cluster: TestCluster, follower: TestAgent) => void> = {

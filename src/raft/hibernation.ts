@@ -65,6 +65,7 @@ function restsAtBeat(state: RaftState, leading: Leading, now: Now): boolean {
 /** Everybody who is there has all of the log, and nothing is under way. */
 function isIdle(state: RaftState, leading: Leading, now: Now): boolean {
   if (!isSettled(state) || leading.gathering !== undefined || leading.confirming.length > 0) return false;
+  if (leading.transfer !== undefined) return false;
   if (state.members.outgoing.length > 0 || state.members.next.length > 0) return false;
   const heardSince = now.monotonic - 2 * state.heartbeatInterval;
   for (const peer of leading.peers.values()) {
@@ -112,7 +113,7 @@ export function receiveHibernating(
   message: Hibernating,
   now: Now,
 ): void {
-  peer.heardAt = now.monotonic;
+  peer.heard(now.monotonic);
   if (message.last !== state.log.last) return;
   leading.rest.agreed?.add(peer.id);
   sleepIfAllAgreed(state, leading, now);
@@ -253,6 +254,7 @@ function rouserOf(
     case "append":
     case "heartbeat":
     case "commit":
+    case "campaignNow":
       return isFromLeader ? "leader" : "other";
     case "hibernate":
       return message.term > state.term ? "other" : undefined;

@@ -13,6 +13,7 @@ export type {
   AppendMatched,
   AppendRejected,
   BaseRecord,
+  CampaignNow,
   CommandName,
   Commit,
   EntriesRecord,

@@ -1,7 +1,7 @@
 /** What must hold after every input, as far as one agent can see it. O(members): it runs after every simulated step. */
 import { assert, jointVoteResult, never, type Hibernation } from "../core/index.ts";
 import type { Progress } from "./progress.ts";
-import { leaderOf, mayCampaign, type Leading, type RaftState } from "./state.ts";
+import { isVoter, leaderOf, mayCampaign, type Leading, type RaftState } from "./state.ts";
 
 export function checkInvariants(state: RaftState): void {
   const { log, pending, commitIndex, handedOut, applied, term } = state;
@@ -17,7 +17,13 @@ export function checkInvariants(state: RaftState): void {
   assert(state.configurations.newestIndex <= log.last, "R23: the configuration in force is in the log");
   const { role } = state;
   if (role.kind === "following") assert(role.leader !== state.self, "R1: nobody follows itself");
-  else assert(mayCampaign(state), "R12: only voters campaign and lead, or who may still be needed as one");
+  else {
+    const isHandingOver = role.kind === "leading" && role.transfer !== undefined;
+    assert(
+      mayCampaign(state) || isHandingOver,
+      "R12: only who may vote campaigns and leads, or is handing over",
+    );
+  }
   if (role.kind === "standing" || role.kind === "leading") {
     assert(state.votedFor === state.self, "R3: a candidate has its own vote");
   }
@@ -32,7 +38,8 @@ function checkSleep(state: RaftState, { present, absent }: Hibernation): void {
   assert(state.applied === last, "R50: whoever sleeps has applied all of its log");
   assert(state.deadline !== never, "R52: a sleep ends by itself");
   if (state.role.kind === "leading") {
-    const { peers } = state.role;
+    const { peers, transfer } = state.role;
+    assert(transfer === undefined, "R40: nobody sleeps over a hand-over");
     for (const id of present)
       assert(peers.get(id)?.matched === last, "R51: those who sleep have all of the log");
     assert(present.length + absent.length === peers.size, "R51: a sleeping leader has an eye on everybody");
@@ -53,6 +60,11 @@ function checkLeading(state: RaftState, leading: Leading): void {
   for (const id of state.members.voters) {
     assert(id === state.self || leading.peers.has(id), "R23: a leader knows every other voter");
   }
+  const { transfer } = leading;
+  if (transfer === undefined) return;
+  assert(isVoter(state, transfer.to), "R40: only a voter succeeds a leader");
+  assert(transfer.to !== state.self, "R40: nobody succeeds itself");
+  assert(transfer.last === log.last, "R40: a leader that hands over appends nothing");
 }
 
 function checkPeer(state: RaftState, leading: Leading, peer: Progress): void {

@@ -17,6 +17,7 @@ import { appendOwn } from "./proposals.ts";
 import { settleConfirmed } from "./reads.ts";
 import { noteHeartbeatAnswered, replicate } from "./replication.ts";
 import { diskStalls, isSoleVoter, type Leading, type RaftState } from "./state.ts";
+import { transferAtBeat } from "./transfer.ts";
 import { follow } from "./transitions.ts";
 
 /** Elected. The first entry is one without a command: it decides what earlier leaders left (thesis, section 6.4). */
@@ -50,6 +51,8 @@ function leadingFrom(state: RaftState, now: Now): Leading {
     markedAt: now.monotonic,
     earlierEnd: firstIndex,
     lastTime: Math.max(log.lastTime(), now.wall),
+    transfer: undefined,
+    isRetiring: false,
     lastAppend: undefined,
     matchedOf: (id) => (id === self ? state.pending.durableIndex : peers.get(id)?.matched),
     // The quorum function speaks of indices; rounds are counted just as well.
@@ -73,6 +76,7 @@ export function keepOffice(state: RaftState, leading: Leading, now: Now, out: Ou
   state.deadline = leading.heartbeatAt;
   markLogEnd(state, leading, now);
   dismissLeavers(state, leading);
+  transferAtBeat(state, leading, now, out);
   beat(state, leading, now, out);
 }
 
@@ -102,7 +106,7 @@ export function receiveHeartbeatAnswer(
   out: Outbox<RaftProtocol>,
 ): void {
   if (message.round > leading.round) return;
-  peer.heardAt = now.monotonic;
+  peer.heard(now.monotonic);
   if (peer.roundAnswered < message.round) peer.roundAnswered = message.round;
   settleConfirmed(state, leading, out);
   noteHeartbeatAnswered(state, leading, peer, out);

@@ -31,6 +31,7 @@ import { appendOwn } from "./proposals.ts";
 import { notLeader } from "./reads.ts";
 import { replicate } from "./replication.ts";
 import { isMember, isVoter, type Leading, type RaftState } from "./state.ts";
+import { transferLeadership } from "./transfer.ts";
 import { follow } from "./transitions.ts";
 
 /** Beats for which whoever was removed is still told so. */
@@ -48,6 +49,7 @@ export function changeMembers(
 ): { kind: "accepted" } | Refusal {
   const { role, members, configurations, commitIndex } = state;
   if (role.kind !== "leading") return notLeader(state);
+  if (role.transfer !== undefined) return { kind: "busy", because: "transfer" };
   // What earlier leaders left is not settled before the own first entry is (Ongaro, raft-dev, 2015: pitfall 9).
   if (commitIndex < role.firstIndex) return { kind: "busy", because: "election" };
   if (commitIndex < configurations.newestIndex || isJoint(members))
@@ -85,8 +87,10 @@ function silentMajority(
 /** After every input of a leader: the next step of a change that was begun, by this leader or an earlier one (pitfall 14). */
 export function carryOn(state: RaftState, leading: Leading, now: Now, out: Outbox<RaftProtocol>): void {
   const { members, configurations, commitIndex } = state;
+  // Whoever takes over carries on; if nobody does, this leader.
+  if (leading.transfer !== undefined) return;
   if (commitIndex < leading.firstIndex || commitIndex < configurations.newestIndex) return;
-  if (!isVoter(state, state.self)) retire(state, now, out);
+  if (!isVoter(state, state.self)) retire(state, leading, now, out);
   else if (isJoint(members)) appendMembers(state, leading, leaveJoint(members), now, out);
   else if (members.next.length > 0 && mayEnterJoint(state, leading, members, now))
     appendMembers(state, leading, enterJoint(members), now, out);
@@ -193,7 +197,13 @@ export function dismissLeavers(state: RaftState, leading: Leading): void {
   }
 }
 
-/** The leader is no voter any more, and that is decided: the voters have been told and go on without it (thesis, section 4.2.2). */
-function retire(state: RaftState, now: Now, out: Outbox<RaftProtocol>): void {
-  follow(state, undefined, now, out);
+/**
+ * The leader is no voter any more, and that is decided (thesis, section 4.2.2). It hands over, so that nobody has to lose
+ * patience first; if nobody is there to take over, or does not, it lays down its office all the same.
+ */
+function retire(state: RaftState, leading: Leading, now: Now, out: Outbox<RaftProtocol>): void {
+  const isHandingOver =
+    !leading.isRetiring && transferLeadership(state, undefined, now, out).kind === "accepted";
+  leading.isRetiring = true;
+  if (!isHandingOver) follow(state, undefined, now, out);
 }

@@ -85,6 +85,13 @@ export interface Commit {
   readonly commit: LogIndex;
 }
 
+/** A leader that hands over asks its successor to stand at once, without a poll (thesis, section 3.10: TimeoutNow). */
+export interface CampaignNow {
+  readonly kind: "campaignNow";
+  /** The leader's; in any other it means nothing. */
+  readonly term: Term;
+}
+
 /** In place of a heartbeat, from the leader of an idle group: the receiver has all of the log, all of it is decided; may all sleep? */
 export interface Hibernate {
   readonly kind: "hibernate";
@@ -155,6 +162,8 @@ export interface VoteRequest {
   readonly lastIndex: LogIndex;
   /** Term of that entry. */
   readonly lastTerm: Term;
+  /** The leader of the term before asked the candidate to stand: whoever hears that leader may vote all the same. */
+  readonly transfer?: true;
 }
 
 export interface VoteAnswer {
@@ -194,6 +203,7 @@ export type RaftMessage =
   | Heartbeat
   | HeartbeatAnswer
   | Commit
+  | CampaignNow
   | Hibernate
   | Hibernating
   | WakeUp

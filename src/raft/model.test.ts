@@ -35,6 +35,9 @@ class Oracle {
   /** Decided anywhere, from index 1 on. */
   readonly decided: Entry[] = [];
   readonly reads = new Map<string, number>();
+  /** Who was asked to campaign, in the term of which leader. */
+  readonly summoned = new Set<string>();
+  transfersSeen = 0;
   readsAnswered = 0;
   electionsSeen = 0;
 
@@ -46,6 +49,10 @@ class Oracle {
   #sent({ from, to, message }: Envelope): void {
     const sender = this.cluster.find(from);
     if (message.kind === "voteRequest") this.#voted(from, message.term, from);
+    if (message.kind === "campaignNow") this.#summoned(from, to, message.term);
+    if (message.kind === "voteRequest" && message.transfer === true) {
+      expect(this.summoned, "R41: only who was asked says so").toContain(`${from} in ${message.term - 1}`);
+    }
     if (message.kind === "voteAnswer" && message.granted) this.#voted(from, message.term, to);
     if (message.kind === "voteRequest" || message.kind === "voteAnswer") {
       const { term, votedFor } = sender.durableHardState;
@@ -56,6 +63,16 @@ class Oracle {
     if (message.kind === "appendMatched" && message.term === sender.core.term) {
       assert(sender.durableLength >= message.matched, "R5: what is acknowledged is on disk");
     }
+  }
+
+  #summoned(from: AgentId, to: AgentId, term: number): void {
+    const { core, log } = this.cluster.find(from);
+    expect([core.role, core.term], "R40: only a leader hands over").toEqual(["leader", term]);
+    expect(core.status().successor, "R40: to one at a time").toBe(to);
+    expect(this.cluster.find(to).durableLength, "R40: that has all of its log").toBeGreaterThanOrEqual(
+      log.length,
+    );
+    this.summoned.add(`${to} in ${term}`);
   }
 
   #voted(voter: AgentId, term: number, candidate: AgentId): void {
@@ -80,6 +97,7 @@ class Oracle {
     if (known !== undefined) return;
     this.leaders.set(term, agent.id);
     this.electionsSeen += 1;
+    if (this.summoned.has(`${agent.id} in ${term - 1}`)) this.transfersSeen += 1;
     assert(agree(agent.log, this.decided, this.decided.length), "R18: a leader has all that is decided");
   }
 
@@ -175,9 +193,7 @@ class Chaos {
     const dice = this.isQuiet && !prng.chance(0.03) ? prng.between(200, 1000) / 1000 : prng.unit();
     if (dice < this.crashes) this.#power(agent);
     else if (dice < this.crashes + this.trouble) this.#disturb(agent);
-    else if (dice < 0.12 && !this.isQuiet) this.#propose(agent);
-    else if (dice < 0.16 && !this.isQuiet) this.#read(agent);
-    else if (dice < 0.18 && this.isChanging) this.#change(cluster.leader ?? agent);
+    else if (dice < 0.19 && !this.isQuiet) this.#ask(agent, dice);
     else if (dice < 0.3) this.#sync(agent);
     else if (dice < 0.4) this.#applyOrLoad(agent);
     else if (dice < 0.5) this.#tick();
@@ -186,6 +202,13 @@ class Chaos {
       this.oracle.check(one);
       this.oracle.answered(one);
     }
+  }
+
+  #ask(agent: TestAgent, dice: number): void {
+    if (dice < 0.12) this.#propose(agent);
+    else if (dice < 0.16) this.#read(agent);
+    else if (dice < 0.165) this.#transfer();
+    else if (this.isChanging) this.#change(this.cluster.leader ?? agent);
   }
 
   /** What the drivers do for those who sleep, at times late or in vain. */
@@ -264,6 +287,15 @@ class Chaos {
     });
     const result = cluster.change(agent, steps.join(" "));
     expect(["accepted", "busy", "notLeader", "notReady", "badChange"]).toContain(result.kind);
+  }
+
+  /** Asks whoever leads to hand over: to anybody, or to the best. */
+  #transfer(): void {
+    const { leader } = this.cluster;
+    if (leader === undefined) return;
+    const to = this.prng.chance(0.6) ? this.prng.between(1, this.cluster.agents.length) : undefined;
+    const { kind } = this.cluster.transfer(leader, to);
+    expect(["accepted", "busy", "notReady"]).toContain(kind);
   }
 
   #sync(agent: TestAgent): void {
@@ -370,10 +402,10 @@ const groups: readonly Group[] = [
 ];
 
 describe("whatever happens to a group", () => {
-  const seen = { elections: 0, reads: 0, decided: 0, sleeps: 0, configurations: 0 };
+  const seen = { elections: 0, transfers: 0, reads: 0, decided: 0, sleeps: 0, configurations: 0 };
   for (const [position, group] of groups.entries()) {
     const { name } = group;
-    test(`${name}: R1 R2 R3 R5 R14 R17 R18 R19 R20 R23 R24 R53 R54 hold in every run, and it recovers`, () => {
+    test(`${name}: R1 R2 R3 R5 R14 R17 R18 R19 R20 R23 R24 R40 R41 R53 R54 hold in every run, and it recovers`, () => {
       for (let run = 0; run < 16; run++) {
         const seed = position * 1000 + run;
         try {
@@ -381,17 +413,20 @@ describe("whatever happens to a group", () => {
           seen.configurations += configurations(oracle.decided).length;
           seen.sleeps += sleeps;
           seen.elections += oracle.electionsSeen;
+          seen.transfers += oracle.transfersSeen;
           seen.reads += oracle.readsAnswered;
           seen.decided += oracle.decided.length;
         } catch (cause) {
           throw new Error(`seed ${seed} of ${name}`, { cause });
         }
       }
-    });
+    }, 60_000);
   }
 
-  test("the runs did something: they elected, decided, read, slept and changed their members", () => {
+  test("the runs did something: they elected, handed over, decided, read, slept and changed their members", () => {
     expect(seen.elections).toBeGreaterThan(400);
+
+    expect(seen.transfers).toBeGreaterThan(50);
     expect(seen.decided).toBeGreaterThan(15_000);
     expect(seen.reads).toBeGreaterThan(1000);
     expect(seen.sleeps).toBeGreaterThan(200);

@@ -24,6 +24,8 @@ export class Progress {
   commitTold = 0 as LogIndex;
   /** When it last answered in this term. */
   heardAt: Micros;
+  /** It has answered in this term. */
+  hasAnswered = false;
   /** The highest heartbeat round that it answered. Never falls. */
   roundAnswered = 0;
   /** The leader's beat at which it last answered an append, or had nothing left to answer. */
@@ -44,6 +46,12 @@ export class Progress {
 
   get bulk(): boolean {
     return this.bulkThrough > this.matched;
+  }
+
+  /** It has answered. */
+  heard(now: Micros): void {
+    this.heardAt = now;
+    this.hasAnswered = true;
   }
 
   /** In mode `replicate`: whether another append may leave. */

@@ -92,6 +92,7 @@ function append(
   now: Now,
   out: Outbox<RaftProtocol>,
 ): ProposeResult {
+  if (leading.transfer !== undefined) return { kind: "busy", because: "transfer" };
   const byteLength = checkBatch(commands);
   const inFlight = state.log.bytesAppended - leading.committedBytes;
   const inFlightMax = state.limits.uncommittedBytesMax;

@@ -32,6 +32,7 @@ import {
   campaign,
   ownVoteMayCount,
   patienceMayEnd,
+  receiveCampaignNow,
   receivePreVoteAnswer,
   receivePreVoteRequest,
   receiveVoteAnswer,
@@ -53,16 +54,20 @@ import { keepOffice, receiveHeartbeatAnswer } from "./leadership.ts";
 import type {
   AppendMatched,
   AppendRejected,
+  Forward,
+  ForwardRefused,
   HeartbeatAnswer,
   Hibernating,
   RaftMessage,
   RaftPromise,
   RaftProtocol,
+  ReadAnswer,
+  ReadRequest,
 } from "./messages.ts";
 import { carryOn, changeMembers } from "./membership.ts";
 import type { RaftOptions } from "./options.ts";
 import { propose, receiveForward, type ProposeResult } from "./proposals.ts";
-import { notLeader, read, receiveReadAnswer, receiveReadRequest, releaseReads } from "./reads.ts";
+import { read, receiveReadAnswer, receiveReadRequest, releaseReads } from "./reads.ts";
 import { foundGroup, recover, trimTail } from "./records.ts";
 import {
   decide,
@@ -73,6 +78,7 @@ import {
   snapshotDelivered,
 } from "./replication.ts";
 import { isMember, isSoleVoter, leaderOf, RaftState, roleName } from "./state.ts";
+import { transferLeadership } from "./transfer.ts";
 import { enterTerm, membersChanged, waitForLeader } from "./transitions.ts";
 
 export class RaftCore implements LogCore<RaftProtocol> {
@@ -154,7 +160,8 @@ export class RaftCore implements LogCore<RaftProtocol> {
 
   status(): LogStatus {
     const { role, log, pending, commitIndex, applied, hibernation, members } = this.#state;
-    const peers = role.kind === "leading" ? [...role.peers.values()] : [];
+    const isLeading = role.kind === "leading";
+    const peers = isLeading ? [...role.peers.values()] : [];
     return {
       role: this.role,
       term: this.term,
@@ -168,6 +175,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
       hibernating: hibernation !== undefined,
       members,
       peers: peers.map(({ id, matched, mode, heardAt }) => ({ id, matched, mode, heardAt })),
+      successor: isLeading ? role.transfer?.to : undefined,
     };
   }
 
@@ -234,18 +242,14 @@ export class RaftCore implements LogCore<RaftProtocol> {
       case "heartbeat":
         receiveHeartbeat(state, from, message, now, out);
         return;
+      case "campaignNow":
+        receiveCampaignNow(state, from, message, now, out);
+        return;
       case "forward":
-        receiveForward(state, from, message, now, out);
-        return;
       case "forwardRefused":
-        if (!this.#mayHaveAsked(from)) return;
-        out.events.push({ kind: "refused", commands: message.commands, refusal: message.refusal });
-        return;
       case "readRequest":
-        receiveReadRequest(state, from, message.ticket, out);
-        return;
       case "readAnswer":
-        if (this.#mayHaveAsked(from)) receiveReadAnswer(state, message, now, out);
+        this.#served(from, message, now, out);
         return;
       case "preVoteRequest":
         receivePreVoteRequest(state, from, message, now, out);
@@ -258,6 +262,33 @@ export class RaftCore implements LogCore<RaftProtocol> {
         return;
       case "voteAnswer":
         receiveVoteAnswer(state, from, message, now, out);
+        return;
+      default:
+        unreachable(message);
+    }
+  }
+
+  /** What agents ask of their leader for those whom they serve, and its answers. */
+  #served(
+    from: AgentId,
+    message: Forward | ForwardRefused | ReadRequest | ReadAnswer,
+    now: Now,
+    out: Outbox<RaftProtocol>,
+  ): void {
+    const state = this.#state;
+    switch (message.kind) {
+      case "forward":
+        receiveForward(state, from, message, now, out);
+        return;
+      case "forwardRefused":
+        if (!this.#mayHaveAsked(from)) return;
+        out.events.push({ kind: "refused", commands: message.commands, refusal: message.refusal });
+        return;
+      case "readRequest":
+        receiveReadRequest(state, from, message.ticket, out);
+        return;
+      case "readAnswer":
+        if (this.#mayHaveAsked(from)) receiveReadAnswer(state, message, now, out);
         return;
       default:
         unreachable(message);
@@ -317,8 +348,9 @@ export class RaftCore implements LogCore<RaftProtocol> {
     peerLinkWatched(this.#state, peer, up, now, out);
     const { role } = this.#state;
     const progress = role.kind === "leading" ? role.peers.get(peer) : undefined;
-    if (role.kind !== "leading" || progress === undefined) return;
-    peerLinkChanged(this.#state, role, progress, up, out);
+    if (role.kind === "leading" && progress !== undefined)
+      peerLinkChanged(this.#state, role, progress, up, out);
+    this.#finish(now, out);
   }
 
   /** All of the commands or none. `overloaded`: as long as more is undecided than `limits.uncommittedBytesMax`. */
@@ -349,11 +381,13 @@ export class RaftCore implements LogCore<RaftProtocol> {
     return result;
   }
 
-  /** Leadership goes over by election only. */
-  transferLeadership(_to: AgentId | undefined, now: Now, out: Outbox<RaftProtocol>): Refusal {
+  transferLeadership(
+    to: AgentId | undefined,
+    now: Now,
+    out: Outbox<RaftProtocol>,
+  ): { kind: "accepted" } | Refusal {
     awaken(this.#state, "other", now, out);
-    if (this.#state.role.kind !== "leading") return notLeader(this.#state);
-    return { kind: "busy", because: "transfer" };
+    return transferLeadership(this.#state, to, now, out);
   }
 
   applied(through: LogIndex, digest: Uint8Array | undefined, now: Now, out: Outbox<RaftProtocol>): void {

@@ -253,6 +253,15 @@ describe("a leader whose log starts behind a snapshot", () => {
     core.checkInvariants();
   });
 
+  test("R40: it does not hand over to a peer that needs what is before it", () => {
+    const { core, out } = leader();
+    const heir = members.voters[2]!;
+    rejects(core, out);
+    expect(core.transferLeadership(heir, now, out)).toEqual({ kind: "notReady", agents: [heir] });
+    core.snapshotSent(heir, 5 as LogIndex, "stored", now, out);
+    expect(core.transferLeadership(heir, now, out)).toEqual({ kind: "accepted" });
+  });
+
   test("a link that comes and goes does not start a second transfer beside the first", () => {
     const { core, out } = leader();
     rejects(core, out);

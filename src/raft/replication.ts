@@ -18,6 +18,7 @@ import { commitThrough } from "./committing.ts";
 import type { AppendMatched, AppendRejected, RaftProtocol } from "./messages.ts";
 import type { Progress } from "./progress.ts";
 import { newTicket, type Leading, type PackedAppend, type RaftState } from "./state.ts";
+import { successorDown, successorMatched } from "./transfer.ts";
 
 /** Heartbeats that leave while an append stays unanswered; if the peer answers them, the append counts as lost. */
 const quietBeatsMax = 2;
@@ -198,12 +199,13 @@ export function receiveMatched(
   now: Now,
   out: Outbox<RaftProtocol>,
 ): void {
-  peer.heardAt = now.monotonic;
+  peer.heard(now.monotonic);
   peer.quietSinceBeat = leading.beat;
   if (message.matched > state.log.last || !peer.acknowledged(message.matched)) return;
   if (peer.matched > state.commitIndex) decide(state, leading, out);
   replicateTo(state, leading, peer, out);
   tellCommit(state, peer, out);
+  successorMatched(state, leading, peer, out);
 }
 
 export function receiveRejected(
@@ -214,7 +216,7 @@ export function receiveRejected(
   now: Now,
   out: Outbox<RaftProtocol>,
 ): void {
-  peer.heardAt = now.monotonic;
+  peer.heard(now.monotonic);
   peer.quietSinceBeat = leading.beat;
   const agreeing = state.log.lastOfTermAtMost(message.hintTerm, message.hintIndex);
   if (peer.rejected(message.prevIndex, agreeing)) replicateTo(state, leading, peer, out);
@@ -249,6 +251,7 @@ export function peerLinkChanged(
 ): void {
   if (peer.mode !== "snapshot") peer.probeFrom((peer.matched + 1) as LogIndex);
   peer.asked = !up;
+  if (!up) successorDown(leading, peer.id);
   replicateTo(state, leading, peer, out);
 }
 

@@ -78,6 +78,15 @@ export interface Rest {
   agreed: Set<AgentId> | undefined;
 }
 
+/** A hand-over that is under way; see `transfer.ts`. */
+export interface Transfer {
+  readonly to: AgentId;
+  /** Then it is given up. */
+  readonly endsAt: Micros;
+  /** The end of the log, where it stays meanwhile. */
+  readonly last: LogIndex;
+}
+
 export interface Leading {
   readonly kind: "leading";
   /** Its entry without a command: once that is decided, so is everything before it. */
@@ -105,6 +114,10 @@ export interface Leading {
   earlierEnd: LogIndex;
   /** Logged time of its last entry, in microseconds. Never falls. */
   lastTime: number;
+  /** One at a time. */
+  transfer: Transfer | undefined;
+  /** It was removed, that is decided, and it has tried to hand over. */
+  isRetiring: boolean;
   /** The last append with entries, for the next peer that needs the same; see `replication.ts`. */
   lastAppend: PackedAppend | undefined;
   /** How far each voter's disk has the log, and which round it answered. Made once: these run for every acknowledgement. */

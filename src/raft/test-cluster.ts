@@ -480,6 +480,12 @@ export class TestCluster {
     return this.step(agent, (core, out) => core.propose(commands, this.now, out));
   }
 
+  /** To agent number `to`, or to the best one. */
+  transfer(agent: TestAgent, to?: number): ReturnType<RaftCore["transferLeadership"]> {
+    const target = to === undefined ? undefined : this.agent(to).id;
+    return this.step(agent, (core, out) => core.transferLeadership(target, this.now, out));
+  }
+
   read(agent: TestAgent): ReturnType<RaftCore["read"]> {
     return this.step(agent, (core, out) => core.read(this.now, out));
   }

@@ -513,7 +513,7 @@ const index = (value: number): LogIndex => value as LogIndex;
 export const raftMessages: readonly (RaftMessage | RaftPromise)[] = [
   { kind: "preVoteRequest", term, lastIndex: index(7), lastTerm: 1 as Term },
   { kind: "preVoteAnswer", term, granted: true },
-  { kind: "voteRequest", term, lastIndex: index(7), lastTerm: 1 as Term },
+  { kind: "voteRequest", term, lastIndex: index(7), lastTerm: 1 as Term, transfer: true },
   { kind: "voteAnswer", term, granted: false },
   { kind: "append", term, prevIndex: index(6), prevTerm: 1 as Term, commit: index(5), runs: [run] },
   { kind: "appendMatched", term, matched: index(7) },
@@ -535,6 +535,7 @@ export const raftMessages: readonly (RaftMessage | RaftPromise)[] = [
   },
   { kind: "readRequest", ticket: 4 as Ticket },
   { kind: "readAnswer", ticket: 4 as Ticket, outcome: { kind: "index", index: index(7) } },
+  { kind: "campaignNow", term },
   { kind: "hibernate", term, last: index(7) },
   { kind: "hibernating", term, last: index(7) },
   { kind: "wakeUp", term },

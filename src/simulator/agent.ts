@@ -247,6 +247,10 @@ export class SimulatedAgent {
     this.#run(() => this.#group?.campaign());
   }
 
+  transferLeadership(to: AgentId | undefined): void {
+    this.#run(() => this.#group?.order({ kind: "transfer", to }, () => {}));
+  }
+
   query(question: Uint8Array, done: (answer: QueryAnswer) => void): void {
     this.#run(() => this.#group?.query(question, "linearizable", done));
   }

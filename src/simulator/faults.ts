@@ -44,11 +44,12 @@ export class Faults {
   }
 
   start(): void {
-    const { crashes, pauses, partitions, campaigns, disk, wallJumps } = this.#stage.options;
+    const { crashes, pauses, partitions, campaigns, transfers, disk, wallJumps } = this.#stage.options;
     this.#recur(crashes, () => this.#crashOne());
     this.#recur(pauses, () => this.#pauseOne());
     this.#recur(partitions, () => this.#partitionAll());
     this.#recur(campaigns, () => this.#one("running")?.campaign());
+    this.#recur(transfers, () => this.#transfer());
     this.#recur(disk.hangs, () => this.#hangOne());
     this.#recur(disk.failures, () => this.#failDisk());
     this.#recur(wallJumps, () =>
@@ -197,6 +198,13 @@ export class Faults {
         if (!this.#over && agent.condition === "paused" && agent.crashes === crashes) this.resume(agent);
       },
     );
+  }
+
+  /** To somebody in particular, down or not, or to whom the leader chooses. */
+  #transfer(): void {
+    const leader = this.#agents.find((each) => each.leads());
+    const to = this.#prng.chance(0.5) ? this.#prng.pick(this.#agents).name : undefined;
+    leader?.transferLeadership(to);
   }
 
   // ── links ──

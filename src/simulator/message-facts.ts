@@ -21,6 +21,7 @@ const kindNumbers: Readonly<Record<(RaftMessage | RaftPromise)["kind"], number>>
   voteAnswer: 12,
   appendMatched: 13,
   appendRejected: 14,
+  campaignNow: 15,
   hibernate: 16,
   hibernating: 17,
   wakeUp: 18,
@@ -29,48 +30,42 @@ const kindNumbers: Readonly<Record<(RaftMessage | RaftPromise)["kind"], number>>
 /** Everything that a message says; entries by their checksums. */
 export function hashMessage(hash: RunningHash, message: RaftMessage | RaftPromise): void {
   hash.add(kindNumbers[message.kind]);
+  if ("term" in message) hash.add(message.term);
   switch (message.kind) {
     case "preVoteRequest":
     case "voteRequest":
-      hash.add(message.term);
       hash.add(message.lastIndex);
       hash.add(message.lastTerm);
+      hash.add(Number("transfer" in message));
       return;
     case "preVoteAnswer":
     case "voteAnswer":
-      hash.add(message.term);
-      hash.add(message.granted ? 1 : 0);
+      hash.add(Number(message.granted));
       return;
     case "append":
-      hash.add(message.term);
       hash.add(message.prevIndex);
       hash.add(message.prevTerm);
       hash.add(message.commit);
       for (const run of message.runs) hashRun(hash, run);
       return;
     case "heartbeat":
-      hash.add(message.term);
       hash.add(message.commit);
       hash.add(message.round);
       return;
     case "heartbeatAnswer":
-      hash.add(message.term);
       hash.add(message.round);
       return;
     case "commit":
-      hash.add(message.term);
       hash.add(message.commit);
       return;
     case "hibernate":
     case "hibernating":
-      hash.add(message.term);
       hash.add(message.last);
       return;
     case "wakeUp":
-      hash.add(message.term);
+    case "campaignNow":
       return;
     case "forward":
-      hash.add(message.term);
       hash.add(message.commands.length);
       return;
     case "forwardRefused":
@@ -84,11 +79,9 @@ export function hashMessage(hash: RunningHash, message: RaftMessage | RaftPromis
       hash.add(message.outcome.kind === "index" ? message.outcome.index : -1);
       return;
     case "appendMatched":
-      hash.add(message.term);
       hash.add(message.matched);
       return;
     case "appendRejected":
-      hash.add(message.term);
       hash.add(message.prevIndex);
       hash.add(message.hintIndex);
       hash.add(message.hintTerm);
@@ -115,7 +108,15 @@ export function messageFacts(message: RaftMessage | RaftPromise): Readonly<Recor
   switch (message.kind) {
     case "preVoteRequest":
     case "voteRequest":
-      return { kind: message.kind, term: message.term, logTerm: message.lastTerm, index: message.lastIndex };
+      return {
+        kind: message.kind,
+        term: message.term,
+        logTerm: message.lastTerm,
+        index: message.lastIndex,
+        ...("transfer" in message && { transfer: true }),
+      };
+    case "campaignNow":
+      return { kind: message.kind, term: message.term };
     case "preVoteAnswer":
     case "voteAnswer":
       return { kind: message.kind, term: message.term, refused: !message.granted };

@@ -76,6 +76,8 @@ export interface SimulationOptions {
   readonly pauses: Recurring;
   /** Somebody makes an agent campaign, by hand. */
   readonly campaigns: Recurring;
+  /** Somebody asks the leader to hand over. */
+  readonly transfers: Recurring;
   readonly disk: DiskOptions;
   readonly clients: ClientOptions;
   readonly raft: RaftParameters;
@@ -142,6 +144,7 @@ export function drawOptions(seed: number, choices: SimulationChoices = {}): Simu
     raft: drawRaft(prng, delayMinMicros + delayMeanMicros),
     // Last, so that what is drawn before stays what it was.
     earlierAgents: prng.chance(0.15) ? prng.between(1, agents) : 0,
+    transfers: recurring(0.3, [0.3, 2], [0]),
   };
 }
 
@@ -189,6 +192,7 @@ function lightOptions(seed: number, choices: SimulationChoices): SimulationOptio
     crashes: never,
     pauses: never,
     campaigns: never,
+    transfers: never,
     disk: { syncMeanMicros: 150, crashSectorBytes: 4096, failures: never, hangs: never },
     clients: { count: 1, intervalMillis: 100, inFlightMax: 4, keys: 20, readShare: 0, patienceMillis: 1000 },
     raft: { ...raftTimings, limits: raftLimits() },

@@ -14,7 +14,8 @@ export function optionLines(options: SimulationOptions): readonly string[] {
     `network   ${ms(network.delayMinMicros)} + ${ms(network.delayMeanMicros)} on average, ${rate(network.lossRate)} lost, ${rate(network.repeatRate)} repeated, ` +
       `${rate(network.spikeRate)} late by ${ms(network.spikeMicros)}, ${network.ordered ? "in order" : "in any order"}`,
     `faults    crashes ${often(options.crashes)}; pauses ${often(options.pauses)}; partitions ${often(partitions)}, ${rate(partitions.oneWayShare)} one-way; ` +
-      `wall clocks set ${often(options.wallJumps)}; campaigns by hand ${often(options.campaigns)}`,
+      `wall clocks set ${often(options.wallJumps)}; campaigns by hand ${often(options.campaigns)}; ` +
+      `hand-overs ${often(options.transfers)}`,
     `disks     sync ${ms(disk.syncMeanMicros)}, sectors of ${disk.crashSectorBytes} B; hangs ${often(disk.hangs)}; failures ${often(disk.failures)}`,
     `clocks    apart by up to ${options.clockDriftMillionths} millionths; a turn ${ms(options.turnDelayMicros)} after its input`,
     `clients   ${clients.count}, a call every ${clients.intervalMillis} ms, up to ${clients.inFlightMax} in flight, ${clients.keys} keys, ${rate(clients.readShare)} reads`,

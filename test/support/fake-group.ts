@@ -96,6 +96,7 @@ export class FakeGroup implements HostedGroup {
       hibernating: false,
       members: this.members,
       peers: [],
+      successor: undefined,
       lagMs: 1.6,
       diskFull: this.diskFull,
     };
