@@ -74,7 +74,9 @@ async function runAgent(options: AgentOptions, context: CommandContext, parent: 
       {
         name: groupDefault,
         mechanism: "raft",
-        members: file.agents.map((member) => member.id),
+        ...(file.joining === true
+          ? { members: [], joining: true }
+          : { members: file.agents.map((member) => member.id) }),
         machines: { map: mapMachine() },
       },
     ],

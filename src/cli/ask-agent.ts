@@ -13,6 +13,8 @@ export type AskedAgent =
       readonly kind: "running";
       readonly id: string;
       readonly status: GroupStatus;
+      /** Where it knows others to listen. */
+      readonly agents: readonly { readonly id: string; readonly address: string }[];
     }
   | { readonly kind: "silent"; readonly id: string }
   | { readonly kind: "down"; readonly why: string };
@@ -29,9 +31,9 @@ export async function askAgent(place: AgentPlace, timeoutMs: number): Promise<As
       connectTimeoutMs: timeoutMs,
     });
     pool = connected.pool;
-    const id = connected.report.agent;
+    const { agent: id, agents } = connected.report;
     const status = await statusThrough(pool, timeoutMs);
-    return status === undefined ? { kind: "silent", id } : { kind: "running", id, status };
+    return status === undefined ? { kind: "silent", id } : { kind: "running", id, status, agents };
   } catch (error) {
     // A process that is stopped, or has something else to do for long, is there all the same.
     const holder = place.dataFolder === undefined ? undefined : await lockHolder(place.dataFolder);

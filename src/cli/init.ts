@@ -3,12 +3,13 @@ import { type Command, Option } from "commander";
 import { agentId } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
 import { loopbackAddress } from "../runtime/address.ts";
+import { ClientPool } from "../runtime/client-pool.ts";
 import { newClusterId } from "../runtime/cluster-file.ts";
 import { clusterIdFrom, clusterIdText } from "../runtime/handshake.ts";
 import { createAgentFolder } from "./cluster/cluster-folder.ts";
 import type { CommandContext } from "./context.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
-import { usageFailure } from "./failure.ts";
+import { refusal, usageFailure } from "./failure.ts";
 import { type OutputOptions, newCommand } from "./options.ts";
 
 interface InitOptions extends OutputOptions {
@@ -17,6 +18,7 @@ interface InitOptions extends OutputOptions {
   readonly peer: readonly string[];
   readonly data: string;
   readonly cluster?: string;
+  readonly join?: string;
 }
 
 export function initCommand(context: CommandContext): Command {
@@ -24,6 +26,7 @@ export function initCommand(context: CommandContext): Command {
     "quorate init --id a --listen 127.0.0.1:7400 --peer b=127.0.0.1:7401 --peer c=127.0.0.1:7402 --data a",
     "quorate init --id b --listen 127.0.0.1:7401 --peer a=127.0.0.1:7400 --peer c=127.0.0.1:7402 --data b \\",
     "             --cluster <what the first one printed>",
+    "quorate init --id agent_4 --listen 127.0.0.1:7404 --join 127.0.0.1:7401 --data agent_4",
   ])
     .requiredOption("--id <name>", "the agent's name")
     .requiredOption("--listen <host:port>", "where it listens")
@@ -33,11 +36,13 @@ export function initCommand(context: CommandContext): Command {
         .default([], "none"),
     )
     .requiredOption("--data <folder>", "the folder to make")
+    .option("--cluster <id>", "the cluster to belong to: the same for all of its agents (default: a new one)")
     .option(
-      "--cluster <id>",
-      "the cluster to belong to: the same for all of its agents (default: a new one)",
+      "--join <host:port>",
+      "join the cluster of the agent that listens there, which says the rest; then: quorate members add",
     );
   return context.act(command, async (options: InitOptions): Promise<ExitCode> => {
+    if (options.join !== undefined) return initJoining(options, options.join, context);
     const agents = [
       { id: agentId(options.id), address: checked(options.listen) },
       ...options.peer.map(peerFrom),
@@ -57,6 +62,34 @@ export function initCommand(context: CommandContext): Command {
     ]);
     return Promise.resolve(exitCodes.ok);
   });
+}
+
+/** One that comes later: it takes the cluster and its agents from one of them, and founds nothing. */
+async function initJoining(options: InitOptions, join: string, context: CommandContext): Promise<ExitCode> {
+  if (options.peer.length > 0 || options.cluster !== undefined) {
+    throw usageFailure(
+      "Whoever joins is told the cluster and its agents.",
+      "Leave out --peer and --cluster, or leave out --join to found a group.",
+    );
+  }
+  const self = { id: agentId(options.id), address: checked(options.listen) };
+  loopbackAddress(join, "address to join");
+  const { pool, report } = await ClientPool.connect({ agents: [join], pin: true, name: "quorate-init" });
+  pool.close();
+  if (report.cluster === undefined) {
+    throw refusal("PROTOCOL", `The agent at ${join} is too old to be joined.`, "Upgrade it first.");
+  }
+  // An agent whose disk was lost may come back under its old name, once the group has removed it.
+  const others = report.agents.filter(({ id }) => id !== self.id);
+  const agents = [...others, self].toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  createAgentFolder(options.data, self.id, { cluster: clusterIdFrom(report.cluster), agents, joining: true });
+  context.result(options, { id: self.id, data: options.data, cluster: report.cluster, agents }, [
+    `${options.data} is the data folder of ${self.id}, which joins cluster ${report.cluster}. Start it:`,
+    `  quorate agent --data ${options.data}`,
+    "Then have the group take it in:",
+    `  quorate members add ${self.id}=${self.address} --agent ${join}`,
+  ]);
+  return exitCodes.ok;
 }
 
 function peerFrom(text: string): { id: ReturnType<typeof agentId>; address: string } {

@@ -29,7 +29,7 @@ export function newCommand(name: string, summary: string, examples: readonly str
 }
 
 /** Adds what says which agents to talk to, and for how long. */
-export function withConnection(command: Command): Command {
+export function withConnection(command: Command, timeoutDefault = "5s"): Command {
   return command
     .option(
       "--data <folder>",
@@ -43,13 +43,13 @@ export function withConnection(command: Command): Command {
         .argParser(collected)
         .default([], "those of --data"),
     )
-    .addOption(timeoutOption());
+    .addOption(timeoutOption(timeoutDefault));
 }
 
-function timeoutOption(): Option {
+function timeoutOption(timeoutDefault: string): Option {
   return new Option("--timeout <time>", "how long to wait for an answer: 500ms, 5s, 1min")
     .argParser(timeMs)
-    .default(5000, "5s");
+    .default(timeMs(timeoutDefault), timeoutDefault);
 }
 
 function collected(value: string, previous: readonly string[]): string[] {

@@ -11,6 +11,7 @@ import { doctorCommand } from "./doctor/doctor.ts";
 import { getCommand } from "./get.ts";
 import { initCommand } from "./init.ts";
 import { journalCommand } from "./journal.ts";
+import { membersCommand } from "./members.ts";
 import { proposeCommand } from "./propose.ts";
 import { putCommand } from "./put.ts";
 import { simCommand } from "./sim.ts";
@@ -47,6 +48,7 @@ export function createProgram(context: CommandContext): Command {
       "Use them:",
       [
         statusCommand(context),
+        membersCommand(context),
         putCommand(context),
         getCommand(context),
         casCommand(context),

@@ -2,7 +2,7 @@ import { setTimeout } from "node:timers/promises";
 import type { Command } from "commander";
 
 import { unreachable } from "../core/assert.ts";
-import { askAgent } from "./ask-agent.ts";
+import { askAgent, type AskedAgent } from "./ask-agent.ts";
 import { type AgentRow, agentsTable } from "./cluster/agents-table.ts";
 import type { CommandContext } from "./context.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
@@ -37,15 +37,41 @@ export function statusCommand(context: CommandContext): Command {
   });
 }
 
-/** All at once: each has its own connection and its own time-out. */
-async function ask(places: readonly AgentPlace[], timeoutMs: number): Promise<AgentRow[]> {
-  return Promise.all(places.map(async (place) => askOne(place, timeoutMs)));
+interface Asked {
+  readonly place: AgentPlace;
+  readonly answer: AskedAgent;
 }
 
-async function askOne(place: AgentPlace, timeoutMs: number): Promise<AgentRow> {
+/** All at once: each has its own connection and its own time-out. Then the members that only the others know of. */
+async function ask(places: readonly AgentPlace[], timeoutMs: number): Promise<AgentRow[]> {
+  const askEach = async (those: readonly AgentPlace[]): Promise<Asked[]> =>
+    Promise.all(those.map(async (place) => ({ place, answer: await askAgent(place, timeoutMs) })));
+  const asked = await askEach(places);
+  asked.push(...(await askEach(furtherPlaces(asked))));
+  return asked.map(rowOf);
+}
+
+/** Members that are somewhere else than those that were asked: in another folder, say. */
+function furtherPlaces(asked: readonly Asked[]): AgentPlace[] {
+  const known = new Set(
+    asked.flatMap(({ place, answer }) => [place.id, answer.kind === "down" ? undefined : answer.id]),
+  );
+  const places = new Map<string, AgentPlace>();
+  for (const { answer } of asked) {
+    if (answer.kind !== "running") continue;
+    const { members, learners } = answer.status;
+    for (const { id, address } of answer.agents) {
+      const isMember = members.includes(id) || learners.includes(id);
+      if (!isMember || known.has(id) || places.has(id)) continue;
+      places.set(id, { id, address, target: address, isLikely: true, dataFolder: undefined, note: "" });
+    }
+  }
+  return [...places.values()];
+}
+
+function rowOf({ place, answer }: Asked): AgentRow {
   const { address, note } = place;
   const id = place.id ?? "?";
-  const answer = await askAgent(place, timeoutMs);
   switch (answer.kind) {
     case "running":
       return { id: answer.id, address, pid: undefined, status: answer.status, state: "running", note: "" };

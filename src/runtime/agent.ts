@@ -4,9 +4,9 @@
  */
 import { badOption } from "../core/arguments.ts";
 import { QuorateError } from "../core/errors.ts";
-import { agentId, type AgentId } from "../core/ids.ts";
+import { agentId, type Address, type AgentId } from "../core/ids.ts";
 import { checkWireVersion, wireVersionMax, type WireVersion } from "../core/wire-version.ts";
-import { dialAddress, formatAddress, loopbackAddress, type HostPort } from "./address.ts";
+import { dialAddress, formatAddress, isDialAddress, loopbackAddress, type HostPort } from "./address.ts";
 import { AgentServer } from "./agent-server.ts";
 import type { StatusReport } from "./client-wire.ts";
 import type { AgentAddress } from "./cluster-file.ts";
@@ -18,6 +18,7 @@ import { Hosting, type HostingNetwork } from "./hosting.ts";
 import { clusterIdText } from "./handshake.ts";
 import { LocalGateway } from "./local-gateway.ts";
 import { describeError, harmless, silentLogger, type Logger } from "./logger.ts";
+import { orderAt } from "./order-at.ts";
 import { Outgoing } from "./outgoing.ts";
 import { PeerFinder } from "./peer-finder.ts";
 import { LoopScheduler } from "./scheduler.ts";
@@ -143,6 +144,17 @@ export class AgentRuntime {
       network: (events) => {
         later.events = events;
         return networkWithAnswers(network, answers);
+      },
+      addresses: () => new Map(later.agent?.agents.map((agent) => [agent.id, agent.address as Address])),
+      forward: (group, leader, order, done) => {
+        const at = network.addressOf(leader);
+        if (at === undefined) done({ kind: "lost" });
+        else orderAt(at, { agent: id, cluster: folder.identity.cluster, group }, order, done);
+      },
+      members: (addresses) => {
+        for (const [peer, at] of addresses) {
+          if (peer !== id && isDialAddress(at)) network.move(peer, dialAddress(at, `address of ${peer}`));
+        }
       },
       onFatal: (error) => {
         logger.error(`agent ${id} stops: ${describeError(error)}`);

@@ -1,4 +1,4 @@
-/** `cluster.json`: which agents there are, and where. The same on each of them. */
+/** `cluster.json`: which agents there are, and where. The same on each of those that found the group. */
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { QuorateError } from "../core/errors.ts";
@@ -7,7 +7,8 @@ import { parseAddress } from "./address.ts";
 import { clusterIdBytes, clusterIdFrom, clusterIdText } from "./handshake.ts";
 import { writeFileDurably } from "./durable-file.ts";
 
-const format = 1;
+/** `joining`: a program that does not know it would found a group instead of joining one, so it must not read the file. */
+const formats = { founding: 1, joining: 2 } as const;
 
 export interface AgentAddress {
   readonly id: AgentId;
@@ -17,6 +18,8 @@ export interface AgentAddress {
 export interface ClusterFile {
   readonly cluster: Uint8Array;
   readonly agents: readonly AgentAddress[];
+  /** The agent joins a group that is there already; the others named are those that it met when its folder was made. */
+  readonly joining?: boolean;
 }
 
 export function newClusterId(): Uint8Array {
@@ -24,7 +27,8 @@ export function newClusterId(): Uint8Array {
 }
 
 export function writeClusterFile(path: string, file: ClusterFile): void {
-  const { cluster, agents } = file;
+  const { cluster, agents, joining = false } = file;
+  const format = joining ? formats.joining : formats.founding;
   const text = JSON.stringify({ format, cluster: clusterIdText(cluster), agents }, undefined, 2);
   writeFileDurably(path, `${text}\n`, 0o644);
 }
@@ -32,14 +36,15 @@ export function writeClusterFile(path: string, file: ClusterFile): void {
 /** Throws `DATA_MISSING`, `DATA_VERSION`, `DATA_CORRUPT`. */
 export function readClusterFile(path: string): ClusterFile {
   const value = readJsonFile(path, "cluster file");
-  checkFormat(path, value["format"], format);
+  const joining = value["format"] === formats.joining;
+  if (!joining) checkFormat(path, value["format"], formats.founding);
   try {
     const cluster = clusterIdFrom(String(value["cluster"]));
     const agents = (value["agents"] as readonly AgentAddress[]).map(({ id, address }) => {
       parseAddress(address);
       return { id: agentId(id), address };
     });
-    return { cluster, agents };
+    return { cluster, agents, ...(joining && { joining }) };
   } catch (cause) {
     throw corrupt(path, cause);
   }

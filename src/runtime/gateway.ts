@@ -42,6 +42,11 @@ export interface GroupStatus {
   readonly peers: readonly { readonly id: string; readonly matched: number; readonly mode: string }[];
 }
 
+/** Whether the agent that says so is a member: not one that was removed, or that waits to be taken in. */
+export function takesPart({ self, members, outgoing = [], learners }: GroupStatus): boolean {
+  return [members, outgoing, learners].some((ids) => ids.includes(self));
+}
+
 export type QueryResult =
   | { readonly kind: "reply"; /** An answer envelope. */ readonly bytes: Uint8Array }
   | { readonly kind: "refused"; readonly refusal: Refusal }
@@ -100,7 +105,7 @@ export interface Gateway {
   entries(from: number, done: (result: EntriesResult) => void): Cancel;
   /** Campaigns at once, and says whether that agent leads when it is over. */
   campaign(done: (result: CampaignResult) => void): Cancel;
-  /** Asks the leader for something; `notLeader` where that agent does not lead (or no longer). `lost`: it may have been done. */
+  /** Asks the leader for something; `notLeader` where it was not found this time. `lost`: it may have been done. */
   order(order: Order, done: (result: OrderOutcome) => void): Cancel;
   /** The newest status known without asking. */
   status(): GroupStatus | undefined;

@@ -23,7 +23,7 @@ import type { Members } from "../core/members.ts";
 import type { GroupObserver, HostedGroup, QueryAnswer } from "../driver/hosted.ts";
 import type { Order, OrderResult } from "../driver/orders.ts";
 import type { Clock, Scheduler } from "../driver/world.ts";
-import type { CampaignResult, Cancel, GroupStatus, ProposeOptions } from "./gateway.ts";
+import type { CampaignResult, Cancel, GroupStatus, OrderOutcome, ProposeOptions } from "./gateway.ts";
 
 /** Somebody in this process who uses the group. */
 export interface Subscriber {
@@ -65,7 +65,11 @@ export interface HubEvents {
   /** Another configuration is in force, or it has just been read from the journal. */
   readonly members?: (members: Members) => void;
   /** Where agents listen, as far as this one knows. */
-  readonly addresses?: () => ReadonlyMap<AgentId, Address>;
+  readonly addresses?: (() => ReadonlyMap<AgentId, Address>) | undefined;
+  /** Gives the leader, elsewhere, an order that was given here. */
+  readonly forward?:
+    | ((leader: AgentId, order: Order, done: (result: OrderOutcome) => void) => void)
+    | undefined;
   /** This agent's state is not the leader's after the same entries up to `index`. */
   readonly diverged?: (index: number) => void;
 }
@@ -255,6 +259,16 @@ export class GroupHub implements GroupObserver {
   order(order: Order, done: (result: OrderResult) => void): void {
     if (this.#hosted === undefined || this.#closed) this.#scheduler.soon(() => done({ kind: "closed" }));
     else this.#hosted.order(this.#withAddresses(order), done);
+  }
+
+  /** The same, wherever the leader is. */
+  orderAnywhere(order: Order, done: (result: OrderOutcome) => void): void {
+    const { forward } = this.#events;
+    this.order(order, (result) => {
+      const leader = result.kind === "notLeader" ? result.leader : undefined;
+      if (leader === undefined || forward === undefined) done(result);
+      else forward(leader, order, done);
+    });
   }
 
   /** Newcomers have to find everybody, and everybody the newcomers: so the leader says where each listens, as far as it knows. */

@@ -4,6 +4,7 @@ import { QuorateError } from "../core/errors.ts";
 import { agentId, groupName, type AgentId, type GroupName } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
 import type { AnyStateMachine } from "../core/machine.ts";
+import { membersOf, unknownMembers, type Members } from "../core/members.ts";
 import { raftTimings } from "../raft/options.ts";
 
 /** The mechanisms that can be hosted; the rest of the house adds its own. */
@@ -20,8 +21,10 @@ export interface GroupTimings {
 export interface GroupOptions extends GroupTimings {
   readonly name: string;
   readonly mechanism: string;
-  /** The voting members, this agent among them: 1 to 7. */
+  /** Who founds the group, this agent among them: 1 to 7 voting members. Later ones are agreed on in the group itself. */
   readonly members: readonly string[];
+  /** The group is there already: this agent waits until it is made a member, and learns from the others who they are. */
+  readonly joining?: boolean | undefined;
   /** State machines by name; `""` is taken by plain proposals. */
   readonly machines?: Readonly<Record<string, AnyStateMachine>>;
 }
@@ -35,27 +38,30 @@ export interface Timings {
 export interface CheckedGroup extends Timings {
   readonly name: GroupName;
   readonly mechanism: HostedMechanism;
-  readonly voters: readonly AgentId[];
+  /** Whoever joins knows of nobody. */
+  readonly members: Members;
   readonly machines: Readonly<Record<string, AnyStateMachine>>;
 }
 
 /** Throws `UNKNOWN_MECHANISM`, `BAD_NAME` and `BAD_OPTION`. */
 export function checkGroup(self: AgentId, options: GroupOptions): CheckedGroup {
   const name = groupName(options.name);
-  const voters = checkMembers(options.members);
-  if (!voters.includes(self)) {
-    throw badOption(
-      `Agent ${self} is no member of the group ${name}.`,
-      `Its members are ${voters.join(", ")}: add ${self}, or start the group where its members are.`,
-    );
-  }
   return {
     name,
     mechanism: checkMechanism(options.mechanism),
-    voters,
+    members: options.joining === true ? unknownMembers : founders(self, name, options.members),
     machines: options.machines ?? {},
     ...checkTimings(options),
   };
+}
+
+function founders(self: AgentId, group: GroupName, members: readonly string[]): Members {
+  const voters = checkMembers(members);
+  if (voters.includes(self)) return membersOf(voters);
+  throw badOption(
+    `Agent ${self} is no member of the group ${group}.`,
+    `Its members are ${voters.join(", ")}: add ${self} if it founds the group with them, or have it join the group.`,
+  );
 }
 
 /** The voting members of a group. Throws `BAD_NAME` and `BAD_OPTION`. */

@@ -4,10 +4,11 @@
  */
 import { randomInt } from "node:crypto";
 import { QuorateError } from "../core/errors.ts";
-import type { AgentId, GroupName } from "../core/ids.ts";
-import { membersOf } from "../core/members.ts";
+import type { Address, AgentId, GroupName } from "../core/ids.ts";
+import { everybody, type Members } from "../core/members.ts";
 import { Prng } from "../core/prng.ts";
 import { Driver } from "../driver/driver.ts";
+import type { Order } from "../driver/orders.ts";
 import type { Clock, Network, Scheduler } from "../driver/world.ts";
 import type { Disk } from "../journal/disk.ts";
 import { Journal } from "../journal/journal.ts";
@@ -17,7 +18,8 @@ import { RaftCore } from "../raft/raft.ts";
 import { ReplicatedState } from "../state/replicated.ts";
 import { checksum } from "./checksum.ts";
 import { checkGroup, type CheckedGroup, type GroupOptions } from "./group-options.ts";
-import { GroupHub } from "./group-hub.ts";
+import type { OrderOutcome } from "./gateway.ts";
+import { GroupHub, type HubEvents } from "./group-hub.ts";
 import { silentLogger, type Logger } from "./logger.ts";
 import type { AnyCodec, NetworkEvents } from "./tcp-network.ts";
 
@@ -39,6 +41,17 @@ export interface HostingOptions {
   readonly journal?: { readonly segmentBytes: number; readonly blockBytesMax: number };
   /** Makes the network, which tells what arrives through the events given. */
   readonly network: (events: NetworkEvents) => HostingNetwork;
+  /** Where this agent and others listen, as far as it knows. */
+  readonly addresses?: () => ReadonlyMap<AgentId, Address>;
+  /** Gives an order for that group to its leader, which is another agent. */
+  readonly forward?: (
+    group: GroupName,
+    leader: AgentId,
+    order: Order,
+    done: (result: OrderOutcome) => void,
+  ) => void;
+  /** A group's members listen there, as the group itself says. */
+  readonly members?: (addresses: ReadonlyMap<AgentId, Address>) => void;
   /** Silent by default. */
   readonly logger?: Logger;
   /** The disk failed or an invariant is broken: nothing runs any more, and the process should end. Called once. */
@@ -101,6 +114,9 @@ export class Hosting {
       },
       diskFull: (full) => this.#noteDisk(group.name, full),
       led: (leader, term) => this.#log.info(`${group.name}: ${leader} leads in term ${term}`),
+      members: (members) => this.#noteMembers(group.name, members),
+      addresses: this.#options.addresses,
+      forward: this.#forwarding(group.name),
       diverged: (index) =>
         this.#log.error(
           `${group.name}: the state of this agent is not the leader's after the same entries up to ${index}; ` +
@@ -136,7 +152,7 @@ export class Hosting {
   }
 
   #bringUp(group: CheckedGroup, hub: GroupHub): ReturnType<Driver["host"]> {
-    const { voters, electionTimeoutMs, heartbeatMs } = group;
+    const { members, electionTimeoutMs, heartbeatMs } = group;
     return this.#driver.host<RaftProtocol>({
       name: group.name,
       mechanism: group.mechanism,
@@ -147,7 +163,7 @@ export class Hosting {
         new RaftCore(
           {
             self: this.self,
-            members: membersOf(voters),
+            members,
             prng: new Prng(randomInt(2 ** 48 - 1)),
             electionTimeoutMs,
             heartbeatMs,
@@ -155,6 +171,18 @@ export class Hosting {
           recovered,
         ),
     });
+  }
+
+  #forwarding(group: GroupName): HubEvents["forward"] {
+    const { forward } = this.#options;
+    return forward && ((leader, order, done) => forward(group, leader, order, done));
+  }
+
+  #noteMembers(group: GroupName, members: Members): void {
+    this.#options.members?.(members.addresses);
+    const known = everybody(members);
+    if (known.size === 0) this.#log.info(`${group}: waits to be made a member`);
+    else this.#log.info(`${group}: ${describeMembers(members, this.self)}`);
   }
 
   #noteDisk(group: GroupName, full: boolean): void {
@@ -174,4 +202,15 @@ export class Hosting {
     }
     this.#options.onFatal(error);
   }
+}
+
+/** For the log. */
+function describeMembers({ voters, outgoing, learners, next }: Members, self: AgentId): string {
+  const parts = [`its voters are ${voters.join(", ")}`];
+  if (outgoing.length > 0) parts.push(`in place of ${outgoing.join(", ")}`);
+  if (learners.length > 0) parts.push(`its learners ${learners.join(", ")}`);
+  if (next.length > 0) parts.push(`its voters to be ${next.join(", ")}`);
+  const isIn = [voters, outgoing, learners].some((list) => list.includes(self));
+  if (!isIn) parts.push(`${self} takes no part any more`);
+  return parts.join("; ");
 }

@@ -64,7 +64,7 @@ export class LocalGateway implements Gateway, Subscriber {
 
   order(order: Order, done: (result: OrderOutcome) => void): Cancel {
     return this.#call(done, (settle) => {
-      this.#hub.order(order, settle);
+      this.#hub.orderAnywhere(order, settle);
       return undefined;
     });
   }

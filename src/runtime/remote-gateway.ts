@@ -27,18 +27,19 @@ import {
 } from "./client-wire.ts";
 import { unreachableAgent } from "./dial.ts";
 import type { FrameKind, FrameWriter } from "./frame.ts";
-import type {
-  CampaignResult,
-  Cancel,
-  ChangesResult,
-  EntriesResult,
-  Gateway,
-  GatewayListener,
-  GroupStatus,
-  OrderOutcome,
-  ProposeOptions,
-  QueryResult,
-  StatusResult,
+import {
+  takesPart,
+  type CampaignResult,
+  type Cancel,
+  type ChangesResult,
+  type EntriesResult,
+  type Gateway,
+  type GatewayListener,
+  type GroupStatus,
+  type OrderOutcome,
+  type ProposeOptions,
+  type QueryResult,
+  type StatusResult,
 } from "./gateway.ts";
 
 /** Where the leader could not be reached, it is tried again after so long. */
@@ -354,6 +355,13 @@ export class RemoteGateway implements Gateway {
 
   #reported(post: Post, report: StatusReport): void {
     if (this.#closed) return;
+    const { status } = report;
+    if (status !== undefined && !takesPart(status) && !this.#pool.pin) {
+      this.#pool.learn(report);
+      this.#problem = noMember(this.group, report.agent);
+      this.#drop(post);
+      return;
+    }
     const first = post.report === undefined;
     const before = leadership(post.report?.status);
     post.report = report;
@@ -487,6 +495,13 @@ const tooManyRequests: Refusal = {
 
 function overloaded(link: ClientLink): Refusal {
   return { kind: "overloaded", inFlight: link.queuedBytes, inFlightMax: limits.linkQueueBytesMax };
+}
+
+function noMember(group: GroupName, agent: string): QuorateError {
+  return new QuorateError("GROUP_MISMATCH", `Agent ${agent} is no member of the group ${group}.`, {
+    outcome: "notDone",
+    hint: "It was removed, or waits to be taken in (`quorate members add`): connect to one of the members.",
+  });
 }
 
 function withoutGroup(group: GroupName, post: Post, failure: LinkFailure): QuorateError {

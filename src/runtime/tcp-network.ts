@@ -76,6 +76,16 @@ export class TcpNetwork implements Network {
     if (this.#started) link.start();
   }
 
+  /** That peer listens there, whatever was known before. */
+  move(peer: AgentId, address: HostPort): void {
+    const link = this.#links.get(peer);
+    if (link !== undefined && formatAddress(link.address) !== formatAddress(address)) {
+      link.close();
+      this.#links.delete(peer);
+    }
+    this.add(peer, address);
+  }
+
   /** Messages of this group are encoded so. Before its group is hosted, and until it is closed. */
   register(group: GroupName, codec: AnyCodec): void {
     this.#codecs.set(group, codec);
@@ -123,6 +133,12 @@ export class TcpNetwork implements Network {
   accept(peer: string, role: PeerRole, connection: Connection, version: WireVersion): Accepted {
     const link = present(this.#links.get(peer), "a peer is checked before it is welcomed");
     return link.accept(connection, role, version);
+  }
+
+  /** Where that peer listens; undefined where it is not known. */
+  addressOf(peer: AgentId): string | undefined {
+    const link = this.#links.get(peer);
+    return link === undefined ? undefined : formatAddress(link.address);
   }
 
   /** Every peer that it knows, and where it listens. */

@@ -49,7 +49,6 @@ test("certificate() does not exist on a raft decision", () => {
 });
 
 test("what does not exist yet is absent", () => {
-  expectTypeOf<Log>().not.toHaveProperty("changeMembers");
   expectTypeOf<Log>().not.toHaveProperty("startGossip");
   expectTypeOf<Host>().not.toHaveProperty("policy");
 });

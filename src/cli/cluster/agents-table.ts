@@ -1,5 +1,5 @@
 /** The table of agents that `up` keeps on the screen and `status` prints: role, term, log and lag of each. */
-import type { GroupStatus } from "../../runtime/gateway.ts";
+import { takesPart, type GroupStatus } from "../../runtime/gateway.ts";
 import type { Paint, Style } from "../terminal/colours.ts";
 import { counted, duration } from "../terminal/numbers.ts";
 import { type Column, tableLines } from "../terminal/table.ts";
@@ -50,7 +50,7 @@ function cellsOf(row: AgentRow, committed: number, paint: Paint): string[] {
   }
   return [
     row.id,
-    paint(styleOf(status), status.role),
+    takesPart(status) ? paint(styleOf(status), status.role) : paint("yellow", "no member"),
     status.term.toString(),
     status.last.toString(),
     status.applied.toString(),

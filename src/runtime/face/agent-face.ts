@@ -108,19 +108,19 @@ class AgentHost implements RunningAgent {
     await this.close();
   }
 
-  #bringUp(name: string, { mechanism, kinds, members }: CheckedSpec): void {
+  #bringUp(name: string, { mechanism, kinds, members, joining }: CheckedSpec): void {
     const hub = this.#runtime.hub(name);
     if (hub !== undefined) {
       if (members !== undefined) requireMembers(name, members, hub.status()?.members ?? members);
       return;
     }
-    if (members === undefined) {
+    if (members === undefined && !joining) {
       throw badOption(
         `Agent ${this.id} does not host a group ${name} yet.`,
-        "Give its `members`, this agent among them.",
+        "Give its `members`, this agent among them, or `joining: true` where the group is there already.",
       );
     }
-    this.#runtime.host({ name, mechanism, members, machines: makeMachines(kinds) });
+    this.#runtime.host({ name, mechanism, members: members ?? [], joining, machines: makeMachines(kinds) });
   }
 }
 

@@ -15,8 +15,13 @@ import type { Mechanism } from "./types.ts";
 
 export interface GroupSpec<M extends Mechanism = Mechanism, S = StateKinds> {
   readonly mechanism: M;
-  /** The voting members' agents; an agent that does not host the group yet needs them. */
+  /** Who founds the group: its voting members' agents. An agent that does not host the group yet needs them, unless it joins. */
   readonly members?: readonly string[] | undefined;
+  /**
+   * The group is there already, and this agent is no founder of it: it waits until it is made a member
+   * (`changeMembers`, `quorate members add`) and learns from the others who they are. Default false.
+   */
+  readonly joining?: boolean | undefined;
   /** State machines by name: the same on every member and client. */
   readonly state?: S | undefined;
 }
@@ -100,7 +105,7 @@ const groupOptions: OptionList<GroupSpec> = {
   of: "a group",
   noun: "option",
   like: '{ mechanism: "raft", members: ["a", "b", "c"] }',
-  names: { mechanism: true, members: true, state: true },
+  names: { mechanism: true, members: true, joining: true, state: true },
 };
 
 type PeerAddress = NonNullable<RuntimeOptions["peers"]>[number];
@@ -178,15 +183,26 @@ export function checkConnect(options: ConnectOptions): CheckedConnect {
 export interface CheckedSpec {
   readonly mechanism: Mechanism;
   readonly members: readonly AgentId[] | undefined;
+  readonly joining: boolean;
   readonly kinds: StateKinds;
 }
 
 /** Throws `UNKNOWN_MECHANISM`, `BAD_NAME` and `BAD_OPTION`. */
 export function checkSpec(spec: GroupSpec<Mechanism, unknown>): CheckedSpec {
-  const { mechanism, members, state } = readOptions(groupOptions, spec);
+  const { mechanism, members, joining = false, state } = readOptions(groupOptions, spec);
+  if (typeof joining !== "boolean") {
+    throw badOption(`joining is ${shown(joining)}.`, "Give true or false, or leave it out.");
+  }
+  if (joining && members !== undefined) {
+    throw badOption(
+      "A group is given members and is to be joined.",
+      "Give its founders `members`, and those who come later `joining: true`.",
+    );
+  }
   return {
     mechanism: checkMechanism(mechanism),
     members: members === undefined ? undefined : checkMembers(members),
+    joining,
     kinds: checkKinds(state),
   };
 }

@@ -16,7 +16,8 @@ import { MemoryDisk } from "../../journal/memory-disk.ts";
 import { checksum } from "../checksum.ts";
 import { systemClock } from "../clock.ts";
 import { createDataFolder, DataFolder } from "../data-folder.ts";
-import type { Gateway } from "../gateway.ts";
+import type { Order } from "../../driver/orders.ts";
+import type { Gateway, OrderOutcome } from "../gateway.ts";
 import type { GroupTimings } from "../group-options.ts";
 import { Hosting } from "../hosting.ts";
 import { LocalGateway } from "../local-gateway.ts";
@@ -264,6 +265,7 @@ class InProcessGroup {
           ports.push(port);
           return port;
         },
+        forward: (_group, leader, order, done) => this.#forward(leader, order, done),
         onFatal: leave,
       });
       const machines = makeMachines(kinds);
@@ -289,6 +291,12 @@ class InProcessGroup {
       leave();
       throw error;
     }
+  }
+
+  #forward(leader: AgentId, order: Order, done: (result: OrderOutcome) => void): void {
+    const running = this.#members.get(leader)?.running;
+    if (running === undefined) done({ kind: "lost" });
+    else running.gateway.order(order, done);
   }
 
   #memoryHome(member: Member): Home {

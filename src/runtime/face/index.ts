@@ -23,6 +23,7 @@ export type {
 } from "./types.ts";
 export type { MachineFace } from "./machine-face.ts";
 export type { Call, ReadAt, ReadCall } from "./options.ts";
+export type { MemberOptions, MemberRole, MemberRoles } from "./member-changes.ts";
 export type { Decision } from "./decision.ts";
 export type { DecidedEntry } from "./decided-entries.ts";
 export type {

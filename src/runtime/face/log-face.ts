@@ -24,6 +24,7 @@ import {
   type CheckedWait,
 } from "./options.ts";
 import { writeBytes } from "./pending-command.ts";
+import { changeMembers, checkMemberChange, type MemberOptions, type MemberRoles } from "./member-changes.ts";
 import type { Attempt } from "./questions.ts";
 import { makeFaces, type Faces, type KindsOf } from "./state-kinds.ts";
 import { StatusBoard } from "./status-board.ts";
@@ -129,6 +130,11 @@ export class LogHandle<S> implements Log<S> {
       unlessLeader: { value: false },
     };
     return this.#client.session.run(command, checked);
+  }
+
+  async changeMembers(members: MemberRoles, options?: MemberOptions): Promise<void> {
+    const checked = checkMemberChange(members, options);
+    return changeMembers(this.#client.gateway, this.#client.questions, checked);
   }
 
   async learnDecision(id: string, call?: Call): Promise<Json | undefined> {

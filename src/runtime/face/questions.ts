@@ -42,6 +42,8 @@ export class Attempt<T> extends Waiter {
   #backOffMs: number = repeatMs.backOffMin;
   #settled = false;
   refusal: Refusal | undefined = undefined;
+  /** What a late answer is told as; by default, that nothing was done. */
+  whenLate: (() => QuorateError) | undefined = undefined;
 
   constructor(
     group: Questions,
@@ -77,6 +79,11 @@ export class Attempt<T> extends Waiter {
     this.#timer = this.#group.clock.after(delayMs, () => this.start());
   }
 
+  /** The next part of the same attempt. */
+  goOn(next: (attempt: Attempt<T>) => Cancel): void {
+    if (!this.#settled) this.#cancel = next(this);
+  }
+
   succeed(value: T): void {
     if (this.#settled) return;
     this.#end();
@@ -90,7 +97,7 @@ export class Attempt<T> extends Waiter {
   }
 
   override expire(): void {
-    this.fail(this.#group.noAnswer(this.refusal));
+    this.fail(this.whenLate?.() ?? this.#group.noAnswer(this.refusal));
   }
 
   /** Called by the caller's signal. */

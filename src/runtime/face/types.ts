@@ -3,6 +3,7 @@ import type { Json } from "../../state/index.ts";
 import type { GroupStatus } from "../gateway.ts";
 import type { DecidedEntry } from "./decided-entries.ts";
 import type { Decision } from "./decision.ts";
+import type { MemberOptions, MemberRoles } from "./member-changes.ts";
 import type { Call } from "./options.ts";
 import type { Faces, NoState } from "./state-kinds.ts";
 
@@ -65,6 +66,13 @@ export interface Log<S = NoState> extends Group {
    * where neither could be found out; asking again with the error's request id appends nothing twice.
    */
   appendEntries(entries: readonly Json[], call?: Call): Promise<boolean>;
+  /**
+   * Says what agents become: `{ d: "voter", a: "removed" }`. A newcomer is a learner until it has caught up; then the old
+   * voters and the new decide together for a moment, and the new ones from then on. Resolves once that is decided. Rejects
+   * with `BAD_OPTION` where the group can't be so, with `NO_QUORUM` where it did not begin, and with `TIMEOUT` where it has
+   * begun and goes on by itself.
+   */
+  changeMembers(members: MemberRoles, options?: MemberOptions): Promise<void>;
   /** The value decided under that request id (a list, where there were several); undefined if there is none. */
   learnDecision(id: string, call?: Call): Promise<Json | undefined>;
 }
