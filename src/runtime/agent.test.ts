@@ -386,7 +386,10 @@ describe("the log of an agent", () => {
       peers: [{ id: "agent_2", address: `127.0.0.1:${await freePort()}` }],
     });
     await until(() => logger.count("is down") > 0, "the missing peer is named");
-    expect(logger.lines[0]).toBe(`info agent agent_1 listens on ${agent.address}`);
+    expect(logger.lines.slice(0, 2)).toEqual([
+      "info main: its voters are agent_1",
+      `info agent agent_1 listens on ${agent.address}`,
+    ]);
     expect(logger.count("agent_2")).toBe(1);
     expect(logger.lines.join("\n")).not.toContain("    at ");
   });
