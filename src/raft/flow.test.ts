@@ -34,7 +34,7 @@ function append(prevIndex: number, commit: number, ...runs: Run[]): Append {
 }
 
 describe("limits", () => {
-  test("R16: more that is undecided than the limit is overloaded, all or none, and passes once it is decided", () => {
+  test("pitfall 29: R16: more that is undecided than the limit is overloaded, all or none, and passes once it is decided", () => {
     const cluster = started({ limits: { uncommittedBytesMax: 300 } });
     const leader = cluster.agent(1);
     expect(cluster.propose(leader, "1", "2", "3")).toMatchObject({ kind: "accepted" });
@@ -52,13 +52,37 @@ describe("limits", () => {
     expect(cluster.propose(leader, "4", "5", "6")).toMatchObject({ kind: "accepted" });
   });
 
+  test("pitfall 29: R16: what an earlier office left undecided counts, or each election would let as much in again", () => {
+    const cluster = started({ limits: { uncommittedBytesMax: 300 } });
+    const leader = cluster.agent(1);
+    expect(cluster.propose(leader, "1", "2", "3")).toMatchObject({ kind: "accepted" });
+    for (const term of [2, 3, 4]) {
+      cluster.pass(400);
+      cluster.wake(leader);
+      expect(leader.core.role).toBe("follower");
+      cluster.step(leader, (core, out) => core.campaign(cluster.now, out));
+      cluster.tell(leader, "a2", { kind: "preVoteAnswer", term: term as Term, granted: true });
+      cluster.sync(leader);
+      cluster.tell(leader, "a2", { kind: "voteAnswer", term: term as Term, granted: true });
+      expect([leader.core.role, leader.core.term]).toEqual(["leader", term]);
+      expect(cluster.propose(leader, "4", "5", "6")).toMatchObject({ kind: "overloaded" });
+    }
+    cluster.run(200);
+    expect(texts(cluster.agent(2).committed), "nobody is kept from deciding what is there").toEqual([
+      "1",
+      "2",
+      "3",
+    ]);
+    expect(cluster.propose(leader, "4", "5", "6")).toMatchObject({ kind: "accepted" });
+  });
+
   test("R16: a batch larger than the limit passes where nothing else waits", () => {
     const cluster = started({ limits: { uncommittedBytesMax: 60 } });
     expect(cluster.propose(cluster.agent(1), "1", "2")).toMatchObject({ kind: "accepted" });
     expect(cluster.propose(cluster.agent(1), "1")).toMatchObject({ kind: "overloaded" });
   });
 
-  test("R10: no more is handed out than the state machine's window takes; what is applied makes room", () => {
+  test("pitfall 29: R10: no more is handed out than the state machine's window takes; what is applied makes room", () => {
     const cluster = started({ voters: 1, limits: { applyBytesMax: 130 } });
     const agent = cluster.agent(1);
     for (const text of ["1", "2", "3", "4"]) cluster.propose(agent, text);

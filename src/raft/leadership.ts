@@ -46,7 +46,8 @@ function leadingFrom(state: RaftState, now: Now): Leading {
     confirming: [],
     rest: restless(state),
     awakeSince: now.monotonic,
-    committedBytes: log.bytesAppended,
+    // What an earlier office left undecided counts: it waits for a quorum just the same.
+    committedBytes: log.bytesThrough(state.commitIndex),
     markedEnd: firstIndex,
     markedAt: now.monotonic,
     earlierEnd: firstIndex,

@@ -169,11 +169,10 @@ export class Log {
     return position < this.#dropped ? undefined : this.#runs[position];
   }
 
-  /** How many bytes were appended up to the end of the run that holds `index`, which is in memory. */
+  /** How many bytes were appended up to the end of the run that holds `index`; where that is not in memory, up to the tail. */
   bytesThrough(index: LogIndex): number {
     const position = this.#position(index);
-    assert(position >= this.#dropped, "bytes are counted within the tail");
-    return this.#ends[position]!;
+    return position < this.#dropped ? this.#bytesAppended - this.#tailBytes : this.#ends[position]!;
   }
 
   /** The position of the last run that begins at or before `index`; below `#dropped` where that is not in memory. */
