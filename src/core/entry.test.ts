@@ -142,7 +142,7 @@ describe("a run", () => {
     );
   });
 
-  it("is refused if any one bit of it is flipped", () => {
+  it("pitfall 25: is refused if any one bit of it is flipped", () => {
     const { bytes } = runOf(4, [2, 2, 3]);
     for (let at = 0; at < bytes.byteLength; at++) {
       const flipped = bytes.slice();

@@ -97,7 +97,7 @@ describe("a majority", () => {
     expect(() => majority(-1)).toThrow("whole number");
   });
 
-  it("commits what the definition commits, whatever is known of whom", () => {
+  it("pitfall 8: commits what the definition commits, whatever is known of whom", () => {
     fc.assert(
       fc.property(situation, ({ voters, matched }) => {
         const map = mapOf(voters, matched);
@@ -107,7 +107,7 @@ describe("a majority", () => {
     );
   });
 
-  it("decides a vote as soon as the votes that are out can't change it, and no sooner", () => {
+  it("pitfall 8: decides a vote as soon as the votes that are out can't change it, and no sooner", () => {
     fc.assert(
       fc.property(situation, ({ voters, votes }) => {
         const map = mapOf(voters, votes);
@@ -146,7 +146,7 @@ describe("joint quorums", () => {
     votes: fc.array(fc.option(fc.boolean(), { nil: undefined }), { minLength: 6, maxLength: 6 }),
   });
 
-  it("commit only what both sets commit", () => {
+  it("pitfall 8: commit only what both sets commit", () => {
     fc.assert(
       fc.property(sets, ({ voters, outgoing, matched }) => {
         const map = mapOf(agents(6), matched);

@@ -4,7 +4,7 @@ import { limits } from "../core/limits.ts";
 import { runOf, World } from "./test-world.ts";
 
 describe("commits", () => {
-  it("D9: are applied in order, told to the observer, and then to the core, with the digest where it asks", () => {
+  it("pitfall 17: D9: are applied in order, told to the observer, and then to the core, with the digest where it asks", () => {
     const world = new World().host();
     world.settle();
     world.core.onReceive = (_, out) => {

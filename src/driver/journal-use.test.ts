@@ -16,14 +16,14 @@ describe("the journal", () => {
     expect(world.journal.released).toEqual([1, 4]);
   });
 
-  it("D13: a group whose records are damaged is not hosted", () => {
+  it("pitfall 24: D13: a group whose records are damaged is not hosted", () => {
     const world = new World((journal) => {
       journal.damaged = true;
     });
     expect(() => world.host()).toThrow(expect.objectContaining({ code: "DATA_CORRUPT" }));
   });
 
-  it("D14: a failed write ends the driver: nothing is stepped or sent after it", () => {
+  it("pitfalls 1 and 24: D14: a failed write ends the driver: nothing is stepped or sent after it", () => {
     const world = new World().host();
     world.settle();
     world.core.onReceive = (text, out) => out.sends.push(hello(text));

@@ -39,7 +39,7 @@ describe("the gate of promises", () => {
     expect(() => gate.durable(recordNumber(4))).toThrow(/stays durable/);
   });
 
-  it("D3: in any order of pushes and syncs, promises leave in order and none too early", () => {
+  it("pitfall 1: D3: in any order of pushes and syncs, promises leave in order and none too early", () => {
     const event = fc.oneof(
       fc.record({ kind: fc.constant("push" as const), records: fc.nat(2) }),
       fc.record({ kind: fc.constant("sync" as const), back: fc.nat(3) }),

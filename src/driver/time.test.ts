@@ -15,7 +15,7 @@ describe("time", () => {
     expect(world.core.heard).toEqual(["wake 1000", "wake 2000"]);
   });
 
-  it("D6: a loop that stalled wakes its core late and once, with the true time, before the messages that waited", () => {
+  it("pitfall 23: D6: a loop that stalled wakes its core late and once, with the true time, before the messages that waited", () => {
     const world = new World().host();
     world.settle();
     world.say("waited as long");

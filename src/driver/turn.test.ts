@@ -6,7 +6,7 @@ import { membersOf } from "../core/members.ts";
 import { command, hello, peer, self, World } from "./test-world.ts";
 
 describe("a turn", () => {
-  it("D1: inputs never run inside the call that brings them; one turn takes all that wait, in order", () => {
+  it("pitfall 19: D1: inputs never run inside the call that brings them; one turn takes all that wait, in order", () => {
     const world = new World().host();
     world.settle();
     world.say("one");

@@ -84,7 +84,7 @@ describe("a crash or a failure at every operation of the disk", () => {
   });
 
   for (const fault of ["crash", "error", "full"] as const) {
-    it(`J3, J9, J10, J11, J13: every promise is kept where the n-th operation meets: ${fault}`, () => {
+    it(`pitfalls 24 and 25: J3, J9, J10, J11, J13: every promise is kept where the n-th operation meets: ${fault}`, () => {
       // What survives a crash is luck, so each is tried several times.
       const seeds = fault === "crash" ? 4 : 1;
       for (let operation = 1; operation <= operations; operation++) {

@@ -28,12 +28,12 @@ describe("the recovery table", () => {
     }
   });
 
-  it("J6, J15: torn only where no block number is missing behind it", () => {
+  it("pitfall 24: J6, J15: torn only where no block number is missing behind it", () => {
     const torn = combinations.filter(({ decision }) => decision === "torn");
     expect(torn.filter(({ follower }) => missing.has(follower))).toEqual([]);
   });
 
-  it("J7, J15: corrupt only where a later block shows that numbers are missing", () => {
+  it("pitfall 24: J7, J15: corrupt only where a later block shows that numbers are missing", () => {
     const corrupt = combinations.filter(({ decision }) => decision === "corrupt");
     expect(corrupt.filter(({ follower }) => !missing.has(follower))).toEqual([]);
   });

@@ -117,7 +117,7 @@ describe("checksums", () => {
     expect(examineBlock(bytes, 0, 3, segmentSeed(other, 3, crc32), crc32)).toEqual({ kind: "broken" });
   });
 
-  it("J5: a block is not valid under any other segment's number, even if its header is made to fit", () => {
+  it("pitfall 25: J5: a block is not valid under any other segment's number, even if its header is made to fit", () => {
     fc.assert(
       fc.property(
         fc.array(fc.uint8Array({ maxLength: 50 }), { minLength: 1, maxLength: 5 }),

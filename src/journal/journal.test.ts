@@ -15,7 +15,7 @@ describe("appending and flushing", () => {
     expect(stage.append("a", "two", "three")).toBe(3);
   });
 
-  it("J1: reports nothing before the sync has returned, then each group once with its last record", () => {
+  it("pitfalls 1 and 7: J1: reports nothing before the sync has returned, then each group once with its last record", () => {
     const stage = new JournalStage().open();
     stage.append("a", "1", "2");
     stage.append("b", "1");
@@ -200,7 +200,7 @@ describe("a disk that fails", () => {
     expect(stage.reports).toEqual(["a:1"]);
   });
 
-  it("J13: a failed sync is told once, and everything after is refused", () => {
+  it("pitfall 24: J13: a failed sync is told once, and everything after is refused", () => {
     const stage = new JournalStage().open();
     stage.store("a", "1");
     stage.append("a", "2");

@@ -111,7 +111,7 @@ describe("a block that is corrupt in the middle", () => {
     expect(stage.next("a")).toBe(4);
   });
 
-  it("J7: damages a group of which nothing later tells the last number", () => {
+  it("pitfall 25: J7: damages a group of which nothing later tells the last number", () => {
     const stage = new JournalStage().open();
     story(stage, [{ quiet: ["1"], a: ["1"] }, { a: ["2"] }, { b: ["1"] }, { a: ["3"] }]);
     // The third block holds a record of b; as far as anybody can tell, one of `quiet` might have been in it.
@@ -181,7 +181,7 @@ describe("a block that is corrupt in the middle", () => {
     expect(stage.isDamaged("a")).toBe(true);
   });
 
-  it("J7: a block written over another one is corrupt too", () => {
+  it("pitfall 25: J7: a block written over another one is corrupt too", () => {
     const stage = new JournalStage().open();
     story(stage, [{ a: ["1"] }, { a: ["2"] }, { a: ["3"] }]);
     const [, first, second] = blocksOf(stage) as [BlockScan, BlockScan, BlockScan];

@@ -5,7 +5,7 @@ import { filler, JournalStage, segmentBytes } from "../../test/support/journal.t
 const room = (segments: number): { capacityBytes: number } => ({ capacityBytes: segments * segmentBytes });
 
 describe("the next segment", () => {
-  it("J10: is zeroed and synced under a temporary name, then renamed, then the folder is synced", () => {
+  it("pitfall 25: J10: is zeroed and synced under a temporary name, then renamed, then the folder is synced", () => {
     const stage = new JournalStage().open();
     stage.append("a", "1");
     stage.flush();

@@ -46,7 +46,7 @@ describe("checkpoints", () => {
     for (const agent of cluster.agents) expect(agent.eventsOf("diverged")).toEqual([]);
   });
 
-  it("R21: a follower whose state is another one learns it with the next heartbeat, once for each checkpoint", () => {
+  it("pitfall 18: R21: a follower whose state is another one learns it with the next heartbeat, once for each checkpoint", () => {
     const cluster = group();
     decide(cluster, 6);
     cluster.agent(3).wrongState = true;

@@ -8,7 +8,7 @@ import { texts } from "./test-cluster.ts";
 import { cutOff, decides, inForce, peersOf, started, stepUntil } from "./test-membership.ts";
 
 describe("R26: who votes no more", () => {
-  test("a leader that removes itself leads until that is decided, and hands over then", () => {
+  test("pitfall 14: a leader that removes itself leads until that is decided, and hands over then", () => {
     const cluster = started();
     const [leader, follower] = [cluster.agent(1), cluster.agent(2)];
     cluster.change(leader, "-a1");

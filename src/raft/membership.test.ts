@@ -144,7 +144,7 @@ describe("R23: the configuration in force is the newest in the log", () => {
     expect(cluster.agent(1).core.commitIndex).toBe(1);
   });
 
-  test("it goes with its entry: whoever it made a voter has patience without end again", () => {
+  test("pitfall 15: it goes with its entry: whoever it made a voter has patience without end again", () => {
     const cluster = started({ voters: 2, learners: 1 });
     const learner = cluster.agent(3);
     const joint = enterJoint(planned(cluster.members, "+a3"));
@@ -173,7 +173,7 @@ describe("R23: the configuration in force is the newest in the log", () => {
     expect(removed.core.deadline).toBeLessThan(never);
   });
 
-  test("it comes back at a restart, from the base and the entries behind it", () => {
+  test("pitfall 15: it comes back at a restart, from the base and the entries behind it", () => {
     const cluster = started({ voters: 1 });
     const newcomer = cluster.join();
     cluster.change(cluster.agent(1), "+a2");
@@ -292,7 +292,7 @@ describe("R27: a change that was begun is finished, whoever leads", () => {
     ["the new set is alone", ({ log }) => configurations(log).length === 3],
     ["it is decided", ({ core }) => core.commitIndex === 4],
   ];
-  test.each(stages)("the leader is lost when %s", (_, reached) => {
+  test.each(stages)("pitfall 14: the leader is lost when %s", (_, reached) => {
     const cluster = started();
     cluster.join();
     const survivor = cluster.agent(2);

@@ -109,7 +109,7 @@ describe("at the leader", () => {
     expect(readable(leader)).toHaveLength(1);
   });
 
-  test("R14: a confirmed read waits until the state has what was decided when its round left", () => {
+  test("pitfall 10: R14: a confirmed read waits until the state has what was decided when its round left", () => {
     const cluster = new TestCluster().start();
     const leader = cluster.agent(1);
     cluster.propose(leader, "x");
@@ -151,7 +151,7 @@ describe("at the leader", () => {
     expect(readable(leader)).toEqual([confirmed]);
   });
 
-  test("R16: there is a limit to reads that nobody settles", () => {
+  test("pitfall 29: R16: there is a limit to reads that nobody settles", () => {
     const cluster = new TestCluster().start();
     const leader = cluster.agent(1);
     const { readTicketsMax } = limits;

@@ -230,7 +230,7 @@ describe("what a follower makes of an append", () => {
     expect(cluster.wire.map(({ message: { kind } }) => kind)).toEqual(["appendMatched", "appendMatched"]);
   });
 
-  test("R5: a leader that counts on entries which are gone ends the agent, and says that its journal is to blame", () => {
+  test("pitfall 24: R5: a leader that counts on entries which are gone ends the agent, and says that its journal is to blame", () => {
     const cluster = new TestCluster();
     const agent = followerWith(cluster, [1, 1]);
     for (const kind of ["heartbeat", "commit"] as const) {

@@ -91,7 +91,7 @@ describe("a client that breaks the rules is closed with one line, and nothing el
     expect(agents[0]!.notes.count("does not read its answers")).toBe(1);
   });
 
-  test("one with too many commands under way is read no further until answers come, or a second has passed", async () => {
+  test("pitfall 29: one with too many commands under way is read no further until answers come, or a second has passed", async () => {
     const { agents, groups } = await fakeCluster(1);
     const [group] = groups as [FakeGroup];
     const { send } = await byHand(agents[0]!);

@@ -166,6 +166,12 @@ export class Faults {
     this.#stage.trace?.fault("partition", undefined, { cut, ...facts });
   }
 
+  /** What one sends the other is lost from now on, or no longer. Neither notices anything. */
+  setLost(from: SimulatedAgent, to: SimulatedAgent, lost: boolean): void {
+    this.#stage.trace?.fault(lost ? "cut" : "mend", from.name, { to: to.name });
+    this.#stage.network.setCut(from.index, to.index, lost);
+  }
+
   heal(): void {
     this.#stage.trace?.fault("heal", undefined);
     for (const from of this.#agents) for (const to of this.#agents) this.#cut(from, to, false);

@@ -147,6 +147,15 @@ export class Play {
     this.#faults.partition((from, to) => from !== agent && to !== agent);
   }
 
+  /** What one sends the other is lost from now on, and neither notices. */
+  cut(from: SimulatedAgent, to: SimulatedAgent): void {
+    this.#faults.setLost(from, to, true);
+  }
+
+  mend(from: SimulatedAgent, to: SimulatedAgent): void {
+    this.#faults.setLost(from, to, false);
+  }
+
   heal(): void {
     this.#faults.heal();
   }

@@ -94,7 +94,7 @@ describe("sessions", () => {
 });
 
 describe("commands", () => {
-  it("S2: take effect once, and S3: a repeat gets the bytes of the first answer", () => {
+  it("pitfall 27: S2: take effect once, and S3: a repeat gets the bytes of the first answer", () => {
     const { log, counter, session } = withCounter();
     const bytes = (): Uint8Array =>
       log.commandBytes(session, 1, Uint8Array.of(5), { machine: "counter", unsettled: 1 });
@@ -157,7 +157,7 @@ describe("commands", () => {
     expect(add(2, 1).kind).toBe("answered");
   });
 
-  it("S12: are told their index, proposer, logged time, and the same random numbers everywhere", () => {
+  it("pitfall 18: S12: are told their index, proposer, logged time, and the same random numbers everywhere", () => {
     const { log, add } = withCounter();
     const answer = add(1, 4, { proposer: "bob" });
     const other = new StateLog({ counter: new Counter() });
@@ -174,7 +174,7 @@ describe("commands", () => {
     expect(nextText.split(" ")[1]).toBe("eve");
   });
 
-  it("S12: draw the same numbers, whatever was drawn before: after a restart from a snapshot, too", () => {
+  it("pitfall 18: S12: draw the same numbers, whatever was drawn before: after a restart from a snapshot, too", () => {
     const { log, add } = withCounter();
     add(1, 1);
     const other = new StateLog({ counter: new Counter() });

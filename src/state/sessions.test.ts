@@ -85,7 +85,7 @@ describe("a session", () => {
 });
 
 describe("the table", () => {
-  it("S6: closes the session that was quiet for longest when it is full", () => {
+  it("pitfall 27: S6: closes the session that was quiet for longest when it is full", () => {
     const sessions = new Sessions();
     for (let index = 1; index <= limits.sessionsMax; index++) sessions.open(index, index);
     const first = sessions.find(1)!;
@@ -167,7 +167,7 @@ describe("the table", () => {
 });
 
 describe("a frozen table", () => {
-  it("S10: stays as it was, and restored is the same table", () => {
+  it("pitfall 27: S10: stays as it was, and restored is the same table", () => {
     const { sessions, session } = withOne();
     sessions.open(88, 2);
     sessions.touch(session, 3);

@@ -58,6 +58,18 @@ describe("a snapshot", () => {
     expect(get(kept.state, "kept")).toBe("absent");
   });
 
+  it("pitfall 17: S1, S10: says up to which entry its state has come: what it is restored to takes just the next one", () => {
+    const log = sample();
+    const pieces = log.state.snapshot();
+    const next = log.state.applied;
+    log.command(1, 3, mapCommands.put("a", value("y")), { unsettled: 9 });
+    const restored = withMap().state;
+    restored.restore(pieces);
+    expect(() => restored.apply(log.entries[next - 1]!, 0), "one that it has").toThrow("S1");
+    restored.apply(log.entries[next]!, 0);
+    expect(hex(restored.digest())).toBe(hex(log.state.digest()));
+  });
+
   it("S11: is refused as a whole where one machine does not take its part: the others are put back", () => {
     const before = new StateLog({ a: new Counter(), map: mapMachine(), z: new Counter() });
     const session = before.open(1);

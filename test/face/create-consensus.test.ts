@@ -232,7 +232,7 @@ describe("appendEntries: all or none", () => {
     expect(await leader.learnDecision("both")).toEqual(["x", "y"]);
   });
 
-  test("an unknown outcome carries the request id to ask again, and asking again appends nothing twice", async () => {
+  test("pitfall 27: an unknown outcome carries the request id to ask again, and asking again appends nothing twice", async () => {
     const network = new MemoryNetwork();
     const leader = await leaderOf(abc(network));
     const [self = "", ...others] = [leader.status().self, ...leader.status().members].filter(
