@@ -176,7 +176,7 @@ describe("a change of members", () => {
     expect(fault(read("a"), many(limits.votersMax - 1, "voter"))).toHaveProperty("next");
     expect(fault(read("a"), many(limits.learnersMax + 1, "learner"))).toBe("tooManyLearners");
     expect(fault(read("a"), many(limits.learnersMax, "learner"))).toHaveProperty("learners");
-    expect(fault(unknownMembers, change("~a"))).toBe("noVoters");
+    expect(fault(unknownMembers, change("+a"))).toBe("noVoters");
   });
 
   test("a joint configuration is entered where voters change, and left once", () => {

@@ -79,7 +79,8 @@ export function planMembers(members: Members, change: MemberChange): MembersResu
     if (kind === "removed" || (kind === "voter" && members.voters.includes(id))) learners.delete(id);
     else learners.add(id);
   }
-  if (target.size === 0) return { kind: "fault", fault: "noVoters" };
+  // A group is founded with voters: from nobody no change leads anywhere.
+  if (target.size === 0 || members.voters.length === 0) return { kind: "fault", fault: "noVoters" };
   if (target.size > limits.votersMax) return { kind: "fault", fault: "tooManyVoters" };
   if (learners.size > limits.learnersMax) return { kind: "fault", fault: "tooManyLearners" };
   const next = isSame([...target], members.voters) ? nobody : [...target];

@@ -234,6 +234,25 @@ describe("R24: neighbouring majorities share a voter, and one configuration is u
     }
   });
 
+  test("while two sets must agree, a poll that both granted is not enough: both must vote", () => {
+    for (const missing of [[2, 3], [5]]) {
+      const cluster = jointEverywhere();
+      const candidate = cluster.agent(4);
+      cluster.crash(cluster.agent(1));
+      for (const agent of cluster.agents) agent.diskHangs = false;
+      cluster.settle();
+      cluster.pass(400);
+      cluster.step(candidate, (core, out) => core.campaign(cluster.now, out));
+      stepUntil(cluster, () => candidate.core.role === "candidate");
+      cutOff(cluster, ...missing);
+      cluster.settle();
+      expect(candidate.core.role).toBe("candidate");
+      cluster.heal();
+      cluster.run(1000);
+      expect(cluster.leader).toBeDefined();
+    }
+  });
+
   test("while two sets must agree, a majority of each confirms a read, and keeps the leader in office", () => {
     for (const missing of [
       [4, 5],

@@ -52,8 +52,8 @@ export function changeMembers(
   if (role.transfer !== undefined) return { kind: "busy", because: "transfer" };
   // What earlier leaders left is not settled before the own first entry is (Ongaro, raft-dev, 2015: pitfall 9).
   if (commitIndex < role.firstIndex) return { kind: "busy", because: "election" };
-  if (commitIndex < configurations.newestIndex || isJoint(members))
-    return { kind: "busy", because: "memberChange" };
+  // Once a joint configuration is decided, the next one is in the log at once: so this covers it, too.
+  if (commitIndex < configurations.newestIndex) return { kind: "busy", because: "memberChange" };
   const result = planMembers(members, change);
   if (result.kind === "fault") return { kind: "badChange", fault: result.fault };
   const planned = result.members;
