@@ -14,6 +14,7 @@ import { journalCommand } from "./journal.ts";
 import { membersCommand } from "./members.ts";
 import { proposeCommand } from "./propose.ts";
 import { putCommand } from "./put.ts";
+import { recoverCommand } from "./recover.ts";
 import { simCommand } from "./sim.ts";
 import { statusCommand } from "./status.ts";
 import type { World } from "./terminal/surface.ts";
@@ -56,7 +57,10 @@ export function createProgram(context: CommandContext): Command {
         proposeCommand(context),
       ],
     ],
-    ["Look behind them:", [doctorCommand(context), journalCommand(context), simCommand(context)]],
+    [
+      "Look behind them:",
+      [doctorCommand(context), journalCommand(context), recoverCommand(context), simCommand(context)],
+    ],
   ];
   for (const [title, commands] of groups) {
     for (const command of commands) program.addCommand(inheriting(command, program).helpGroup(title));

@@ -36,11 +36,20 @@ export const entryKinds = {
   closeSession: 3,
   /** The group's new members; the mechanism's, not the state machine's. */
   members: 4,
+  /** The same, put there by a person because too few of the old voters were left to agree. */
+  forcedMembers: 5,
 } as const;
 
 export type EntryKind = keyof typeof entryKinds;
 
-const kindNames: readonly EntryKind[] = ["noop", "command", "openSession", "closeSession", "members"];
+const kindNames: readonly EntryKind[] = [
+  "noop",
+  "command",
+  "openSession",
+  "closeSession",
+  "members",
+  "forcedMembers",
+];
 const at = {
   checksum: 4,
   index: 8,
@@ -141,13 +150,14 @@ export function entryKind(bytes: Uint8Array, offset: number): EntryKind {
 
 /** Whether the entry brings other members: one byte is read. */
 export function isMembersEntry(bytes: Uint8Array, offset: number): boolean {
-  return bytes[offset + at.kind] === entryKinds.members;
+  const kind = bytes[offset + at.kind];
+  return kind === entryKinds.members || kind === entryKinds.forcedMembers;
 }
 
 /** Whether a client may ask for it. The other kinds are a mechanism's own: who could smuggle one in would change the members. */
 export function isProposable(bytes: Uint8Array, offset: number): boolean {
   const kind = bytes[offset + at.kind];
-  return kind !== entryKinds.noop && kind !== entryKinds.members;
+  return kind !== entryKinds.noop && !isMembersEntry(bytes, offset);
 }
 
 /** A view, not a copy. */

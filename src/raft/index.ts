@@ -1,6 +1,7 @@
 /** Raft: leader election and a replicated log, as a core without clock, socket or disk. Its rules are in SPEC.md. */
 export { RaftCore } from "./raft.ts";
 export { raftCodec } from "./codec.ts";
+export { forceMembers, type Forced, type Survivor } from "./force.ts";
 export {
   raftHibernation,
   raftTimings,

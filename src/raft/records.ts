@@ -4,6 +4,7 @@
  */
 import {
   assert,
+  entryKind,
   entryLength,
   entryPayload,
   isMembersEntry,
@@ -64,7 +65,7 @@ function noteMembers(state: RaftState, run: Run): void {
     if (isMembersEntry(bytes, offset)) {
       const members = decodeMembers(entryPayload(bytes, offset));
       assert(
-        mayFollow(state.members, members),
+        mayFollow(state.members, members) || entryKind(bytes, offset) === "forcedMembers",
         "R24: majorities of neighbouring configurations share a voter",
       );
       state.configurations.add(index, members);

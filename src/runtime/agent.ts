@@ -21,6 +21,7 @@ import { describeError, harmless, silentLogger, type Logger } from "./logger.ts"
 import { orderAt } from "./order-at.ts";
 import { Outgoing } from "./outgoing.ts";
 import { PeerFinder } from "./peer-finder.ts";
+import { recoveriesOf } from "./recover.ts";
 import { LoopScheduler } from "./scheduler.ts";
 import { programVersion } from "./program-version.ts";
 import { prepareSocketPath, removeSocket } from "./socket-path.ts";
@@ -110,6 +111,9 @@ export class AgentRuntime {
     const undo: Undo[] = [() => folder.close()];
     try {
       const agent = await AgentRuntime.#launch(options, { id, listen, peers, join, folder }, undo);
+      for (const line of recoveriesOf(folder.path)) {
+        agent.#parts.logger.warn(`recovered by force, without a quorum: ${line}`);
+      }
       agent.#parts.logger.info(`agent ${id} listens on ${agent.address}`);
       return agent;
     } catch (error) {

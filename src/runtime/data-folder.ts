@@ -114,6 +114,12 @@ export function requireKey(path: string, identity: Identity): void {
   readKey(path, identity);
 }
 
+/** The folder's agent belongs to that cluster from now on. Whoever does it holds the folder's lock. */
+export function moveToCluster(path: string, cluster: Uint8Array): void {
+  const identity = { ...readIdentity(path), cluster };
+  writeFileDurably(join(path, files.identity), identityText(identity), 0o644);
+}
+
 export interface DataFolderExpectation {
   readonly agent?: string | undefined;
   readonly cluster?: Uint8Array | undefined;

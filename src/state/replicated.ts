@@ -87,6 +87,7 @@ export class ReplicatedState {
         return this.#closeSession(entrySession(bytes, offset), index);
       case "noop":
       case "members":
+      case "forcedMembers":
         return emptyBytes;
       default:
         return unreachable(kind);

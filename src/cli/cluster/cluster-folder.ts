@@ -51,6 +51,15 @@ export function readAgentFolder(path: string): { readonly id: string; readonly f
   return { id: identity.agent, file };
 }
 
+/** The agent of this data folder is alone in a cluster of its own, whose id its folder has. */
+export function writeAlone(path: string): ClusterFile {
+  const { agent, cluster } = readIdentity(path);
+  const file = readClusterFile(join(path, clusterFileName));
+  const alone = { cluster, agents: file.agents.filter(({ id }) => id === agent) };
+  writeClusterFile(join(path, clusterFileName), alone);
+  return alone;
+}
+
 /** Whether it is an agent's own data folder. */
 export function isAgentFolder(path: string): boolean {
   return existsSync(join(path, identityFileName));
