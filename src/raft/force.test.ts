@@ -1,8 +1,8 @@
 /** Too few voters are left: one of them goes on alone, by force, with all that its disk has. */
 import { describe, expect, test } from "vitest";
-import { agentId, AssertionError, membersOf, Prng, type Micros, type RecordNumber } from "../core/index.ts";
+import { agentId, AssertionError, membersOf, Prng, type RecordNumber } from "../core/index.ts";
 import { forceMembers } from "./force.ts";
-import { RaftCore } from "./raft.ts";
+import type { RaftCore } from "./raft.ts";
 import { TestCluster, texts, type TestAgent } from "./test-cluster.ts";
 
 function optionsOf(cluster: TestCluster, agent: TestAgent): ConstructorParameters<typeof RaftCore>[0] {
@@ -59,7 +59,7 @@ describe("members by force", () => {
         optionsOf(cluster, agent),
         { records: [], next: 1 as RecordNumber },
         membersOf([agentId("b")]),
-        1 as Micros,
+        1,
       ),
     ).toThrow(AssertionError);
   });

@@ -102,7 +102,7 @@ async function withJournal<T>(folder: DataFolder, work: (journal: Journal) => T)
     try {
       result = work(journal);
     } catch (error) {
-      journal.close(() => reject(error as Error));
+      journal.close(() => reject(error));
       return;
     }
     journal.flush();
