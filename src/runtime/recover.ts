@@ -98,16 +98,13 @@ async function withJournal<T>(folder: DataFolder, work: (journal: Journal) => T)
       onDurable: () => {},
       onFailure: reject,
     });
-    let result: T;
-    try {
-      result = work(journal);
-    } catch (error) {
-      journal.close(() => reject(error));
-      return;
-    }
+    // It may throw, and the journal is closed all the same.
+    const outcome = new Promise<T>((settle) => {
+      settle(work(journal));
+    });
     journal.flush();
     // Closing writes and syncs what is gathered first; where that fails, it has been told by then.
-    journal.close(() => resolve(result));
+    journal.close(() => resolve(outcome));
   });
 }
 
