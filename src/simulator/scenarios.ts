@@ -37,6 +37,24 @@ const cutOffLeader: Scenario = {
   },
 };
 
+const stoppedLeader: Scenario = {
+  name: "stopped-leader",
+  title:
+    "pitfall 23: a leader that stood still for a second, and wakes where only its clients reach it, leads no more",
+  world: ({ clients }) => ({ clients: { ...clients, count: 12, keys: 1, readShare: 0.7 } }),
+  *script(play) {
+    const old = yield* play.atWork();
+    play.pause(old);
+    play.isolate(old);
+    yield within(1, "another leads", () => play.leader !== undefined);
+    yield play.serves(2);
+    yield pass(0.5);
+    play.resume(old);
+    yield within(0.05, "it has laid down its office", () => !old.leads());
+    yield throughout(1, "it stays out of office", () => !old.leads());
+  },
+};
+
 const failedSync: Scenario = {
   name: "failed-sync",
   title: "pitfall 24: an agent ends itself where a sync fails, though the next would succeed",
@@ -208,6 +226,7 @@ export const scenarios: readonly Scenario[] = [
   lostPower,
   cutOffLeader,
   lostWindow,
+  stoppedLeader,
   failedSync,
   lostAnswers,
   rottenJournal,

@@ -163,6 +163,16 @@ export const officeBugs = [
       "pitfall 23: D6: a loop that stalled wakes its core late and once, with the true time, before the messages that waited",
   },
   {
+    pitfall: 23,
+    bug: "a leader goes on until it hears of another",
+    file: "src/raft/leadership.ts",
+    text: "if (asleep || diskStalls(state, now.monotonic) || !hearsQuorum(state, leading, now)) {",
+    becomes: "if (lateness < 0) {",
+    test: story,
+    title:
+      "pitfall 23: a leader that stood still for a second, and wakes where only its clients reach it, leads no more",
+  },
+  {
     pitfall: 28,
     bug: "heartbeats leave whatever the disk does",
     file: "src/raft/state.ts",
