@@ -385,7 +385,7 @@ describe("elections", () => {
     expect(agent.core.role).toBe("leader");
   });
 
-  test("pitfall 23: R60: patience is drawn per attempt, a pause is no reason to campaign, missed beats are not made up for", () => {
+  test("pitfall 23: R90: patience is drawn per attempt, a pause is no reason to campaign, missed beats are not made up for", () => {
     const cluster = started();
     const [leader, follower] = [cluster.agent(1), cluster.agent(2)];
     const grid = leader.core.deadline;
@@ -404,7 +404,7 @@ describe("elections", () => {
     expect(leader.core.role, "though it has just read answers from before").toBe("follower");
   });
 
-  test("pitfall 28: R60: heartbeats do not wait for the disk, but a leader whose disk hangs lays down its office", () => {
+  test("pitfall 28: R90: heartbeats do not wait for the disk, but a leader whose disk hangs lays down its office", () => {
     const cluster = started();
     const leader = cluster.agent(1);
     leader.diskHangs = true;
@@ -419,7 +419,7 @@ describe("elections", () => {
     expect(texts(cluster.agent(3).committed), "and what reached the others is decided").toEqual(["x"]);
   });
 
-  test("pitfall 28: R63: a follower that restarts hears the leader before it loses patience", () => {
+  test("pitfall 28: R93: a follower that restarts hears the leader before it loses patience", () => {
     const cluster = started();
     cluster.crash(cluster.agent(3));
     cluster.run(5000);
@@ -429,7 +429,7 @@ describe("elections", () => {
     expect(cluster.agents.map(({ core }) => core.term)).toEqual([1, 1, 1]);
   });
 
-  test("pitfall 30: R60: an agent that hears nobody but is heard disturbs nobody, and a leader nobody hears gives up", () => {
+  test("pitfall 30: R90: an agent that hears nobody but is heard disturbs nobody, and a leader nobody hears gives up", () => {
     const cluster = started({ voters: 5 });
     const deaf = cluster.agent(5);
     for (const { id } of cluster.agents) cluster.cut.add(`${id}>${deaf.id}`);
@@ -480,7 +480,7 @@ describe("flow", () => {
     return { cluster, probes: () => probes };
   }
 
-  test("pitfall 21: R61: a long divergence costs at most one probe per term, not one per entry", () => {
+  test("pitfall 21: R91: a long divergence costs at most one probe per term, not one per entry", () => {
     const long = Array.from({ length: 60 }, () => 2);
     const { cluster, probes } = diverged([1, ...long, 5], [1, ...long.map(() => 3), ...long.map(() => 4)]);
     cluster.elect(cluster.agent(1));
@@ -490,7 +490,7 @@ describe("flow", () => {
     expect(probes()).toBeLessThanOrEqual(3);
   });
 
-  test("pitfall 21: R61: a follower that is merely behind costs one probe", () => {
+  test("pitfall 21: R91: a follower that is merely behind costs one probe", () => {
     const { cluster, probes } = diverged([1, 1, 1, 1, 1, 1, 1, 1], [1]);
     cluster.elect(cluster.agent(1));
     cluster.run(10);
@@ -498,7 +498,7 @@ describe("flow", () => {
     expect(probes()).toBe(1);
   });
 
-  test("pitfall 22: R62: a full window that is lost altogether is asked about by an answer to a heartbeat", () => {
+  test("pitfall 22: R92: a full window that is lost altogether is asked about by an answer to a heartbeat", () => {
     const cluster = started({ limits: { inFlightAppendsMax: 2 } });
     const leader = cluster.agent(1);
     for (const text of ["1", "2", "3", "4"]) {
@@ -511,7 +511,7 @@ describe("flow", () => {
     expect(texts(cluster.agent(3).committed)).toEqual(["1", "2", "3", "4"]);
   });
 
-  test("pitfall 22: R62: so is a probe that is lost, and the end of a pipeline", () => {
+  test("pitfall 22: R92: so is a probe that is lost, and the end of a pipeline", () => {
     const cluster = started();
     const leader = cluster.agent(1);
     cluster.propose(leader, "1");

@@ -11,7 +11,7 @@ export const flowBugs = [
     text: "const agreeing = state.log.lastOfTermAtMost(prevTerm, prevIndex);",
     becomes: "const agreeing = (prevIndex - 1) as LogIndex;",
     test: unit,
-    title: "pitfall 21: R61: a long divergence costs at most one probe per term, not one per entry",
+    title: "pitfall 21: R91: a long divergence costs at most one probe per term, not one per entry",
   },
   {
     pitfall: 21,
@@ -20,7 +20,7 @@ export const flowBugs = [
     text: "Math.max(lowest, Math.min(agreeing + 1, prevIndex))",
     becomes: "Math.max(lowest, prevIndex)",
     test: unit,
-    title: "pitfall 21: R61: a follower that is merely behind costs one probe",
+    title: "pitfall 21: R91: a follower that is merely behind costs one probe",
   },
   {
     pitfall: 22,
@@ -30,7 +30,7 @@ export const flowBugs = [
     becomes: "return;",
     test: unit,
     title:
-      "pitfall 22: R62: a full window that is lost altogether is asked about by an answer to a heartbeat",
+      "pitfall 22: R92: a full window that is lost altogether is asked about by an answer to a heartbeat",
   },
   {
     pitfall: 22,
@@ -42,7 +42,7 @@ export const flowBugs = [
   } else if`,
     becomes: "  if",
     test: unit,
-    title: "pitfall 22: R62: so is a probe that is lost, and the end of a pipeline",
+    title: "pitfall 22: R92: so is a probe that is lost, and the end of a pipeline",
   },
   {
     pitfall: 22,

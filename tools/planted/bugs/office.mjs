@@ -128,7 +128,7 @@ export const officeBugs = [
     becomes: "const asleep = lateness < 0;",
     test: unit,
     title:
-      "pitfall 23: R60: patience is drawn per attempt, a pause is no reason to campaign, missed beats are not made up for",
+      "pitfall 23: R90: patience is drawn per attempt, a pause is no reason to campaign, missed beats are not made up for",
   },
   {
     pitfall: 23,
@@ -138,7 +138,7 @@ export const officeBugs = [
     becomes: "const asleep = now.monotonic < state.deadline;",
     test: unit,
     title:
-      "pitfall 23: R60: patience is drawn per attempt, a pause is no reason to campaign, missed beats are not made up for",
+      "pitfall 23: R90: patience is drawn per attempt, a pause is no reason to campaign, missed beats are not made up for",
   },
   {
     pitfall: 23,
@@ -148,7 +148,7 @@ export const officeBugs = [
     becomes: "const missed = Math.min(0, now - due);",
     test: unit,
     title:
-      "pitfall 23: R60: patience is drawn per attempt, a pause is no reason to campaign, missed beats are not made up for",
+      "pitfall 23: R90: patience is drawn per attempt, a pause is no reason to campaign, missed beats are not made up for",
   },
   {
     pitfall: 23,
@@ -180,7 +180,7 @@ export const officeBugs = [
     becomes: "return now < 0;",
     test: unit,
     title:
-      "pitfall 28: R60: heartbeats do not wait for the disk, but a leader whose disk hangs lays down its office",
+      "pitfall 28: R90: heartbeats do not wait for the disk, but a leader whose disk hangs lays down its office",
   },
   {
     pitfall: 28,
@@ -192,7 +192,7 @@ export const officeBugs = [
     if (!isLost || leading.round % 8 === 0) sendHeartbeat(state, leading, peer, out);
   }`,
     test: unit,
-    title: "pitfall 28: R63: a follower that restarts hears the leader before it loses patience",
+    title: "pitfall 28: R93: a follower that restarts hears the leader before it loses patience",
   },
   {
     pitfall: 28,
@@ -211,7 +211,7 @@ export const officeBugs = [
     becomes: "  return jointVoteResult(state.members, hears) !== undefined;",
     test: unit,
     title:
-      "pitfall 30: R60: an agent that hears nobody but is heard disturbs nobody, and a leader nobody hears gives up",
+      "pitfall 30: R90: an agent that hears nobody but is heard disturbs nobody, and a leader nobody hears gives up",
   },
   {
     pitfall: 30,
