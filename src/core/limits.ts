@@ -113,6 +113,8 @@ export interface Limits {
   readonly snapshotPausedMsMax: number;
   /** Pieces that a receiver has asked its sender for and not got. */
   readonly piecesAskedMax: number;
+  /** Snapshots that an agent takes at a time, in all its groups: each holds on to a state of then. The others wait. */
+  readonly takingsMax: number;
   /** Snapshots that an agent receives at a time, in all its groups. The offer of a further one is heard when it is repeated. */
   readonly arrivalsMax: number;
   /** What was not answered is said or asked again after so long. */
@@ -247,6 +249,7 @@ export const limits: Limits = {
   snapshotAnchorBytesMax: 64 * kibibyte,
   snapshotPausedMsMax: 30_000,
   piecesAskedMax: 4,
+  takingsMax: 1,
   arrivalsMax: 4,
   transferAnswerMsMax: 1000,
   transferSilenceMsMax: 10_000,

@@ -24,6 +24,7 @@ export class Applying {
   #offset = 0;
   #applied = 0;
   #queued = 0;
+  #appliedBytes = 0;
   /** Logged time of the last applied entry, in microseconds. */
   #appliedTime = 0;
   #entriesLeft = 0;
@@ -44,6 +45,11 @@ export class Applying {
     return this.#appliedTime;
   }
 
+  /** Of all entries applied in this life of the group. */
+  get appliedBytes(): number {
+    return this.#appliedBytes;
+  }
+
   get waits(): boolean {
     return this.#commits.count > 0;
   }
@@ -57,6 +63,23 @@ export class Applying {
     assert(commit.run.last >= commit.run.first, "a commit holds an entry");
     this.#queued = commit.run.last;
     this.#commits.push(commit);
+  }
+
+  /** What waits is not applied any more: the state is about to be replaced. */
+  drop(): void {
+    while (this.#commits.count > 0) this.#commits.take();
+    this.#offset = 0;
+    this.#queued = this.#applied;
+  }
+
+  /** The state is another one now, of this index; what comes next follows it. */
+  restart(index: LogIndex): void {
+    assert(this.#commits.count === 0, "nothing is decided between a restore and its end");
+    assert(index > this.#applied, "a state is replaced by a later one");
+    this.#applied = index;
+    this.#queued = index;
+    while (this.#recent.count > 0) this.#recent.take();
+    this.#recentBytes = 0;
   }
 
   /** A new turn, a new slice. */
@@ -80,6 +103,7 @@ export class Applying {
       offset += length;
       this.#entriesLeft -= 1;
       this.#bytesLeft -= length;
+      this.#appliedBytes += length;
     }
     this.#offset = offset;
     if (offset < run.bytes.length) return false;

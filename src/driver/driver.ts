@@ -20,6 +20,9 @@ import { DeadlineHeap } from "./heap.ts";
 import type { HostedGroup, HostOptions, LogProtocol } from "./hosted.ts";
 import type { DriverOptions } from "./options.ts";
 import { Queue } from "../core/queue.ts";
+import { restoreState } from "./restoring.ts";
+import { Slots } from "./slots.ts";
+import type { SnapshotSharing } from "./snapshots.ts";
 import type { Clock, DriverJournal, Network, Scheduler } from "./world.ts";
 
 type Input =
@@ -37,6 +40,7 @@ export class Driver {
   readonly #scheduler: Scheduler;
   readonly #network: Network;
   readonly #journal: DriverJournal;
+  readonly #snapshots: SnapshotSharing;
   readonly #onFailure: (error: Error) => void;
   readonly #groups = new Map<GroupName, AnyRunner>();
   readonly #deadlines = new DeadlineHeap<AnyRunner>();
@@ -66,11 +70,17 @@ export class Driver {
       onDurable: (group, through) => this.#durable(group, through),
       onFailure: (error) => this.#fail(error),
     });
+    this.#snapshots = {
+      store: options.snapshots({ onFailure: (error) => this.#fail(error) }),
+      takings: new Slots(limits.takingsMax),
+      arrivals: new Slots(limits.arrivalsMax),
+    };
   }
 
   /**
-   * Brings a group up from what the journal holds of it. Its core is woken in a turn to come. Throws `DATA_CORRUPT` where
-   * its records are damaged; other groups are not concerned.
+   * Brings a group up from what the disk holds of it, its snapshot and its records; blocking. Its core is woken in a turn to
+   * come. Throws `DATA_CORRUPT` where either is damaged, and `DATA_VERSION` where a later program wrote the snapshot; other
+   * groups are not concerned.
    */
   host<P extends LogProtocol>(options: HostOptions<P>): HostedGroup {
     assert(this.#state === "running", "a driver that has ended hosts nothing");
@@ -80,9 +90,10 @@ export class Driver {
     const recovered = this.#journal.recover(options.name);
     if (recovered.damaged) throw corrupt(options.name);
     const core = options.create({ records: decoded(options, recovered.records), next: recovered.next });
+    if (core.base !== undefined) restoreState(this.#snapshots.store, options.name, core.base, options.state);
     const group = new GroupRunner<P>(this.#hostOf<P>(), options, core, recovered.next);
     this.#groups.set(options.name, group);
-    this.#deadlines.set(group, core.deadline);
+    this.#deadlines.set(group, group.nextDeadline);
     this.#touch(group);
     return group;
   }
@@ -110,7 +121,7 @@ export class Driver {
     }
     this.#state = "closed";
     this.#stop();
-    this.#journal.close(done);
+    this.#journal.close((error) => this.#snapshots.store.close(() => done(error)));
   }
 
   // ── the turn ──
@@ -149,7 +160,7 @@ export class Driver {
       due = this.#deadlines.first()
     ) {
       due.wake();
-      this.#deadlines.set(due, due.coreDeadline);
+      this.#deadlines.set(due, due.nextDeadline);
       this.#mark(due);
     }
   }
@@ -173,9 +184,12 @@ export class Driver {
     for (const group of touched) {
       group.touched = false;
       if (this.#groups.get(group.name) !== group) continue;
-      if (group.work()) this.#touch(group);
+      const isLeft = group.work();
+      // It may have ended in the middle.
+      if (this.#groups.get(group.name) !== group) continue;
+      if (isLeft) this.#touch(group);
       group.settle();
-      this.#deadlines.set(group, group.coreDeadline);
+      this.#deadlines.set(group, group.nextDeadline);
     }
   }
 
@@ -251,6 +265,7 @@ export class Driver {
       out: this.#out as unknown as Outbox<P>,
       journal: this.#journal,
       network: this.#network,
+      snapshots: this.#snapshots,
       soon: (task) => this.#scheduler.soon(task),
       touch: (group) => this.#touch(group),
       removed: (group) => {

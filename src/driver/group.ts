@@ -10,7 +10,9 @@ import {
   type Outbox,
   type Refusal,
   type Role,
+  type Snapshot,
 } from "../core/boundary.ts";
+import { QuorateError } from "../core/errors.ts";
 import { entrySequence, entrySession, sliceRun, truncateRun, type Run } from "../core/entry.ts";
 import {
   never,
@@ -35,6 +37,7 @@ import type {
   LogProtocol,
   ProposeOptions,
   QueryAnswer,
+  SnapshotTaken,
 } from "./hosted.ts";
 import { Orders, type Order, type OrderResult } from "./orders.ts";
 import { PromiseGate } from "./promise-gate.ts";
@@ -43,7 +46,10 @@ import { limits } from "../core/limits.ts";
 import { Queue } from "../core/queue.ts";
 import { Reads } from "./reads.ts";
 import { RunGatherer, runOf } from "./reading.ts";
+import { restoreState } from "./restoring.ts";
+import { GroupSnapshots, type SnapshotSharing } from "./snapshots.ts";
 import { Tracking } from "./tracking.ts";
+import { isTransfer } from "./transfer-messages.ts";
 import type { DriverJournal, Network } from "./world.ts";
 
 /** What a group needs of its driver. */
@@ -54,6 +60,7 @@ export interface GroupHost<P extends LogProtocol> {
   readonly journal: DriverJournal;
   readonly network: Network;
   soon(task: () => void): void;
+  readonly snapshots: SnapshotSharing;
   /** Puts the group on the list of those that the next turn visits. */
   touch(group: AnyRunner): void;
   removed(group: AnyRunner): void;
@@ -63,7 +70,7 @@ export interface GroupHost<P extends LogProtocol> {
 export interface AnyRunner extends Timed {
   readonly name: GroupName;
   touched: boolean;
-  readonly coreDeadline: Micros;
+  readonly nextDeadline: Micros;
   wake(): void;
   receive(from: AgentId | Address, message: object): void;
   linkChanged(peer: AgentId, up: boolean): void;
@@ -97,6 +104,9 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
   readonly #proposals = new Proposals();
   readonly #reads: Reads;
   readonly #tracking: Tracking;
+  readonly #snapshots: GroupSnapshots<P>;
+  /** The state is to be replaced by this one. */
+  #restoring: Snapshot | undefined;
   readonly #loads = new Queue<Load>();
   /** The last record pushed, and the last known to be on disk; 0: none. */
   #pushed: number;
@@ -126,6 +136,7 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
     this.#applying = new Applying(options.state, options.observer, status.applied);
     this.#reads = new Reads(options.state);
     this.#tracking = new Tracking(options.observer);
+    this.#snapshots = this.#makeSnapshots();
   }
 
   // ── as its users see it ──
@@ -144,6 +155,7 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
       self: this.#host.self,
       lagMs: status.role === "leader" ? 0 : Math.max(0, silentMicros / 1000),
       diskFull: this.#host.journal.diskFull,
+      baseBytes: this.#core.base?.byteLength ?? 0,
     };
   }
 
@@ -169,7 +181,7 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
     const recent = this.#applying.recent(from);
     if (recent !== undefined) return this.#withEffects(sliceRun(recent, from, bytesMax));
     const read = this.#core.recordOf(from) === undefined ? undefined : this.#readRun(from, bytesMax);
-    if (read === undefined) return { kind: "compacted", earliest: this.#earliest() };
+    if (read === undefined) return { kind: "compacted", earliest: this.#core.status().first };
     return this.#withEffects(read.last <= this.applied ? read : truncateRun(read, this.applied));
   }
 
@@ -188,6 +200,11 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
     else this.#host.touch(this);
   }
 
+  takeSnapshot(done: (taken: SnapshotTaken) => void): void {
+    if (this.#closed) this.#host.soon(() => done({ kind: "closed" }));
+    else this.#snapshots.take(done);
+  }
+
   digest(): Uint8Array {
     return this.#options.state.digest();
   }
@@ -200,18 +217,26 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
 
   // ── as its driver sees it ──
 
-  get coreDeadline(): Micros {
-    return this.#core.deadline;
+  get nextDeadline(): Micros {
+    return Math.min(this.#core.deadline, this.#snapshots.deadline) as Micros;
   }
 
   wake(): void {
-    this.#core.wake(this.#host.now, this.#out);
-    this.#drain();
-    assert(this.#core.deadline > this.#host.now.monotonic, "a core that was woken states a later deadline");
+    const now = this.#host.now.monotonic;
+    if (this.#core.deadline <= now) {
+      this.#core.wake(this.#host.now, this.#out);
+      this.#drain();
+    }
+    this.#snapshots.wake();
+    assert(this.nextDeadline > now, "whoever was woken states a later deadline");
   }
 
   receive(from: AgentId | Address, message: object): void {
     if (from === this.leader) this.#leaderHeardAt = this.#host.now.monotonic;
+    if (isTransfer(message)) {
+      this.#snapshots.receive(from as AgentId, message);
+      return;
+    }
     this.#core.receive(from, message, this.#host.now, this.#out);
     this.#drain();
   }
@@ -219,6 +244,7 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
   linkChanged(peer: AgentId, up: boolean): void {
     this.#core.linkChanged(peer, up, this.#host.now, this.#out);
     this.#drain();
+    if (up) this.#snapshots.linkUp(peer);
   }
 
   durable(through: RecordNumber): void {
@@ -230,6 +256,7 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
 
   work(): boolean {
     this.#tellDurable();
+    if (this.#restoring !== undefined && !this.#restore(this.#restoring)) return false;
     if (this.#campaigns) {
       this.#campaigns = false;
       this.#core.campaign(this.#host.now, this.#out);
@@ -244,6 +271,8 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
       this.#load(this.#loads.take());
     this.#apply();
     if (this.#reads.localWait) this.#reads.answerLocal();
+    const sends = this.#snapshots.work();
+    if (sends || this.#restoring !== undefined) return true;
     return this.#loads.count > 0 || this.#applying.waits || this.#proposals.count > 0;
   }
 
@@ -257,6 +286,7 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
 
   abandon(): void {
     this.#closed = true;
+    this.#snapshots.close();
     this.#host.soon(() => {
       this.#reads.refuseAll({ kind: "closed" });
       this.#orders.refuseAll({ kind: "closed" });
@@ -332,6 +362,26 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
     }
   }
 
+  /** False: the group can't go on. Its record says that the snapshot is its base, so a restart finds the same. */
+  #restore(snapshot: Snapshot): boolean {
+    this.#restoring = undefined;
+    const { state, observer } = this.#options;
+    try {
+      restoreState(this.#host.snapshots.store, this.name, snapshot, state);
+    } catch (error) {
+      if (!(error instanceof QuorateError)) throw error;
+      this.close();
+      observer.failed(error);
+      return false;
+    }
+    this.#applying.restart(snapshot.index);
+    this.#snapshots.restored();
+    this.#core.applied(snapshot.index, undefined, this.#host.now, this.#out);
+    this.#drain();
+    observer.restored(snapshot.index);
+    return true;
+  }
+
   // ── what the core wants done ──
 
   #drain(): void {
@@ -352,7 +402,10 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
     }
     for (let at = 0; at < out.loads.count; at++) this.#loads.push(out.loads.at(at));
     assert(out.checks.count === 0, "a signature check needs a verifier, and none was given");
-    assert(out.transfers.count === 0, "a snapshot transfer needs snapshots, and none was taken");
+    for (let at = 0; at < out.transfers.count; at++) {
+      const { to, index } = out.transfers.at(at);
+      this.#snapshots.transfer(to, index);
+    }
     for (let at = 0; at < out.events.count; at++) this.#happened(out.events.at(at));
     clearOutbox(out);
   }
@@ -388,10 +441,13 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
       case "diverged":
         this.#options.observer.diverged(event.index);
         return;
+      case "restore":
+        this.#applying.drop();
+        this.#restoring = event.snapshot;
+        this.#host.touch(this);
+        return;
       case "members":
         this.#options.observer.membersChanged(event.members);
-        return;
-      case "restore":
         return;
       default:
         unreachable(event);
@@ -456,11 +512,26 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
     return near;
   }
 
-  #earliest(): LogIndex {
-    for (const { bytes } of this.#host.journal.read(this.name, this.#core.neededFrom)) {
-      const run = runOf(this.#options.codec.decodeRecord(bytes));
-      if (run !== undefined) return run.first;
-    }
-    return (this.applied + 1) as LogIndex;
+  #makeSnapshots(): GroupSnapshots<P> {
+    const { now, network, snapshots } = this.#host;
+    return new GroupSnapshots<P>({
+      ...snapshots,
+      name: this.name,
+      now,
+      core: this.#core,
+      state: this.#options.state,
+      applying: this.#applying,
+      logBytes: this.#options.snapshotLogBytes ?? limits.snapshotLogBytes,
+      durable: () => this.#durableThrough,
+      pushed: () => this.#pushed,
+      restores: () => this.#restoring !== undefined,
+      step: (input) => {
+        input(now, this.#out);
+        this.#drain();
+      },
+      send: (to, message) => network.send(to, this.name, "bulk", message),
+      touch: () => this.#host.touch(this),
+      news: (news) => this.#options.observer.snapshotNews(news),
+    });
   }
 }

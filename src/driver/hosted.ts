@@ -11,10 +11,12 @@ import type {
 } from "../core/boundary.ts";
 import type { ProgressState } from "../core/decision.ts";
 import type { Run } from "../core/entry.ts";
+import type { QuorateError } from "../core/errors.ts";
 import type { AgentId, GroupName, LogIndex, Term, Ticket } from "../core/ids.ts";
 import type { Changes } from "../core/machine.ts";
 import type { Members } from "../core/members.ts";
 import type { Order, OrderResult } from "./orders.ts";
+import type { ArrivalNews } from "./receiving.ts";
 
 /** The events of every ordered log. */
 export type LogEvent =
@@ -50,11 +52,35 @@ export interface AppliedState {
   tookEffect(index: LogIndex): boolean;
   changes(filter: Uint8Array, from: number, changesMax: number): Changes;
   digest(): Uint8Array;
+  /** The state as it is now, in pieces, whatever is applied while they are read. */
+  snapshot(): Iterable<Uint8Array>;
+  /**
+   * Replaces the whole state by the one of this index and digest, whose snapshot it is. Throws `MalformedError`, and keeps the
+   * old state, where the pieces are not that.
+   */
+  restore(pieces: Iterable<Uint8Array>, expected: Pick<Snapshot, "index" | "digest">): void;
 }
+
+/** What becomes of a group's snapshots, for whoever writes it down. */
+export type SnapshotNews =
+  | ArrivalNews
+  | { readonly kind: "taken"; readonly snapshot: Snapshot }
+  /** It is tried again after a while. */
+  | { readonly kind: "notTaken"; readonly index: LogIndex; readonly error: Error }
+  /** What a restart would start from has rotted; the next one is taken at once. */
+  | { readonly kind: "damaged"; readonly index: LogIndex };
+
+export type SnapshotTaken =
+  /** It was taken for this call, or was there as new. */
+  | { readonly kind: "taken"; readonly snapshot: Snapshot }
+  /** There is nothing to take one of: no entry has been applied. */
+  | { readonly kind: "nothing" }
+  | { readonly kind: "failed"; readonly error: Error }
+  | { readonly kind: "closed" };
 
 /** Called by the driver, within a turn. It may call the group back: that only queues. It must not throw. */
 export interface GroupObserver {
-  /** Every entry that is decided, in order of the log, once it is applied; after a restart from the first one again. */
+  /** Every entry that is decided, in order of the log, once it is applied; after a restart from behind the base again. */
   applied(bytes: Uint8Array, offset: number, answer: Uint8Array): void;
   /** A command proposed here has certainly not been appended, now or later. */
   refused(session: number, sequence: number, refusal: Refusal): void;
@@ -67,6 +93,11 @@ export interface GroupObserver {
   statusChanged(): void;
   /** Others take part than before. It is in force already, though perhaps not decided, and may still be taken back. */
   membersChanged(members: Members): void;
+  /** The state has been replaced by a later one, of this index: what was applied in between is not told one by one. */
+  restored(index: LogIndex): void;
+  snapshotNews(news: SnapshotNews): void;
+  /** The group can't go on here, and is hosted no more; the others are not concerned. The last call. */
+  failed(error: QuorateError): void;
   /** An alarm: this agent's state is not the leader's after the same entries up to `index`. */
   diverged(index: LogIndex): void;
 }
@@ -81,6 +112,8 @@ export interface HostOptions<P extends LogProtocol> {
   /** As it was before the first entry. */
   readonly state: AppliedState;
   readonly observer: GroupObserver;
+  /** A snapshot is taken when so much was applied since the last. Default `limits.snapshotLogBytes`. */
+  readonly snapshotLogBytes?: number | undefined;
 }
 
 export interface HostedStatus extends LogStatus {
@@ -89,6 +122,8 @@ export interface HostedStatus extends LogStatus {
   /** Milliseconds since this agent last heard from whoever leads; 0 at the leader itself. */
   readonly lagMs: number;
   readonly diskFull: boolean;
+  /** Of the snapshot at `base`; 0 where there is none. */
+  readonly baseBytes: number;
 }
 
 export type QueryAnswer =
@@ -135,6 +170,8 @@ export interface HostedGroup {
   campaign(): void;
   /** Asks the leader for something, which this agent has to be. `done` is called exactly once, later. */
   order(order: Order, done: (result: OrderResult) => void): void;
+  /** Takes a snapshot of what is applied by now, unless there is one as new. `done` is called exactly once, later. */
+  takeSnapshot(done: (taken: SnapshotTaken) => void): void;
   /** Of the state at `applied`. */
   digest(): Uint8Array;
   /** Stops hosting it: queries are refused as `closed`, nothing is called back after. Its records stay in the journal. */

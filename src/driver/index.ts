@@ -1,7 +1,16 @@
 /** The only loop: it feeds the cores and carries out their outboxes, over whatever clock, network and disk it is given. */
 export { Driver } from "./driver.ts";
 export type { DriverOptions } from "./options.ts";
-export type { Clock, DriverJournal, JournalCallbacks, Network, RecoveredGroup, Scheduler } from "./world.ts";
+export { withTransfers, type MessageCodec, type TransferMessage } from "./transfer-messages.ts";
+export type {
+  Clock,
+  DriverJournal,
+  DriverSnapshots,
+  JournalCallbacks,
+  Network,
+  RecoveredGroup,
+  Scheduler,
+} from "./world.ts";
 export type {
   AppliedEntries,
   AppliedRun,
@@ -14,6 +23,8 @@ export type {
   LogProtocol,
   ProposeOptions,
   QueryAnswer,
+  SnapshotNews,
+  SnapshotTaken,
 } from "./hosted.ts";
 export type { Order, OrderResult } from "./orders.ts";
 export { DeadlineHeap, type Timed } from "./heap.ts";

@@ -17,8 +17,10 @@ describe("the journal", () => {
   });
 
   it("pitfall 24: D13: a group whose records are damaged is not hosted", () => {
-    const world = new World((journal) => {
-      journal.damaged = true;
+    const world = new World({
+      prepare: (journal) => {
+        journal.damaged = true;
+      },
     });
     expect(() => world.host()).toThrow(expect.objectContaining({ code: "DATA_CORRUPT" }));
   });

@@ -8,8 +8,10 @@ import { command, runOf, World } from "./test-world.ts";
 
 describe("entries out of the journal", () => {
   function withRecords(runs: readonly Run[]): World {
-    const world = new World((journal) => {
-      for (const run of runs) journal.records.push(concatBytes([new TextEncoder().encode("e"), run.bytes]));
+    const world = new World({
+      prepare: (journal) => {
+        for (const run of runs) journal.records.push(concatBytes([new TextEncoder().encode("e"), run.bytes]));
+      },
     }).host();
     runs.forEach((run, at) => {
       for (let index: number = run.first; index <= run.last; index++)

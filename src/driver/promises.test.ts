@@ -67,8 +67,10 @@ describe("promises", () => {
   });
 
   it("D3: what was recovered is durable, so a promise about it waits for nothing", () => {
-    const world = new World((journal) => {
-      journal.records.push(new TextEncoder().encode("old"));
+    const world = new World({
+      prepare: (journal) => {
+        journal.records.push(new TextEncoder().encode("old"));
+      },
     }).host();
     expect(world.core.recovered).toEqual(["old"]);
     world.settle();

@@ -2,7 +2,7 @@
  * A world of one agent, for this folder's tests: the driver against a scripted core, a journal in memory, and a scheduler
  * that runs only when told to. Each test sets up one moment and looks at what left, in which order.
  */
-import { assert } from "../core/assert.ts";
+import { assert, present } from "../core/assert.ts";
 import type {
   Encoded,
   Hibernation,
@@ -13,8 +13,10 @@ import type {
   ProtocolCodec,
   Recovered,
   Refusal,
+  Snapshot,
 } from "../core/boundary.ts";
-import { concatBytes, emptyBytes } from "../core/bytes.ts";
+import { concatBytes, emptyBytes, readUint53, writeUint53 } from "../core/bytes.ts";
+import { crc32 } from "../core/checksum.ts";
 import { encodeCommand, entryIndex, entryLength, stampEntry, type Run } from "../core/entry.ts";
 import {
   agentId,
@@ -29,11 +31,17 @@ import {
   type RecordNumber,
   type Ticket,
 } from "../core/ids.ts";
+import { MalformedError } from "../core/errors.ts";
 import { membersOf, type MemberChange } from "../core/members.ts";
 import type { WireVersion } from "../core/wire-version.ts";
+import { encodeText } from "../core/text.ts";
+import type { Disk } from "../journal/disk.ts";
+import { MemoryDisk } from "../journal/memory-disk.ts";
+import { SnapshotStore } from "../journal/snapshots.ts";
 import { Driver } from "./driver.ts";
-import type { AppliedState, HostedGroup, LogEvent } from "./hosted.ts";
+import type { AppliedState, HostedGroup, HostOptions, LogEvent } from "./hosted.ts";
 import type { OrderResult } from "./orders.ts";
+import { isTransfer, type TransferMessage } from "./transfer-messages.ts";
 import type { DriverJournal, JournalCallbacks } from "./world.ts";
 
 export const self = agentId("a");
@@ -91,10 +99,26 @@ class ScriptedCore implements LogCore<TestProtocol> {
   onOrder: (out: Outbox<TestProtocol>) => OrderResult = () => ({ kind: "notLeader" });
   onDurable: (through: RecordNumber, out: Outbox<TestProtocol>) => void = () => {};
   onLoaded: (run: Run | undefined) => void = () => {};
+  /** As a core does that has no reason to ignore it: the snapshot is its base from now on. */
+  onTaken: (snapshot: Snapshot, out: Outbox<TestProtocol>) => void = (snapshot, out) => {
+    this.base = snapshot;
+    out.records.push({ text: `base ${snapshot.index}` });
+  };
+  /** The same; the state is replaced once that is on the disk. */
+  onArrived: (snapshot: Snapshot, out: Outbox<TestProtocol>) => void = (snapshot, out) => {
+    if (snapshot.index <= this.appliedTo) return;
+    this.onTaken(snapshot, out);
+    this.#installing = snapshot;
+  };
+  base: Snapshot | undefined;
+  appliedTo = 0;
+  #installing: Snapshot | undefined;
   readonly recovered: string[];
 
-  constructor(recovered: Recovered<TestProtocol>) {
+  constructor(recovered: Recovered<TestProtocol>, base: Snapshot | undefined) {
     this.recovered = [...recovered.records].map((record) => record.text);
+    this.base = base;
+    this.appliedTo = base?.index ?? 0;
   }
 
   wake(now: Now, out: Outbox<TestProtocol>): void {
@@ -113,6 +137,8 @@ class ScriptedCore implements LogCore<TestProtocol> {
   }
   durable(through: RecordNumber, _now: Now, out: Outbox<TestProtocol>): void {
     this.heard.push(`durable ${through}`);
+    if (this.#installing !== undefined) out.events.push({ kind: "restore", snapshot: this.#installing });
+    this.#installing = undefined;
     this.onDurable(through, out);
   }
   checked(): void {}
@@ -137,12 +163,12 @@ class ScriptedCore implements LogCore<TestProtocol> {
       role: "follower",
       term: term(0),
       leader: undefined,
-      base: zero,
-      first: logIndex(1),
+      base: this.base?.index ?? zero,
+      first: logIndex((this.base?.index ?? 0) + 1),
       last: zero,
       durable: zero,
       committed: zero,
-      applied: zero,
+      applied: this.base?.index ?? zero,
       hibernating: false,
       members: membersOf([self]),
       peers: [],
@@ -154,7 +180,6 @@ class ScriptedCore implements LogCore<TestProtocol> {
     this.heard.push("read");
     return this.onRead(out);
   }
-  readonly base: undefined;
   hibernation: Hibernation | undefined;
   changeMembers(change: MemberChange, _now: Now, out: Outbox<TestProtocol>): OrderResult {
     this.heard.push(change.steps.map(({ kind, id }) => `${kind} ${id}`).join(", "));
@@ -166,6 +191,7 @@ class ScriptedCore implements LogCore<TestProtocol> {
   }
   applied(through: LogIndex, digest: Uint8Array | undefined, _now: Now, out: Outbox<TestProtocol>): void {
     this.heard.push(`applied ${through}${digest === undefined ? "" : " with digest"}`);
+    this.appliedTo = through;
     this.onApplied(through, out);
   }
   loaded(_ticket: Ticket, run: Run | undefined): void {
@@ -175,11 +201,19 @@ class ScriptedCore implements LogCore<TestProtocol> {
     return this.recordOfIndex.get(index) as RecordNumber | undefined;
   }
   anchor(): Uint8Array {
-    return emptyBytes;
+    return encodeText(`anchor of ${this.appliedTo}`);
   }
-  snapshotTaken(): void {}
-  snapshotArrived(): void {}
-  snapshotSent(): void {}
+  snapshotTaken(snapshot: Snapshot, _now: Now, out: Outbox<TestProtocol>): void {
+    this.heard.push(`taken ${snapshot.index}`);
+    this.onTaken(snapshot, out);
+  }
+  snapshotArrived(from: AgentId, snapshot: Snapshot, _now: Now, out: Outbox<TestProtocol>): void {
+    this.heard.push(`arrived ${snapshot.index} from ${from}`);
+    this.onArrived(snapshot, out);
+  }
+  snapshotSent(to: AgentId, index: LogIndex, outcome: "stored" | "failed"): void {
+    this.heard.push(`sent ${index} to ${to}: ${outcome}`);
+  }
 }
 
 class TestJournal implements DriverJournal {
@@ -235,8 +269,46 @@ class TestState implements AppliedState {
     return { kind: "changes", changes: [], through: this.log.length } as const;
   }
   digest(): Uint8Array {
-    return new Uint8Array(16);
+    const digest = new Uint8Array(16);
+    writeUint53(digest, 0, this.applied);
+    return digest;
   }
+  get applied(): number {
+    return this.log.at(-1) ?? 0;
+  }
+  /** What a snapshot of it holds, besides the index: as much as a test wants. */
+  contents: Uint8Array = new Uint8Array(20).fill(7);
+  snapshot(): Iterable<Uint8Array> {
+    const head = new Uint8Array(8);
+    writeUint53(head, 0, this.applied);
+    return [head, this.contents];
+  }
+  restore(pieces: Iterable<Uint8Array>, expected: Pick<Snapshot, "index" | "digest">): void {
+    const bytes = concatBytes([...pieces]);
+    if (readUint53(bytes, 0) !== expected.index) throw new MalformedError("a snapshot of another index");
+    this.log.push(expected.index);
+    this.contents = bytes.slice(8);
+  }
+}
+
+/** A disk in memory that outlives its world, and answers in whichever uses it now. */
+export class WorldDisk extends MemoryDisk {
+  queue: (() => void)[] = [];
+
+  constructor() {
+    super({ soon: (task) => this.queue.push(task) });
+  }
+}
+
+export interface WorldOptions {
+  readonly self?: AgentId;
+  readonly prepare?: (journal: TestJournal) => void;
+  /** Outlives the world: what one leaves there the next one finds. */
+  readonly snapshots?: Disk;
+  readonly base?: Snapshot | undefined;
+  /** Of the snapshots that are taken here. */
+  readonly pieceBytes?: number;
+  readonly snapshotLogBytes?: number;
 }
 
 interface Timer {
@@ -253,18 +325,27 @@ export class World {
   readonly sent: string[] = [];
   /** Of the wire, as the network knows it. */
   readonly versions = new Map<AgentId, WireVersion>();
+  /** The drivers' own messages. */
+  readonly transfers: { readonly to: AgentId; readonly message: TransferMessage }[] = [];
   readonly failures: Error[] = [];
   readonly told: string[] = [];
   flushes = 0;
   journal!: TestJournal;
   core!: ScriptedCore;
   state = new TestState();
+  readonly snapshots: Disk;
   readonly driver: Driver;
   group!: HostedGroup;
 
-  constructor(prepare: (journal: TestJournal) => void = () => {}) {
+  readonly #options: WorldOptions;
+
+  constructor(options: WorldOptions = {}) {
+    this.#options = options;
+    const soon = (task: () => void): unknown => this.soon.push(task);
+    this.snapshots = options.snapshots ?? new WorldDisk();
+    if (this.snapshots instanceof WorldDisk) this.snapshots.queue = this.soon;
     this.driver = new Driver({
-      self,
+      self: options.self ?? self,
       clock: { monotonic: () => this.time as Micros, wall: () => (this.time + 1e15) as Micros },
       scheduler: {
         soon: (task) => this.soon.push(task),
@@ -277,8 +358,10 @@ export class World {
         },
       },
       network: {
-        send: (to, _group, _channel, message) =>
-          this.sent.push(`${to}: ${(message as { text: string }).text}`),
+        send: (to, _group, _channel, message) => {
+          if (isTransfer(message)) this.transfers.push({ to: to as AgentId, message });
+          else this.sent.push(`${to}: ${(message as { text: string }).text}`);
+        },
         versionOf: (agent) => this.versions.get(agent),
         flush: () => {
           this.flushes += 1;
@@ -286,20 +369,34 @@ export class World {
       },
       journal: (callbacks) => {
         this.journal = new TestJournal(callbacks);
-        prepare(this.journal);
+        options.prepare?.(this.journal);
         return this.journal;
       },
+      snapshots: (callbacks) =>
+        new SnapshotStore({
+          disk: this.snapshots,
+          checksum: crc32,
+          schedule: soon,
+          pieceBytes: options.pieceBytes ?? 10,
+          ...callbacks,
+        }),
       onFailure: (error) => this.failures.push(error),
     });
   }
 
   host(): this {
-    this.group = this.driver.host<TestProtocol>({
+    this.group = this.driver.host(this.hosting);
+    return this;
+  }
+
+  get hosting(): HostOptions<TestProtocol> {
+    return {
       name: main,
       mechanism: "scripted",
       codec,
-      create: (recovered) => (this.core = new ScriptedCore(recovered)),
+      create: (recovered) => (this.core = new ScriptedCore(recovered, this.#options.base)),
       state: this.state,
+      snapshotLogBytes: this.#options.snapshotLogBytes,
       observer: {
         applied: (bytes, offset) => this.told.push(`applied ${entryIndex(bytes, offset)}`),
         refused: (session, sequence, refusal) =>
@@ -307,10 +404,15 @@ export class World {
         progressed: (session, sequence, state) => this.told.push(`${state} ${session}/${sequence}`),
         statusChanged: () => this.told.push(`status ${this.group.role} ${this.group.leader ?? "-"}`),
         membersChanged: ({ voters }) => this.told.push(`members ${voters.join(" ")}`),
+        restored: (index) => this.told.push(`restored ${index}`),
+        snapshotNews: (news) => {
+          const index = "index" in news ? news.index : news.snapshot.index;
+          this.told.push(`${news.kind} ${index}`);
+        },
+        failed: (error) => this.told.push(`failed ${error.code}`),
         diverged: (index) => this.told.push(`diverged ${index}`),
       },
-    });
-    return this;
+    };
   }
 
   /** What `soon` was asked for; new requests wait for the next call. */
@@ -337,6 +439,69 @@ export class World {
 
   say(text: string): void {
     this.driver.receive(peer, main, { kind: "hello", text });
+  }
+
+  /** Entries up to this one are decided and applied. */
+  apply(through: number, payload = 8): void {
+    const { onReceive } = this.core;
+    this.core.onReceive = (_, out) =>
+      out.commits.push({ run: runOf(this.group.applied + 1, through, 1, payload), digestAfter: false });
+    this.say("commit");
+    this.settle();
+    this.core.onReceive = onReceive;
+  }
+
+  /** What the core wants for a peer: that snapshot. */
+  transfer(to: AgentId, index: number): void {
+    this.core.onReceive = (_, out) => out.transfers.push({ to, index: logIndex(index) });
+    this.say("transfer");
+    this.settle();
+    this.core.onReceive = () => {};
+  }
+
+  /** All that was pushed is on the disk. */
+  sync(): void {
+    this.journal.callbacks.onDurable(main, recordNumber(this.journal.records.length));
+    this.settle();
+  }
+
+  /** A peer whose snapshot is on that disk sends all of it, and this agent's disk takes it. */
+  arrive(from: World, index: number): void {
+    const found = new SnapshotStore({
+      disk: from.snapshots,
+      checksum: crc32,
+      schedule: () => {},
+      onFailure: () => {},
+    }).read(main, logIndex(index));
+    assert(found.kind === "found", "the peer has it");
+    const { reader } = found;
+    const { group: _, ...snapshot } = reader.snapshot;
+    const { contents } = snapshot;
+    this.hear({ kind: "snapshotOffer", snapshot });
+    for (let asks = this.said(); asks.length > 0; asks = this.said()) {
+      for (const ask of asks) {
+        if (ask.kind !== "snapshotAsk") continue;
+        for (let number = ask.first; number < ask.first + ask.count; number++) {
+          const piece = present(reader.piece(number), "the peer's is whole");
+          this.hear({ kind: "snapshotPiece", index: snapshot.index, contents, number, ...piece });
+        }
+      }
+    }
+  }
+
+  /** A message of a peer's driver. */
+  hear(message: TransferMessage, from: AgentId = peer): void {
+    this.driver.receive(from, main, message);
+    this.settle();
+  }
+
+  /** The drivers' messages since the last look. */
+  said(): TransferMessage[] {
+    return this.transfers.splice(0).map(({ message }) => message);
+  }
+
+  files(): string[] {
+    return this.snapshots.list().toSorted();
   }
 }
 

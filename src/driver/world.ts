@@ -5,6 +5,7 @@
 import type { Address, AgentId, GroupName, Micros, RecordNumber } from "../core/ids.ts";
 import type { Channel, Encoded } from "../core/boundary.ts";
 import type { WireVersion } from "../core/wire-version.ts";
+import type { SnapshotStore } from "../journal/snapshots.ts";
 
 export interface Clock {
   /** Never goes back; counts from an arbitrary origin. For time-outs. */
@@ -64,3 +65,6 @@ export interface DriverJournal {
   release(group: GroupName, neededFrom: RecordNumber): void;
   close(done: (error?: Error) => void): void;
 }
+
+/** The part of the agent's snapshots that the driver uses. */
+export type DriverSnapshots = Pick<SnapshotStore, "take" | "receive" | "read" | "keepOnly" | "close">;

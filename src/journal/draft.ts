@@ -27,7 +27,7 @@ export class Draft {
   #name: string;
   #unsyncedBytes = 0;
   #waits = false;
-  #end: "keep" | "remove" | undefined;
+  #isOver = false;
 
   constructor(store: StoreDisk, name: string, file: DiskFile, onFull: (error: Error) => void) {
     this.#store = store;
@@ -46,9 +46,13 @@ export class Draft {
     return this.#waits;
   }
 
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   /** False: there was no room, and it is over. */
   write(offset: number, bytes: Uint8Array): boolean {
-    assert(this.#end === undefined, "nothing is written behind the end");
+    assert(!this.#isOver, "nothing is written behind the end");
     return this.#attempt(() => {
       this.#file.write(offset, bytes);
       this.#unsyncedBytes += bytes.length;
@@ -77,10 +81,11 @@ export class Draft {
     });
   }
 
-  /** It is over, whatever it is in the middle of. */
+  /** It is over, whatever it is in the middle of. From now on its name is free, or what it holds may be gone on with. */
   end(how: "keep" | "remove"): void {
-    if (this.#end !== undefined) return;
-    this.#end = how;
+    if (this.isOver) return;
+    this.#isOver = true;
+    if (how === "remove") this.#remove();
     // A file is not closed under its sync.
     if (!this.#waits) this.#close();
   }
@@ -91,7 +96,7 @@ export class Draft {
     this.#attempt(() =>
       this.#store.await(start, (error) => {
         this.#waits = false;
-        if (this.#end !== undefined) this.#close();
+        if (this.#isOver) this.#close();
         else if (error === undefined) then();
         else this.#refused(error);
       }),
@@ -119,7 +124,9 @@ export class Draft {
   #close(): void {
     this.#file.close();
     this.#store.ended(this);
-    if (this.#end === "keep") return;
+  }
+
+  #remove(): void {
     try {
       this.#store.disk.remove(this.#name);
     } catch (error) {

@@ -38,6 +38,10 @@ export class SnapshotReader {
     this.#checksums = new PieceChecksums(snapshot, snapshot.pieceBytes, checksum);
   }
 
+  get pieceCount(): number {
+    return pieceCount(this.snapshot);
+  }
+
   /** The piece with this number; undefined where it is not what was written. */
   piece(number: number): SnapshotPiece | undefined {
     assert(!this.#closed, "a file that is closed is not read");
@@ -52,7 +56,7 @@ export class SnapshotReader {
   /** All pieces, in order. Throws {@link MalformedError} where one, or all together, are not what was written. */
   *pieces(): Generator<Uint8Array, void, undefined> {
     let contents = 0;
-    for (let number = 0; number < pieceCount(this.snapshot); number++) {
+    for (let number = 0; number < this.pieceCount; number++) {
       const piece = this.piece(number);
       if (piece === undefined) throw new MalformedError(`piece ${number} of a snapshot is damaged`);
       contents = this.#checksums.contents(contents, piece.checksum);

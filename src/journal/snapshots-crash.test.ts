@@ -26,7 +26,7 @@ function live(stage: SnapshotStage, needed: Needed): void {
     needed.set(group, index);
     stage.store.keepOnly(group, new Set([logIndex(index)]));
   };
-  const take = (group: GroupName, index: number): void =>
+  const take = (group: GroupName, index: number): unknown =>
     stage.store.take(nameOf(index, group), [bytesOf(index)], ({ kind }) => taken(group, index, kind));
   take(main, 3);
   take(other, 4);

@@ -68,16 +68,23 @@ export class SnapshotStore {
    * Writes a snapshot down in the background, from a view of the state that does not change. Never calls `done` at once,
    * nor after `close`. A file that has the name already is replaced by it, so it must not be needed.
    */
-  take(name: SnapshotName, pieces: Iterable<Uint8Array>, done: (result: TakeResult) => void): void {
+  take(
+    name: SnapshotName,
+    pieces: Iterable<Uint8Array>,
+    done: (result: TakeResult) => void,
+  ): Taking | undefined {
+    let taking: Taking | undefined;
     this.#attempt(
       () => {
         this.#removeFile(name.group, name.index, "whole");
         this.#removeFile(name.group, name.index, "temporary");
         const pieceBytes = this.#o.pieceBytes ?? limits.snapshotPieceBytesMax;
-        this.#drafts.add(new Taking(this.#access, name, pieces, pieceBytes, done).draft);
+        taking = new Taking(this.#access, name, pieces, pieceBytes, done);
+        this.#drafts.add(taking.draft);
       },
       (error) => this.#access.schedule(() => done({ kind: "failed", error })),
     );
+    return taking;
   }
 
   /**

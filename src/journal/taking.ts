@@ -66,7 +66,13 @@ export class Taking {
     return this.#draft;
   }
 
+  /** Gives it up: nobody is called back. */
+  end(): void {
+    this.#draft.end("remove");
+  }
+
   #step(): void {
+    if (this.#draft.isOver) return;
     let isFull: boolean;
     try {
       isFull = this.#fill();

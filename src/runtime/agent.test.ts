@@ -95,7 +95,13 @@ describe("one agent", () => {
     const agent = await startAlone({ dataDir });
     await Promise.all([agent.close(), agent.close()]);
     expect(existsSync(agent.socketPath)).toBe(false);
-    expect(readdirSync(dataDir).toSorted()).toEqual(["identity.json", "journal", "key.pem", "owner.1"]);
+    expect(readdirSync(dataDir).toSorted()).toEqual([
+      "identity.json",
+      "journal",
+      "key.pem",
+      "owner.1",
+      "snapshots",
+    ]);
     const again = await startAlone({ dataDir, listen: agent.address });
     expect(again.address).toBe(agent.address);
   });
@@ -349,6 +355,7 @@ describe("a disk that fails", () => {
       clock: systemClock,
       scheduler,
       disk,
+      snapshots: new MemoryDisk({ soon: (task) => scheduler.soon(task) }),
       journalId: new Uint8Array(16),
       network: (events) => new MemoryNetwork().join("agent_1" as AgentId, scheduler, events),
       onFatal: (error) => fatal.push(error),

@@ -143,6 +143,7 @@ export class AgentRuntime {
       clock: systemClock,
       scheduler,
       disk: folder.disk,
+      snapshots: folder.snapshots,
       journalId: folder.identity.journal,
       logger,
       network: (events) => {

@@ -1,5 +1,5 @@
 import { createPublicKey, verify } from "node:crypto";
-import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { failure, temporaryFolder } from "../../test/support/runtime.ts";
@@ -14,7 +14,7 @@ describe("a data folder", () => {
     const path = join(temporaryFolder(), "deep", "agent_1");
     const made = createDataFolder(path, { agent: "agent_1" });
     expect(readIdentity(path)).toEqual(made);
-    expect(readdirSync(path).toSorted()).toEqual(["identity.json", "journal", "key.pem"]);
+    expect(readdirSync(path).toSorted()).toEqual(["identity.json", "journal", "key.pem", "snapshots"]);
     expect(statSync(join(path, "key.pem")).mode & 0o777).toBe(0o600);
     expect(readdirSync(join(path, ".."))).toEqual(["agent_1"]);
   });
@@ -49,6 +49,19 @@ describe("a data folder", () => {
     mkdirSync(join(path, "empty"));
     createDataFolder(join(path, "empty"), { agent: "a" });
     expect(readIdentity(join(path, "empty")).agent).toBe("a");
+  });
+
+  test("of the first version gets a place for snapshots when it is opened; one that is there keeps what it has", async () => {
+    const path = join(temporaryFolder(), "a");
+    createDataFolder(path, { agent: "a" });
+    rmdirSync(join(path, "snapshots"));
+    const folder = await DataFolder.open(path);
+    expect(folder.snapshots.list()).toEqual([]);
+    folder.close();
+    writeFileSync(join(path, "snapshots", "one"), "");
+    const again = await DataFolder.open(path);
+    expect(again.snapshots.list()).toEqual(["one"]);
+    again.close();
   });
 
   test("that is missing is never made by opening it; the message says which command makes it", async () => {

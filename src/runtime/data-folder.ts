@@ -1,5 +1,5 @@
 /**
- * An agent's data folder: who it is, its private key, and its journal. A folder is made by an explicit `init` or `up` and
+ * An agent's data folder: who it is, its private key, its journal and its snapshots. A folder is made by an explicit `init` or `up` and
  * by nothing else: an agent whose disk was wiped must not come back under its old name with an empty memory, or what it
  * promised would be forgotten.
  */
@@ -24,7 +24,12 @@ import { clusterIdFrom, clusterIdText } from "./handshake.ts";
 import { NodeDisk } from "./node-disk.ts";
 
 const format = 1;
-const files = { identity: "identity.json", key: "key.pem", journal: "journal" } as const;
+const files = {
+  identity: "identity.json",
+  key: "key.pem",
+  journal: "journal",
+  snapshots: "snapshots",
+} as const;
 
 /** What makes an agent the one it is. */
 export interface Identity {
@@ -53,6 +58,7 @@ export function createDataFolder(path: string, options: { agent: string; cluster
     };
     const pem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
     beginJournalIn(join(temporary, files.journal), identity);
+    mkdirSync(join(temporary, files.snapshots), { mode: 0o700 });
     writeFileDurably(join(temporary, files.key), pem, 0o600);
     writeFileDurably(join(temporary, files.identity), identityText(identity), 0o644);
     renameSync(temporary, resolve(path));
@@ -137,6 +143,8 @@ export class DataFolder {
   readonly identity: Identity;
   /** Where the journal lives. */
   readonly disk: NodeDisk;
+  /** Where the snapshots live. */
+  readonly snapshots: NodeDisk;
   readonly #key: KeyObject;
   readonly #lock: FolderLock;
 
@@ -144,6 +152,7 @@ export class DataFolder {
     this.path = path;
     this.identity = identity;
     this.disk = new NodeDisk(join(path, files.journal));
+    this.snapshots = new NodeDisk(snapshotsIn(path));
     this.#key = key;
     this.#lock = lock;
   }
@@ -172,11 +181,22 @@ export class DataFolder {
     return new Uint8Array(sign(undefined, bytes, this.#key));
   }
 
-  /** Closes the journal's files and gives the lock back. Idempotent. */
+  /** Closes all files and gives the lock back. Idempotent. */
   close(): void {
     this.disk.close();
+    this.snapshots.close();
     this.#lock.release();
   }
+}
+
+/** Data folders of the first version have none. One that is gone is missed by the groups whose snapshots were in it. */
+function snapshotsIn(path: string): string {
+  const snapshots = join(path, files.snapshots);
+  if (!existsSync(snapshots)) {
+    mkdirSync(snapshots, { mode: 0o700 });
+    syncFolder(path);
+  }
+  return snapshots;
 }
 
 function checkOwner(path: string, identity: Identity, expected: DataFolderExpectation): void {

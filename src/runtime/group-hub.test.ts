@@ -100,6 +100,24 @@ describe("answers", () => {
     expect(listener.log).toEqual([]);
   });
 
+  test("that a state which replaces this one holds already are asked for again at once", () => {
+    const { group, hub, listener } = withListener();
+    hub.propose(listener, [command(5, 1)]);
+    group.restore(9);
+    expect(listener.log).toEqual(["interrupted"]);
+  });
+
+  test("do not come where the group can't go on: everybody hears why", () => {
+    const { group, hub, listener } = withListener();
+    const error = new QuorateError("DATA_CORRUPT", "The snapshot is damaged.", {
+      outcome: "notDone",
+      hint: "",
+    });
+    group.observer?.failed(error);
+    expect(listener.log).toEqual(["closed DATA_CORRUPT"]);
+    expect(hub.isClosed).toBe(true);
+  });
+
   test("the nonce of an opening is forgotten with its answer", () => {
     const { group, hub, listener } = withListener();
     hub.propose(listener, [command(777, 0)]);
@@ -274,6 +292,22 @@ describe("changes and entries, asked for before they are there", () => {
     expect(got).toEqual([
       { kind: "compacted", earliest: 4 },
       { kind: "compacted", earliest: 4 },
+    ]);
+  });
+
+  test("a state that is replaced by a later one wakes those who wait: what they missed is gone", async () => {
+    const { group, hub } = hosted();
+    group.apply(1, 1, answer);
+    const got: (ChangesResult | EntriesResult)[] = [];
+    hub.changes(question, 2, (changes) => got.push(changes));
+    hub.entries(2, (entries) => got.push(entries));
+    await turn();
+    expect(got).toEqual([]);
+    group.restore(9);
+    await turn();
+    expect(got).toEqual([
+      { kind: "compacted", earliest: 10 },
+      { kind: "compacted", earliest: 10 },
     ]);
   });
 

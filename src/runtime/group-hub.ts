@@ -20,7 +20,7 @@ import {
 import { limits } from "../core/limits.ts";
 import type { Changes } from "../core/machine.ts";
 import type { Members } from "../core/members.ts";
-import type { GroupObserver, HostedGroup, QueryAnswer } from "../driver/hosted.ts";
+import type { GroupObserver, HostedGroup, QueryAnswer, SnapshotNews } from "../driver/hosted.ts";
 import type { Order, OrderResult } from "../driver/orders.ts";
 import type { Clock, Scheduler } from "../driver/world.ts";
 import type { CampaignResult, Cancel, GroupStatus, OrderOutcome, ProposeOptions } from "./gateway.ts";
@@ -72,6 +72,9 @@ export interface HubEvents {
     | undefined;
   /** This agent's state is not the leader's after the same entries up to `index`. */
   readonly diverged?: (index: number) => void;
+  readonly snapshot?: (news: SnapshotNews) => void;
+  /** The group can't go on at this agent. */
+  readonly failed?: (error: QuorateError) => void;
 }
 
 /** How far a watcher is without having seen a change is told after so long. */
@@ -158,6 +161,21 @@ export class GroupHub implements GroupObserver {
     this.#events.members?.(members);
     // Part of what `status` says.
     for (const subscriber of this.#subscribers.keys()) subscriber.statusChanged();
+  }
+
+  /** What was asked for since the last answer may be in the state that has come: it finds its first answer there. */
+  restored(): void {
+    if (this.#polls.size > 0) this.#schedulePolls();
+    for (const subscriber of this.#subscribers.keys()) subscriber.interrupted();
+  }
+
+  snapshotNews(news: SnapshotNews): void {
+    this.#events.snapshot?.(news);
+  }
+
+  failed(error: QuorateError): void {
+    this.#events.failed?.(error);
+    this.close(error);
   }
 
   diverged(index: LogIndex): void {

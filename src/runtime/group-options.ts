@@ -11,6 +11,8 @@ import { raftTimings } from "../raft/options.ts";
 export const hostedMechanisms = ["raft"] as const;
 export type HostedMechanism = (typeof hostedMechanisms)[number];
 
+const snapshotLogBytesMin = 4096;
+
 export interface GroupTimings {
   /** Each wait for a leader is drawn anew from this range. Default 150 to 300 ms. */
   readonly electionTimeoutMs?: readonly [number, number] | undefined;
@@ -27,6 +29,8 @@ export interface GroupOptions extends GroupTimings {
   readonly joining?: boolean | undefined;
   /** State machines by name; `""` is taken by plain proposals. */
   readonly machines?: Readonly<Record<string, AnyStateMachine>>;
+  /** A snapshot is taken, and the log before it let go, when so many bytes were applied since the last. Default 32 MiB. */
+  readonly snapshotLogBytes?: number | undefined;
 }
 
 /** What every group has, given or by default. */
@@ -41,6 +45,7 @@ export interface CheckedGroup extends Timings {
   /** Whoever joins knows of nobody. */
   readonly members: Members;
   readonly machines: Readonly<Record<string, AnyStateMachine>>;
+  readonly snapshotLogBytes: number;
 }
 
 /** Throws `UNKNOWN_MECHANISM`, `BAD_NAME` and `BAD_OPTION`. */
@@ -51,6 +56,7 @@ export function checkGroup(self: AgentId, options: GroupOptions): CheckedGroup {
     mechanism: checkMechanism(options.mechanism),
     members: options.joining === true ? unknownMembers : founders(self, name, options.members),
     machines: options.machines ?? {},
+    snapshotLogBytes: checkSnapshotLogBytes(options.snapshotLogBytes),
     ...checkTimings(options),
   };
 }
@@ -83,6 +89,14 @@ export function checkMembers(members: unknown): readonly AgentId[] {
     );
   }
   return voters;
+}
+
+function checkSnapshotLogBytes(given: unknown = limits.snapshotLogBytes): number {
+  if (typeof given === "number" && Number.isSafeInteger(given) && given >= snapshotLogBytesMin) return given;
+  throw badOption(
+    `snapshotLogBytes is ${shown(given)}.`,
+    `Give a whole number from ${snapshotLogBytesMin} on: with less, an agent does little else than to take snapshots.`,
+  );
 }
 
 function checkMechanism(mechanism: string): HostedMechanism {

@@ -9,9 +9,11 @@ import { everybody, type Members } from "../core/members.ts";
 import { Prng } from "../core/prng.ts";
 import { Driver } from "../driver/driver.ts";
 import type { Order } from "../driver/orders.ts";
+import { withTransfers, type MessageCodec } from "../driver/transfer-messages.ts";
 import type { Clock, Network, Scheduler } from "../driver/world.ts";
 import type { Disk } from "../journal/disk.ts";
 import { Journal } from "../journal/journal.ts";
+import { SnapshotStore } from "../journal/snapshots.ts";
 import { raftCodec } from "../raft/codec.ts";
 import type { RaftProtocol } from "../raft/messages.ts";
 import { RaftCore } from "../raft/raft.ts";
@@ -21,11 +23,12 @@ import { checkGroup, type CheckedGroup, type GroupOptions } from "./group-option
 import type { OrderOutcome } from "./gateway.ts";
 import { GroupHub, type HubEvents } from "./group-hub.ts";
 import { silentLogger, type Logger } from "./logger.ts";
-import type { AnyCodec, NetworkEvents } from "./tcp-network.ts";
+import { noteSnapshot } from "./snapshot-notes.ts";
+import type { NetworkEvents } from "./tcp-network.ts";
 
 /** A network that has to know how a group's messages are encoded; one within a process has not. */
 export interface HostingNetwork extends Network {
-  register?(group: GroupName, codec: AnyCodec): void;
+  register?(group: GroupName, codec: MessageCodec): void;
   unregister?(group: GroupName): void;
 }
 
@@ -35,6 +38,8 @@ export interface HostingOptions {
   readonly scheduler: Scheduler;
   /** With a journal on it that has begun (`beginJournal`): one that is gone since is refused, never made anew. */
   readonly disk: Disk;
+  /** For the snapshots of its groups, and for nothing else. */
+  readonly snapshots: Disk;
   /** 16 bytes that name the journal, so that another one's segments are not taken for its own. */
   readonly journalId: Uint8Array;
   /** Smaller segments and blocks than `limits` has, for journals in memory. */
@@ -91,13 +96,20 @@ export class Hosting {
           ...options.journal,
           ...callbacks,
         }),
+      snapshots: (callbacks) =>
+        new SnapshotStore({
+          disk: options.snapshots,
+          checksum,
+          schedule: (task) => options.scheduler.soon(task),
+          ...callbacks,
+        }),
       onFailure: (error) => this.#failed(error),
     });
   }
 
   /**
    * Brings a group up from what the journal holds of it. Throws `BAD_OPTION`, `BAD_NAME`, `UNKNOWN_MECHANISM`,
-   * `GROUP_MISMATCH` where it is hosted already, and `DATA_CORRUPT` where its records are damaged; the others go on.
+   * `GROUP_MISMATCH` where it is hosted already, and `DATA_CORRUPT` where its records or its snapshot are damaged; the others go on.
    */
   host(options: GroupOptions): GroupHub {
     const group = checkGroup(this.self, options);
@@ -122,8 +134,10 @@ export class Hosting {
           `${group.name}: the state of this agent is not the leader's after the same entries up to ${index}; ` +
             "a state machine is not deterministic, or memory is damaged: stop this agent and compare",
         ),
+      snapshot: (news) => noteSnapshot(this.#log, group.name, news),
+      failed: (error) => this.#log.error(`${group.name}: ends on this agent: ${error.message} ${error.hint}`),
     });
-    this.#network.register?.(group.name, raftCodec);
+    this.#network.register?.(group.name, withTransfers(raftCodec));
     try {
       hub.attach(this.#bringUp(group, hub));
     } catch (error) {
@@ -159,6 +173,7 @@ export class Hosting {
       codec: raftCodec,
       state: new ReplicatedState(group.machines),
       observer: hub,
+      snapshotLogBytes: group.snapshotLogBytes,
       create: (recovered) =>
         new RaftCore(
           {

@@ -1,9 +1,10 @@
 /** The driver's `Network` over TCP: one link per peer, and the messages of all groups on it. */
 import { present } from "../core/assert.ts";
-import type { Channel, Protocol, ProtocolCodec } from "../core/boundary.ts";
+import type { Channel } from "../core/boundary.ts";
 import { MalformedError } from "../core/errors.ts";
 import type { Address, AgentId, GroupName } from "../core/ids.ts";
 import { wireVersionMax, type WireVersion } from "../core/wire-version.ts";
+import type { MessageCodec } from "../driver/transfer-messages.ts";
 import type { Network } from "../driver/world.ts";
 import { formatAddress, type HostPort } from "./address.ts";
 import type { AgentAddress } from "./cluster-file.ts";
@@ -28,9 +29,6 @@ export interface LinkStatus {
   readonly dropped: number;
 }
 
-/** A codec of any mechanism, for those who only pass messages through. */
-export type AnyCodec = Pick<ProtocolCodec<Protocol>, "encodeMessage" | "decodeMessage">;
-
 export interface TcpNetworkOptions {
   readonly self: AgentId;
   readonly cluster: Uint8Array;
@@ -45,7 +43,7 @@ export interface TcpNetworkOptions {
 export class TcpNetwork implements Network {
   readonly #options: TcpNetworkOptions;
   readonly #links = new Map<string, Link>();
-  readonly #codecs = new Map<string, AnyCodec>();
+  readonly #codecs = new Map<string, MessageCodec>();
   /** Links with something to send, each once. */
   readonly #waiting: Link[] = [];
   #started = false;
@@ -87,7 +85,7 @@ export class TcpNetwork implements Network {
   }
 
   /** Messages of this group are encoded so. Before its group is hosted, and until it is closed. */
-  register(group: GroupName, codec: AnyCodec): void {
+  register(group: GroupName, codec: MessageCodec): void {
     this.#codecs.set(group, codec);
   }
 

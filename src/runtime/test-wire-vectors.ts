@@ -6,6 +6,7 @@ import type { Address, AgentId, LogIndex, Term, Ticket } from "../core/ids.ts";
 import { encodeText } from "../core/text.ts";
 import type { WireVersion } from "../core/wire-version.ts";
 import type { Order } from "../driver/orders.ts";
+import type { TransferMessage } from "../driver/transfer-messages.ts";
 import { raftCodec } from "../raft/codec.ts";
 import type { RaftMessage, RaftPromise } from "../raft/messages.ts";
 import * as wire from "./client-wire.ts";
@@ -506,6 +507,32 @@ function answerOf(frame: Frame): ByteReader {
   reader.uint32();
   return reader;
 }
+
+/** One message about snapshots of every kind. */
+export const transferMessages: readonly TransferMessage[] = [
+  {
+    kind: "snapshotOffer",
+    snapshot: {
+      index: 7 as LogIndex,
+      contents: 0x0102_0304,
+      byteLength: 9,
+      pieceBytes: 8,
+      digest: Uint8Array.of(0xd1, 0x9e, 0x57),
+      anchor: Uint8Array.of(0xa0, 0xc0),
+    },
+  },
+  { kind: "snapshotAsk", index: 7 as LogIndex, contents: 0x0102_0304, first: 1, count: 4 },
+  {
+    kind: "snapshotPiece",
+    index: 7 as LogIndex,
+    contents: 0x0102_0304,
+    number: 1,
+    checksum: 0x0506_0708,
+    bytes: Uint8Array.of(0x2a),
+  },
+  { kind: "snapshotGone", index: 7 as LogIndex, contents: 0x0102_0304 },
+  { kind: "snapshotEnded", index: 7 as LogIndex, contents: 0x0102_0304, outcome: "stored" },
+];
 
 const term = 2 as Term;
 const index = (value: number): LogIndex => value as LogIndex;

@@ -11,17 +11,34 @@ import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { concatBytes } from "../core/bytes.ts";
 import { MalformedError } from "../core/errors.ts";
+import { limits } from "../core/limits.ts";
 import { wireVersionMax, type WireVersion } from "../core/wire-version.ts";
+import {
+  transferAddedIn,
+  withTransfers,
+  type SnapshotOffer,
+  type TransferMessage,
+} from "../driver/transfer-messages.ts";
 import { addedIn, hasMessage } from "../raft/additions.ts";
 import { raftCodec } from "../raft/codec.ts";
 import type { RaftMessage, RaftPromise } from "../raft/messages.ts";
 import { decodeFrame, frameAddedIn, frameKinds, hasFrame, type Frame, type FrameKind } from "./frame.ts";
 import { FrameReader } from "./frame-reader.ts";
-import { ascii, frames, hex, raftMessages, type Field, type Vector } from "./test-wire-vectors.ts";
+import {
+  ascii,
+  frames,
+  hex,
+  raftMessages,
+  transferMessages,
+  type Field,
+  type Vector,
+} from "./test-wire-vectors.ts";
 
 const folder = fileURLToPath(new URL("../../test/vectors/", import.meta.url));
 const framesFile = "wire-frames.txt";
 const raftFile = "raft-messages.txt";
+const transferFile = "transfer-messages.txt";
+const codec = withTransfers(raftCodec);
 const updates = process.env["UPDATE_VECTORS"] === "1";
 
 function describeFrame(vector: Vector): string {
@@ -41,19 +58,17 @@ function describeFrame(vector: Vector): string {
   return [`# ${vector.name}`, ...lines.map(([digits, meaning]) => `${digits}  ${meaning}`)].join("\n");
 }
 
-/** Head and tail of a Raft message for a peer of that version, in hexadecimal digits; undefined where it has no such message. */
-function raftBytes(
-  message: RaftMessage | RaftPromise,
-  version: WireVersion,
-): [head: string, tail: string] | undefined {
-  const encoded = raftCodec.encodeMessage(message, version);
+/** Head and tail of a message for a peer of that version, in hexadecimal digits; undefined where it has no such message. */
+function bytesOf(message: object, version: WireVersion): [head: string, tail: string] | undefined {
+  const encoded = codec.encodeMessage(message, version);
   return encoded === undefined ? undefined : [hex(encoded.head), hex(concatBytes(encoded.tail))];
 }
 
-function raftLines(message: RaftMessage | RaftPromise): string {
-  const [head, tail] = raftBytes(message, wireVersionMax) ?? ["", ""];
+function linesOf(message: RaftMessage | RaftPromise | TransferMessage): string {
+  const [head, tail] = bytesOf(message, wireVersionMax) ?? ["", ""];
   const shown = JSON.stringify(message, (key, value: unknown) => {
     if (key === "runs") return ["the entry in the tail"];
+    if (key === "bytes") return "the piece in the tail";
     if (value instanceof Uint8Array) return hex(value);
     return key === "commands" && message.kind === "forward" ? ["the command in the tail"] : value;
   });
@@ -82,11 +97,13 @@ const preface = (what: string): string =>
 if (updates) {
   const framesText = frames.map(describeFrame).join("\n\n");
   writeFileSync(folder + framesFile, `${preface("One frame of every kind.")}\n${framesText}\n`);
-  const raftText = raftMessages.map(raftLines).join("\n\n");
-  writeFileSync(
-    folder + raftFile,
-    `${preface("One of every Raft message: the head and the tail of its frame.")}\n${raftText}\n`,
-  );
+  const writeMessages = (file: string, what: string, text: string): void =>
+    writeFileSync(
+      folder + file,
+      `${preface(`One of every ${what}: the head and the tail of its frame.`)}\n${text}\n`,
+    );
+  writeMessages(raftFile, "Raft message", raftMessages.map(linesOf).join("\n\n"));
+  writeMessages(transferFile, "message about snapshots", transferMessages.map(linesOf).join("\n\n"));
 }
 
 const fromHex = (digits: string): Uint8Array => new Uint8Array(Buffer.from(digits, "hex"));
@@ -136,19 +153,66 @@ describe.each([
 
   test.each(ofVersion.map((message) => [message.kind, message] as const))("%s", (kind, message) => {
     const [head = "", tail = ""] = golden.get(kind) ?? [];
-    expect(raftBytes(message, version)).toEqual([head, tail]);
+    expect(bytesOf(message, version)).toEqual([head, tail]);
     const decoded = raftCodec.decodeMessage(fromHex(head), fromHex(tail), version);
     // The same, but for fields that later versions added …
     expect(message).toMatchObject(decoded);
     // … and nothing that was read is lost on the way back.
-    expect(raftBytes(decoded, version)).toEqual([head, tail]);
+    expect(bytesOf(decoded, version)).toEqual([head, tail]);
+  });
+});
+
+describe("the messages about snapshots", () => {
+  const golden = readVectors(folder + transferFile);
+
+  test("every message has a vector", () => {
+    expect([...golden.keys()]).toEqual(Object.keys(transferAddedIn));
+  });
+
+  test.each(transferMessages.map((message) => [message.kind, message] as const))("%s", (kind, message) => {
+    const [head = "", tail = ""] = golden.get(kind) ?? [];
+    expect(bytesOf(message, wireVersionMax)).toEqual([head, tail]);
+    expect(codec.decodeMessage(fromHex(head), fromHex(tail), wireVersionMax)).toEqual(message);
+    // No byte of it may be missing, and none may come behind.
+    const decode = (digits: string) => () =>
+      codec.decodeMessage(fromHex(digits), fromHex(tail), wireVersionMax);
+    expect(decode(head.slice(0, -2))).toThrow(MalformedError);
+    expect(decode(`${head}00`)).toThrow(MalformedError);
+  });
+
+  test("a peer of the first version is not told them, and can't have said them", () => {
+    for (const message of transferMessages) {
+      expect(bytesOf(message, 1)).toBeUndefined();
+      const [head, tail] = bytesOf(message, wireVersionMax) ?? ["", ""];
+      expect(() => codec.decodeMessage(fromHex(head), fromHex(tail), 1)).toThrow(MalformedError);
+    }
+  });
+
+  test("what is beyond the limits, and what is of no known kind, is malformed", () => {
+    const [offer] = transferMessages as [SnapshotOffer];
+    const large = { digest: new Uint8Array(65), anchor: new Uint8Array(limits.snapshotAnchorBytesMax + 1) };
+    for (const part of [{ digest: large.digest }, { anchor: large.anchor }]) {
+      const [head] = bytesOf({ ...offer, snapshot: { ...offer.snapshot, ...part } }, wireVersionMax) ?? [""];
+      expect(() => codec.decodeMessage(fromHex(head), new Uint8Array(0), wireVersionMax)).toThrow(
+        MalformedError,
+      );
+    }
+    const decode = (head: string, tail: Uint8Array) => (): object =>
+      codec.decodeMessage(fromHex(head), tail, wireVersionMax);
+    const [pieceHead] = bytesOf(transferMessages[2]!, wireVersionMax) ?? [""];
+    expect(decode(pieceHead, new Uint8Array(limits.snapshotPieceBytesMax + 1))).toThrow(MalformedError);
+    const [endedHead] = bytesOf(transferMessages[4]!, wireVersionMax) ?? [""];
+    expect(decode(endedHead, Uint8Array.of(1))).toThrow(MalformedError);
+    expect(decode(`${endedHead.slice(0, -2)}02`, new Uint8Array(0))).toThrow(MalformedError);
+    expect(decode("45", new Uint8Array(0))).toThrow(MalformedError);
+    expect(decode("ff", new Uint8Array(0))).toThrow(MalformedError);
   });
 });
 
 test("R22: a peer is not told, and can't have said, a message that its version does not have", () => {
   for (const message of raftMessages.filter(({ kind }) => !hasMessage(1, kind))) {
-    expect(raftBytes(message, 1)).toBeUndefined();
-    const [head, tail] = raftBytes(message, wireVersionMax) ?? ["", ""];
+    expect(bytesOf(message, 1)).toBeUndefined();
+    const [head, tail] = bytesOf(message, wireVersionMax) ?? ["", ""];
     expect(() => raftCodec.decodeMessage(fromHex(head), fromHex(tail), 1)).toThrow(MalformedError);
   }
 });
@@ -161,7 +225,7 @@ test("what later versions added is in docs/wire.md, and nothing else", () => {
     Number(since),
   ]);
   const frameRows = Object.entries(frameAddedIn).map(([name, since]) => [`frame.${name}`, since]);
-  expect(rows).toEqual([...Object.entries(addedIn), ...frameRows]);
+  expect(rows).toEqual([...Object.entries(addedIn), ...Object.entries(transferAddedIn), ...frameRows]);
 });
 
 afterAll(() => {

@@ -16,7 +16,8 @@ import { decodeText } from "../core/text.ts";
 import { wireVersionMax, wireVersionMin, type WireVersion } from "../core/wire-version.ts";
 import { Driver } from "../driver/driver.ts";
 import type { AppliedState, GroupObserver, HostedGroup, QueryAnswer } from "../driver/hosted.ts";
-import type { DriverJournal, JournalCallbacks } from "../driver/world.ts";
+import { isTransfer, type TransferMessage } from "../driver/transfer-messages.ts";
+import type { DriverJournal, DriverSnapshots, JournalCallbacks } from "../driver/world.ts";
 import { raftCodec } from "../raft/codec.ts";
 import type { RaftMessage, RaftPromise, RaftProtocol } from "../raft/messages.ts";
 import { mapMachine } from "../state/map.ts";
@@ -24,7 +25,7 @@ import { AgentClock } from "./agent-clock.ts";
 import type { SimulatedCore } from "./parts.ts";
 import type { Stage } from "./stage.ts";
 import { SimulatedDisk } from "./disk.ts";
-import { hashMessage } from "./message-facts.ts";
+import { hashMessage, type SimulatedMessage } from "./message-facts.ts";
 import type { Scheduled } from "./event-queue.ts";
 import { Violation } from "./violation.ts";
 import { watchMachine, WatchedCore, WatchedJournal, WatchedState, type InputKind } from "./watched.ts";
@@ -55,6 +56,8 @@ const inputNumbers: Readonly<Record<InputKind, number>> = {
   loaded: 12,
   snapshot: 13,
 };
+/** Beside those of the core's inputs. */
+const transferNumber = 14;
 
 /** Whoever proposed through this agent, and hears what became of it. */
 export interface ClientLink {
@@ -68,7 +71,10 @@ export class SimulatedAgent {
   readonly index: number;
   readonly name: AgentId;
   readonly clock: AgentClock;
+  /** Where its journal is. */
   readonly disk: SimulatedDisk;
+  /** Where its snapshots are: of the same make, and it fails with the other. */
+  readonly snapshots: SimulatedDisk;
   crashes = 0;
   /** Of the wire; the newest once it has started anew. */
   version: WireVersion;
@@ -105,6 +111,7 @@ export class SimulatedAgent {
     });
     this.disk = this.#makeDisk();
     this.version = index < stage.options.earlierAgents ? wireVersionMin : wireVersionMax;
+    this.snapshots = this.#makeDisk();
   }
 
   get condition(): Condition {
@@ -155,11 +162,12 @@ export class SimulatedAgent {
         },
         network: {
           send: (to, _group, channel, message) =>
-            this.#send(to as AgentId, channel, message as RaftMessage | RaftPromise),
+            this.#send(to as AgentId, channel, message as SimulatedMessage),
           versionOf: (to) => this.#stage.network.versionBetween(this.index, this.#stage.names.indexOf(to)),
           flush: () => {},
         },
         journal: (callbacks) => this.#openJournal(callbacks),
+        snapshots: (callbacks) => this.#openSnapshots(callbacks),
         onFailure: (error) => this.#failed(error),
       });
       this.#group = this.#host(this.#driver);
@@ -183,8 +191,10 @@ export class SimulatedAgent {
     this.#group = undefined;
     this.#core = undefined;
     this.#links.clear();
-    if (how === "kill") this.disk.kill();
-    else this.disk.crash();
+    for (const disk of [this.disk, this.snapshots]) {
+      if (how === "kill") disk.kill();
+      else disk.crash();
+    }
     this.#releaseDisk();
   }
 
@@ -229,7 +239,10 @@ export class SimulatedAgent {
   // ── what reaches it ──
 
   receive(from: AgentId, message: object): void {
-    this.#run(() => this.#driver?.receive(from, this.#stage.group, message));
+    this.#run(() => {
+      if (isTransfer(message)) this.#transferReceived(from, message);
+      this.#driver?.receive(from, this.#stage.group, message);
+    });
   }
 
   linkChanged(peer: AgentId, up: boolean): void {
@@ -293,7 +306,17 @@ export class SimulatedAgent {
     };
   }
 
-  #send(to: AgentId, channel: Channel, message: RaftMessage | RaftPromise): void {
+  /** No input of the core: its driver takes it. */
+  #transferReceived(from: AgentId, message: TransferMessage): void {
+    const { hash, names, events, trace } = this.#stage;
+    hash.add(events.now);
+    hash.add(this.index * 16 + transferNumber);
+    hash.add(names.indexOf(from));
+    hashMessage(hash, message);
+    if (this.#core !== undefined) trace?.received(from, this.name, message, this.#core);
+  }
+
+  #send(to: AgentId, channel: Channel, message: SimulatedMessage): void {
     const stage = this.#stage;
     if (promiseKinds.has(message.kind)) stage.checker.promiseSent(this.index, to, message as RaftPromise);
     const core = present(this.#core, "only an agent with a core sends");
@@ -344,6 +367,19 @@ export class SimulatedAgent {
     return this.#journal;
   }
 
+  #openSnapshots(callbacks: Pick<JournalCallbacks, "onFailure">): DriverSnapshots {
+    const life = this.#life;
+    return this.#stage.parts.openSnapshots({
+      disk: this.snapshots,
+      checksum: crc32,
+      schedule: (task) => this.#later(1, task),
+      pieceBytes: this.#stage.options.snapshots.pieceBytes,
+      onFailure: (error) => {
+        if (life === this.#life) callbacks.onFailure(error);
+      },
+    });
+  }
+
   // ── its group ──
 
   #host(driver: Driver): HostedGroup {
@@ -370,6 +406,7 @@ export class SimulatedAgent {
       },
       state: this.#state(),
       observer: this.#observer(),
+      snapshotLogBytes: options.snapshots.logBytes,
     });
   }
 
@@ -405,21 +442,29 @@ export class SimulatedAgent {
     const map = watchMachine(mapMachine(), (command, answer) => {
       ran = { command, answer };
     });
-    return new WatchedState(
-      parts.createState({ map }),
-      (bytes, offset) => {
+    return new WatchedState(parts.createState({ map }), {
+      before: (bytes, offset) => {
         const entry = checker.applying(this.index, bytes, offset);
         applying = { index: entryIndex(bytes, offset), entry };
         ran = undefined;
         hash.add(entry.checksum);
         trace?.applied(this.name, applying.index, entry.term, entry.session, entry.sequence);
       },
-      (answer, digest) => {
+      after: (answer, digest) => {
         const { index, entry } = applying;
         history.applied(this.index, index, present(entry, "an entry is being applied"), answer, ran);
-        if (index % digestEvery === 0) history.digest(this.index, index, digest());
+        if (index % digestEvery === 0 || history.hasDigest(index))
+          history.digest(this.index, index, digest());
       },
-    );
+      frozen: (digest) => history.digest(this.index, applying.index, digest),
+      restored: (index, digest) => {
+        applying = { index, entry: undefined };
+        hash.add(index);
+        trace?.restored(this.name, index);
+        checker.restored(this.index, index);
+        history.restored(this.index, index, digest);
+      },
+    });
   }
 
   #observer(): GroupObserver {
@@ -438,6 +483,11 @@ export class SimulatedAgent {
       progressed: () => {},
       statusChanged: () => {},
       membersChanged: () => {},
+      restored: () => {},
+      snapshotNews: (news) => this.#stage.checker.snapshotNews(news),
+      failed: (error) => {
+        throw error;
+      },
       diverged: (index) => {
         throw new Violation(
           "equalDigests",

@@ -16,6 +16,7 @@ import {
 } from "../core/entry.ts";
 import type { AgentId, LogIndex, Term } from "../core/ids.ts";
 import { majority } from "../core/quorum.ts";
+import type { SnapshotNews } from "../driver/hosted.ts";
 import type { RaftPromise, RaftRecord } from "../raft/messages.ts";
 import { Mirror } from "./mirror.ts";
 import { Violation } from "./violation.ts";
@@ -69,6 +70,10 @@ export class ClusterChecker {
   readonly #commits: { readonly term: number; readonly index: number }[] = [];
   readonly #decided: (DecidedEntry | undefined)[] = [undefined];
   elections = 0;
+  /** Snapshots that were taken, and that arrived; states that began from one. */
+  snapshots = 0;
+  transfers = 0;
+  restores = 0;
 
   constructor(names: readonly AgentId[]) {
     this.#names = names;
@@ -231,6 +236,8 @@ export class ClusterChecker {
       if (commit.term >= core.term) continue;
       const expected = this.#committed[commit.index];
       if (core.termAt(commit.index as LogIndex) === expected) return;
+      // It is in the snapshot, which was found to be of what is committed.
+      if (commit.index <= this.#mirror(agent).pushed.base) return;
       throw new Violation(
         "leaderCompleteness",
         `${this.#name(agent)} leads in term ${core.term} without entry ${commit.index} of term ${expected}, committed in term ${commit.term}`,
@@ -268,6 +275,23 @@ export class ClusterChecker {
   }
 
   // ── states ──
+
+  /** An agent's state is that of a snapshot now. */
+  restored(agent: number, index: number): void {
+    const seen = this.#seen[agent] as Seen;
+    const name = this.#name(agent);
+    if (index > this.committed)
+      throw new Violation("stateMachineSafety", `${name} has a state of ${index}, which is not committed`);
+    if (index <= seen.applied)
+      throw new Violation("stateMachineSafety", `${name} goes from ${seen.applied} back to ${index}`);
+    seen.applied = index;
+    this.restores += 1;
+  }
+
+  snapshotNews(news: SnapshotNews): void {
+    if (news.kind === "taken") this.snapshots += 1;
+    if (news.kind === "received") this.transfers += 1;
+  }
 
   /** Before an agent applies an entry. */
   applying(agent: number, bytes: Uint8Array, offset: number): DecidedEntry {

@@ -138,7 +138,7 @@ export class Faults {
   hangDisk(agent: SimulatedAgent, micros: number): void {
     this.counts.diskHangs += 1;
     this.#stage.trace?.fault("diskHang", agent.name);
-    agent.disk.hang(micros);
+    for (const disk of [agent.disk, agent.snapshots]) disk.hang(micros);
   }
 
   /** The agent is down. From now on it refuses to start: it is lost, unless it gets an empty disk and another name. */
@@ -269,7 +269,8 @@ export class Faults {
   }
 
   #failDisk(): void {
-    const { disk } = this.#prng.pick(this.#agents);
+    const agent = this.#prng.pick(this.#agents);
+    const disk = this.#prng.pick([agent.disk, agent.snapshots]);
     disk.failOperation(disk.operations + this.#prng.between(1, operationsAhead), "error");
   }
 }

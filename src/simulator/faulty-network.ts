@@ -4,9 +4,9 @@
  * as every message does in production, and always where one of the two agents speaks an earlier version of the wire.
  */
 import { concatBytes } from "../core/bytes.ts";
-import type { Protocol, ProtocolCodec } from "../core/boundary.ts";
 import type { Prng } from "../core/prng.ts";
 import { wireVersionMax, type WireVersion } from "../core/wire-version.ts";
+import type { MessageCodec } from "../driver/transfer-messages.ts";
 import type { EventQueue } from "./event-queue.ts";
 import type { NetworkOptions } from "./options.ts";
 
@@ -25,7 +25,7 @@ export class FaultyNetwork {
   readonly #events: EventQueue;
   readonly #prng: Prng;
   readonly #options: NetworkOptions;
-  readonly #codec: ProtocolCodec<Protocol>;
+  readonly #codec: MessageCodec;
   readonly #versionOf: (agent: number) => WireVersion;
   readonly #deliver: (from: number, to: number, message: object) => void;
   readonly #agents: number;
@@ -40,7 +40,7 @@ export class FaultyNetwork {
     readonly prng: Prng;
     readonly network: NetworkOptions;
     readonly agents: number;
-    readonly codec: ProtocolCodec<Protocol>;
+    readonly codec: MessageCodec;
     /** Which version of the wire that agent speaks at most. */
     readonly versionOf: (agent: number) => WireVersion;
     readonly deliver: (from: number, to: number, message: object) => void;

@@ -24,6 +24,8 @@ export class History {
   readonly #told = new Map<string, Told>();
   /** Per agent and session: the last sequence that took effect in this life of the agent. */
   readonly #effects: Map<number, number>[];
+  /** By index: the command that took effect there, as the first agent to apply it said. */
+  readonly #effectAt: ({ readonly session: number; readonly sequence: number } | undefined)[] = [];
   readonly #digests = new Map<number, Uint8Array>();
   #acknowledged = 0;
 
@@ -58,7 +60,10 @@ export class History {
   ): void {
     if (entry.kind !== "command") return;
     const claimed = effective.has(answer[0] ?? -1) && answerIndex(answer) === index;
-    if (ran !== undefined || claimed) this.#effect(agent, entry.session, entry.sequence);
+    if (ran !== undefined || claimed) {
+      this.#effect(agent, entry.session, entry.sequence);
+      this.#effectAt[index] ??= { session: entry.session, sequence: entry.sequence };
+    }
     if (ran !== undefined) this.map.applied(index, ran.command, ran.answer);
   }
 
@@ -72,6 +77,25 @@ export class History {
       "exactlyOnce",
       `command ${sequence} of session ${session} takes effect ${what} on agent ${agent + 1}`,
     );
+  }
+
+  /** An agent's state has been replaced by a snapshot's: it has done, in one go, all that is decided up to there. */
+  restored(agent: number, index: number, digest: Uint8Array): void {
+    if (!this.hasDigest(index)) {
+      throw new Violation("equalDigests", `agent ${agent + 1} has a snapshot of ${index} that nobody took`);
+    }
+    this.digest(agent, index, digest);
+    const effects = this.#effects[agent] as Map<number, number>;
+    effects.clear();
+    for (let at = 1; at <= index; at++) {
+      const effect = this.#effectAt[at];
+      if (effect !== undefined) effects.set(effect.session, effect.sequence);
+    }
+  }
+
+  /** Whether it is known what state everybody has to have at `index`. */
+  hasDigest(index: number): boolean {
+    return this.#digests.has(index);
   }
 
   /** An agent is at `index` with this state. */

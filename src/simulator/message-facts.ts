@@ -3,10 +3,14 @@ import { readUint32 } from "../core/bytes.ts";
 import { entryIndex, entryLength, entryTerm } from "../core/entry.ts";
 import { unreachable } from "../core/assert.ts";
 import type { Run } from "../core/entry.ts";
+import { isTransfer, type TransferMessage } from "../driver/transfer-messages.ts";
 import type { RaftMessage, RaftPromise } from "../raft/messages.ts";
 import type { RunningHash } from "./running-hash.ts";
 
-const kindNumbers: Readonly<Record<(RaftMessage | RaftPromise)["kind"], number>> = {
+/** What travels between simulated agents. */
+export type SimulatedMessage = RaftMessage | RaftPromise | TransferMessage;
+
+const kindNumbers: Readonly<Record<SimulatedMessage["kind"], number>> = {
   preVoteRequest: 1,
   preVoteAnswer: 2,
   append: 3,
@@ -25,11 +29,21 @@ const kindNumbers: Readonly<Record<(RaftMessage | RaftPromise)["kind"], number>>
   hibernate: 16,
   hibernating: 17,
   wakeUp: 18,
+  snapshotOffer: 64,
+  snapshotAsk: 65,
+  snapshotPiece: 66,
+  snapshotGone: 67,
+  snapshotEnded: 68,
 };
 
-/** Everything that a message says; entries by their checksums. */
-export function hashMessage(hash: RunningHash, message: RaftMessage | RaftPromise): void {
+/** Everything that a message says; entries, and pieces of snapshots, by their checksums. */
+export function hashMessage(hash: RunningHash, message: SimulatedMessage): void {
   hash.add(kindNumbers[message.kind]);
+  if (isTransfer(message)) hashTransfer(hash, message);
+  else hashRaft(hash, message);
+}
+
+function hashRaft(hash: RunningHash, message: RaftMessage | RaftPromise): void {
   if ("term" in message) hash.add(message.term);
   switch (message.kind) {
     case "preVoteRequest":
@@ -91,6 +105,34 @@ export function hashMessage(hash: RunningHash, message: RaftMessage | RaftPromis
   }
 }
 
+function hashTransfer(hash: RunningHash, message: TransferMessage): void {
+  switch (message.kind) {
+    case "snapshotOffer":
+      hash.add(message.snapshot.index);
+      hash.add(message.snapshot.contents);
+      return;
+    case "snapshotAsk":
+      hash.add(message.index);
+      hash.add(message.first);
+      hash.add(message.count);
+      return;
+    case "snapshotPiece":
+      hash.add(message.index);
+      hash.add(message.number);
+      hash.add(message.checksum);
+      return;
+    case "snapshotGone":
+      hash.add(message.index);
+      return;
+    case "snapshotEnded":
+      hash.add(message.index);
+      hash.add(message.outcome === "stored" ? 1 : 0);
+      return;
+    default:
+      unreachable(message);
+  }
+}
+
 function hashRun(hash: RunningHash, run: Run): void {
   for (let offset = 0; offset < run.bytes.length; offset += entryLength(run.bytes, offset)) {
     hash.add(readUint32(run.bytes, offset + 4));
@@ -104,7 +146,8 @@ export interface EntryFacts {
 }
 
 /** A message's fields in a trace; the names are those of docs/trace.md. */
-export function messageFacts(message: RaftMessage | RaftPromise): Readonly<Record<string, unknown>> {
+export function messageFacts(message: SimulatedMessage): Readonly<Record<string, unknown>> {
+  if (isTransfer(message)) return transferFacts(message);
   switch (message.kind) {
     case "preVoteRequest":
     case "voteRequest":
@@ -163,6 +206,24 @@ export function messageFacts(message: RaftMessage | RaftPromise): Readonly<Recor
         : { kind: message.kind, ticket: message.ticket, refused: true };
     default:
       return unreachable(message);
+  }
+}
+
+function transferFacts(message: TransferMessage): Readonly<Record<string, unknown>> {
+  const { kind } = message;
+  switch (kind) {
+    case "snapshotOffer":
+      return { kind, index: message.snapshot.index, bytes: message.snapshot.byteLength };
+    case "snapshotAsk":
+      return { kind, index: message.index, first: message.first, count: message.count };
+    case "snapshotPiece":
+      return { kind, index: message.index, number: message.number };
+    case "snapshotGone":
+      return { kind, index: message.index };
+    case "snapshotEnded":
+      return { kind, index: message.index, refused: message.outcome === "failed" };
+    default:
+      return unreachable(kind);
   }
 }
 

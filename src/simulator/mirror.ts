@@ -13,6 +13,8 @@ export class Folded {
   vote: string | undefined;
   /** Term of the entry at each index; the place 0 stands for the base of an empty log. */
   terms: number[] = [0];
+  /** The state starts from the snapshot at this index; 0: from nothing. */
+  base = 0;
 
   get last(): number {
     return this.terms.length - 1;
@@ -21,8 +23,16 @@ export class Folded {
   fold(record: RaftRecord, termsOfRun: readonly number[]): void {
     switch (record.kind) {
       case "base":
-        this.terms = new Array<number>(record.index).fill(-1);
-        this.terms.push(record.term);
+        // Where the log has the base's entry it stays as it is; else it begins anew behind the base, and what was before it is unknown.
+        if (this.terms[record.index] !== record.term) {
+          this.terms = new Array<number>(record.index).fill(-1);
+          this.terms.push(record.term);
+        }
+        this.base = record.index;
+        if (record.hardState !== undefined) {
+          this.term = record.hardState.term;
+          this.vote = record.hardState.votedFor;
+        }
         return;
       case "hardState":
         this.term = record.term;
@@ -90,11 +100,14 @@ export class Mirror {
       );
     }
     const folded = new Folded();
-    for (const record of records)
-      folded.fold(record, record.kind === "entries" ? termsOf(record.run.bytes) : []);
+    const durable = new Folded();
+    for (const record of records) {
+      const terms = record.kind === "entries" ? termsOf(record.run.bytes) : [];
+      folded.fold(record, terms);
+      durable.fold(record, terms);
+    }
     this.pushed = folded;
-    this.durable = new Folded();
-    Object.assign(this.durable, { term: folded.term, vote: folded.vote, terms: [...folded.terms] });
+    this.durable = durable;
     this.#checksums.length = next;
     this.#pending = [];
     this.durableThrough = next - 1;

@@ -159,6 +159,8 @@ function stateWithoutSessions(machines: Parameters<Parts["createState"]>[0]): Ap
     tookEffect: () => true,
     changes: () => ({ kind: "changes", changes: [], through: 0 }),
     digest: () => map.digest(),
+    snapshot: () => map.snapshot(),
+    restore: (pieces) => map.restore(pieces),
   };
 }
 
@@ -339,6 +341,8 @@ const mutations: readonly Mutation[] = [
             tookEffect: (index) => state.tookEffect(index),
             changes: (filter, from, changesMax) => state.changes(filter, from, changesMax),
             digest: () => state.digest().map((byte) => byte ^ (salt % 3 === 0 ? 1 : 0)),
+            snapshot: () => state.snapshot(),
+            restore: (pieces, expected) => state.restore(pieces, expected),
           };
         },
       };

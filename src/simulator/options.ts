@@ -3,6 +3,7 @@
  * have one kind only and plenty of it, some have all (Groce and others, "Swarm Testing", 2012). A bug that needs quiet to
  * grow is found in the quiet ones.
  */
+import { limits } from "../core/limits.ts";
 import { Prng } from "../core/prng.ts";
 import { raftLimits, raftTimings, type RaftLimits } from "../raft/options.ts";
 import type { Scenario } from "./scenario.ts";
@@ -53,6 +54,12 @@ export interface RaftParameters {
   readonly limits: RaftLimits;
 }
 
+export interface SnapshotOptions {
+  /** An agent takes one when so much was applied since the last. */
+  readonly logBytes: number;
+  readonly pieceBytes: number;
+}
+
 export interface SimulationOptions {
   readonly seed: number;
   readonly agents: number;
@@ -79,6 +86,7 @@ export interface SimulationOptions {
   /** Somebody asks the leader to hand over. */
   readonly transfers: Recurring;
   readonly disk: DiskOptions;
+  readonly snapshots: SnapshotOptions;
   readonly clients: ClientOptions;
   readonly raft: RaftParameters;
 }
@@ -145,6 +153,10 @@ export function drawOptions(seed: number, choices: SimulationChoices = {}): Simu
     // Last, so that what is drawn before stays what it was.
     earlierAgents: prng.chance(0.15) ? prng.between(1, agents) : 0,
     transfers: recurring(0.3, [0.3, 2], [0]),
+    snapshots: {
+      logBytes: prng.pick([200, 1000, 1000, 5000, 30_000]),
+      pieceBytes: prng.pick([64, 200, 1000, 100_000]),
+    },
   };
 }
 
@@ -196,6 +208,7 @@ function lightOptions(seed: number, choices: SimulationChoices): SimulationOptio
     disk: { syncMeanMicros: 150, crashSectorBytes: 4096, failures: never, hangs: never },
     clients: { count: 1, intervalMillis: 100, inFlightMax: 4, keys: 20, readShare: 0, patienceMillis: 1000 },
     raft: { ...raftTimings, limits: raftLimits() },
+    snapshots: { logBytes: limits.snapshotLogBytes, pieceBytes: limits.snapshotPieceBytesMax },
   };
 }
 

@@ -5,8 +5,9 @@
 import type { LogCore, ProtocolCodec, Recovered } from "../core/boundary.ts";
 import type { AnyStateMachine } from "../core/machine.ts";
 import type { AppliedState } from "../driver/hosted.ts";
-import type { DriverJournal } from "../driver/world.ts";
+import type { DriverJournal, DriverSnapshots } from "../driver/world.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
+import { SnapshotStore, type SnapshotStoreOptions } from "../journal/snapshots.ts";
 import { raftCodec } from "../raft/codec.ts";
 import type { RaftProtocol } from "../raft/messages.ts";
 import type { RaftOptions } from "../raft/options.ts";
@@ -20,6 +21,7 @@ export interface Parts {
   readonly createCore: (options: RaftOptions, recovered: Recovered<RaftProtocol>) => SimulatedCore;
   readonly codec: ProtocolCodec<RaftProtocol>;
   readonly openJournal: (options: JournalOptions) => DriverJournal;
+  readonly openSnapshots: (options: SnapshotStoreOptions) => DriverSnapshots;
   readonly createState: (machines: Readonly<Record<string, AnyStateMachine>>) => AppliedState;
 }
 
@@ -27,5 +29,6 @@ export const productionParts: Parts = {
   createCore: (options, recovered) => new RaftCore(options, recovered),
   codec: raftCodec,
   openJournal: (options) => Journal.open(options),
+  openSnapshots: (options) => new SnapshotStore(options),
   createState: (machines) => new ReplicatedState(machines),
 };

@@ -6,6 +6,7 @@
 import { agentId, groupName } from "../core/ids.ts";
 import { Prng } from "../core/prng.ts";
 import { present } from "../core/assert.ts";
+import { withTransfers } from "../driver/transfer-messages.ts";
 import { SimulatedAgent } from "./agent.ts";
 import { SimulatedClient } from "./client.ts";
 import { ClusterChecker } from "./cluster-checker.ts";
@@ -90,7 +91,7 @@ export class Simulation {
       prng: prng.fork(),
       network: options.network,
       agents: options.agents,
-      codec: parts.codec,
+      codec: withTransfers(parts.codec),
       versionOf: (agent) => this.#agent(agent).version,
       deliver: (from, to, message) => this.#agent(to).receive(this.#agent(from).name, message),
     });

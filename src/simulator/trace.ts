@@ -2,10 +2,9 @@
  * A run as lines of JSON, one per transition of an agent and per message, in the order in which they happened: enough for
  * a reader to follow it, and for a model checker to compare it with a specification of Raft. docs/trace.md has the schema.
  */
-import type { RaftMessage, RaftPromise } from "../raft/messages.ts";
 import type { CoreView } from "./cluster-checker.ts";
 import type { EventQueue } from "./event-queue.ts";
-import { messageFacts } from "./message-facts.ts";
+import { messageFacts, type SimulatedMessage } from "./message-facts.ts";
 
 export const traceVersion = 1;
 
@@ -55,12 +54,12 @@ export class Trace {
     this.#write("start", agent, this.#state(core));
   }
 
-  sent(from: string, to: string, message: RaftMessage | RaftPromise, core: CoreView): void {
+  sent(from: string, to: string, message: SimulatedMessage, core: CoreView): void {
     this.#write("send", from, { ...this.#state(core), message: { from, to, ...messageFacts(message) } });
   }
 
   /** A core is about to take the message; its state is still the one before. */
-  received(from: string, to: string, message: RaftMessage | RaftPromise, core: CoreView): void {
+  received(from: string, to: string, message: SimulatedMessage, core: CoreView): void {
     this.#write("receive", to, { ...this.#state(core), message: { from, to, ...messageFacts(message) } });
   }
 
@@ -81,6 +80,11 @@ export class Trace {
 
   applied(agent: string, index: number, term: number, session: number, sequence: number): void {
     this.#write("apply", agent, { index, term, session, sequence });
+  }
+
+  /** Its state is a snapshot's now: at a start, or because one has come from a peer. */
+  restored(agent: string, index: number): void {
+    this.#write("restore", agent, { index });
   }
 
   end(facts: Readonly<Record<string, unknown>>): void {

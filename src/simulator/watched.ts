@@ -265,26 +265,28 @@ export class WatchedJournal implements DriverJournal {
   }
 }
 
-/** The state, seen from outside: told before and after each entry. */
+export interface StateObserver {
+  before(bytes: Uint8Array, offset: number): void;
+  after(answer: Uint8Array, digest: () => Uint8Array): void;
+  /** A snapshot is being taken of the state with this digest. */
+  frozen(digest: Uint8Array): void;
+  restored(index: LogIndex, digest: Uint8Array): void;
+}
+
+/** The state, seen from outside: told before and after each entry, and after it was replaced. */
 export class WatchedState implements AppliedState {
   readonly #inner: AppliedState;
-  readonly #before: (bytes: Uint8Array, offset: number) => void;
-  readonly #after: (answer: Uint8Array, digest: () => Uint8Array) => void;
+  readonly #observer: StateObserver;
 
-  constructor(
-    inner: AppliedState,
-    before: (bytes: Uint8Array, offset: number) => void,
-    after: (answer: Uint8Array, digest: () => Uint8Array) => void,
-  ) {
+  constructor(inner: AppliedState, observer: StateObserver) {
     this.#inner = inner;
-    this.#before = before;
-    this.#after = after;
+    this.#observer = observer;
   }
 
   apply(bytes: Uint8Array, offset: number): Uint8Array {
-    this.#before(bytes, offset);
+    this.#observer.before(bytes, offset);
     const answer = this.#inner.apply(bytes, offset);
-    this.#after(answer, () => this.#inner.digest());
+    this.#observer.after(answer, () => this.#inner.digest());
     return answer;
   }
   query(question: Uint8Array): Uint8Array {
@@ -298,6 +300,14 @@ export class WatchedState implements AppliedState {
   }
   digest(): Uint8Array {
     return this.#inner.digest();
+  }
+  snapshot(): Iterable<Uint8Array> {
+    this.#observer.frozen(this.#inner.digest());
+    return this.#inner.snapshot();
+  }
+  restore(pieces: Iterable<Uint8Array>, expected: Pick<Snapshot, "index" | "digest">): void {
+    this.#inner.restore(pieces, expected);
+    this.#observer.restored(expected.index, this.#inner.digest());
   }
 }
 

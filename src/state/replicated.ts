@@ -159,11 +159,18 @@ export class ReplicatedState {
   /**
    * Replaces the whole state by that of a snapshot, however its bytes are cut into pieces. A machine that the snapshot does
    * not know is set back to how it was given. Throws `MalformedError`, and keeps the old state, where the pieces are not
-   * a whole snapshot of these machines.
+   * a whole snapshot of these machines, or not of the state that it is taken for.
    */
-  restore(pieces: Iterable<Uint8Array>): void {
+  restore(
+    pieces: Iterable<Uint8Array>,
+    expected?: { readonly index: number; readonly digest: Uint8Array },
+  ): void {
     const reader = new FrameReader(pieces);
     const head = readHead(reader);
+    if (expected !== undefined) {
+      const isIt = head.applied === expected.index && equalBytes(head.digest, expected.digest);
+      if (!isIt) throw new MalformedError("a snapshot of another state than it is taken for");
+    }
     const sessions = new Sessions();
     for (let count = 0; count < head.sessions; count++) sessions.restore(decodeSession(reader.frame()));
     const requestIds = new RequestIds();

@@ -97,6 +97,7 @@ function withHeldDisks(): Held {
       clock: systemClock,
       scheduler,
       disk,
+      snapshots: new MemoryDisk({ soon: (task) => scheduler.soon(task) }),
       journalId,
       network: (events) => network.join(self, scheduler, events),
       onFatal: (error) => {

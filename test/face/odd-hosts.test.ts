@@ -154,7 +154,7 @@ describe("Agent.start", () => {
   });
 
   test("nothing of that has touched the folder or kept it locked", async () => {
-    expect(readdirSync(dataDir).toSorted()).toEqual(["identity.json", "journal", "key.pem"]);
+    expect(readdirSync(dataDir).toSorted()).toEqual(["identity.json", "journal", "key.pem", "snapshots"]);
     const agent = await Agent.start({ id: "a", dataDir, listen: "127.0.0.1:0" });
     await agent.close();
   });

@@ -12,6 +12,7 @@ import type {
   HostedStatus,
   ProposeOptions,
   QueryAnswer,
+  SnapshotTaken,
 } from "../../src/driver/hosted.ts";
 import type { Order, OrderResult } from "../../src/driver/orders.ts";
 
@@ -70,6 +71,13 @@ export class FakeGroup implements HostedGroup {
     this.observer?.applied(entry, 0, answer);
   }
 
+  /** The state is replaced by one of this index: entries and changes up to it are gone. */
+  restore(index: number): void {
+    this.applied = index as LogIndex;
+    this.earliest = index + 1;
+    this.observer?.restored(this.applied);
+  }
+
   refuse(session: number, sequence: number, refusal: Refusal): void {
     this.observer?.refused(session, sequence, refusal);
   }
@@ -99,6 +107,7 @@ export class FakeGroup implements HostedGroup {
       successor: undefined,
       lagMs: 1.6,
       diskFull: this.diskFull,
+      baseBytes: 0,
     };
   }
 
@@ -133,6 +142,10 @@ export class FakeGroup implements HostedGroup {
 
   order(order: Order, done: (result: OrderResult) => void): void {
     this.orders.push({ order, done });
+  }
+
+  takeSnapshot(done: (taken: SnapshotTaken) => void): void {
+    done({ kind: "nothing" });
   }
 
   digest(): Uint8Array {

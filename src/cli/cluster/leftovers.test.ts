@@ -23,7 +23,13 @@ describe("what an agent leaves behind", () => {
     expect(readdirSync(path)).toEqual(before);
     await holder.kill("SIGKILL");
     await removeLeftovers(path);
-    expect(readdirSync(path).toSorted()).toEqual(["identity.json", "journal", "key.pem", "owner.2"]);
+    expect(readdirSync(path).toSorted()).toEqual([
+      "identity.json",
+      "journal",
+      "key.pem",
+      "owner.2",
+      "snapshots",
+    ]);
   });
 
   test("is nothing after a good end: the folder is not touched then, nor made where it is gone", async () => {

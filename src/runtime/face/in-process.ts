@@ -45,6 +45,13 @@ export interface InProcessOptions extends GroupTimings {
 /** Nothing is gained by large segments in memory, and each one is filled with zeros when a group begins. */
 const memoryJournal = { segmentBytes: 4 * 1024 * 1024, blockBytesMax: 2 * limits.batchBytesMax } as const;
 
+/**
+ * A snapshot in memory takes about as much as the state, and frees the log before it, which has brought all of that state and
+ * more. So it is taken when there is as much log as here, and no less than the last one's size: then it never costs more
+ * than it frees, and a group that runs for long takes no more than a few times its state.
+ */
+const memorySnapshotLogBytes = 2 * memoryJournal.segmentBytes;
+
 /** Which group each member of each network belongs to. */
 const groupsOf = new WeakMap<MemoryNetwork, Map<AgentId, InProcessGroup>>();
 
@@ -72,10 +79,12 @@ interface Running {
   stop(): Promise<void>;
 }
 
-/** Where a member's journal is. */
+/** Where a member's journal is, and its snapshots. */
 interface Home {
   readonly disk: Disk;
+  readonly snapshots: Disk;
   readonly journal?: { readonly segmentBytes: number; readonly blockBytesMax: number };
+  readonly snapshotLogBytes?: number;
   readonly journalId: Uint8Array;
   readonly close: () => void;
 }
@@ -257,6 +266,7 @@ class InProcessGroup {
         clock: systemClock,
         scheduler: this.#scheduler,
         disk: home.disk,
+        snapshots: home.snapshots,
         journalId: home.journalId,
         ...(home.journal !== undefined && { journal: home.journal }),
         ...(logger !== undefined && { logger: harmless(logger) }),
@@ -276,6 +286,7 @@ class InProcessGroup {
         machines,
         electionTimeoutMs,
         heartbeatMs,
+        snapshotLogBytes: home.snapshotLogBytes,
       });
       return {
         gateway: new LocalGateway(hub, this.#scheduler),
@@ -301,10 +312,19 @@ class InProcessGroup {
 
   #memoryHome(member: Member): Home {
     if (member.memory === undefined) {
-      const disk = new MemoryDisk({ soon: (task) => this.#scheduler.soon(task) });
+      const soon = (task: () => void): void => this.#scheduler.soon(task);
+      const disk = new MemoryDisk({ soon });
       const journalId = new Uint8Array(randomBytes(16));
       beginJournal(disk, journalId, checksum);
-      member.memory = { disk, journalId, journal: memoryJournal, close: () => {} };
+      const snapshots = new MemoryDisk({ soon });
+      member.memory = {
+        disk,
+        snapshots,
+        journalId,
+        journal: memoryJournal,
+        snapshotLogBytes: memorySnapshotLogBytes,
+        close: () => {},
+      };
     }
     return member.memory;
   }
@@ -335,7 +355,8 @@ function isSame(a: unknown, b: unknown): boolean {
 
 async function folderHome(dataDir: string, id: AgentId): Promise<Home> {
   const folder = await DataFolder.open(join(dataDir, id), { agent: id });
-  return { disk: folder.disk, journalId: folder.identity.journal, close: () => folder.close() };
+  const { disk, snapshots, identity } = folder;
+  return { disk, snapshots, journalId: identity.journal, close: () => folder.close() };
 }
 
 /** The same for the same members in any order, in every process: journals find their group by it. */
