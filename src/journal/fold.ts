@@ -65,7 +65,8 @@ function foldDirectory(groups: Map<GroupName, Group>, told: Told, block: BlockSc
     told.set(group, position);
     noteLast(group, line.last);
     group.needed = Math.max(group.needed, line.needed);
-    if (line.damaged) group.damaged = true;
+    // Later ones carry damage on, unless the group has begun anew.
+    group.damaged = line.damaged;
   }
 }
 

@@ -216,6 +216,21 @@ export class Journal {
     this.#pump();
   }
 
+  /**
+   * The group begins anew: nothing of what the journal has of it is given any more, and damage is forgotten with it. It counts
+   * once a record appended after it is durable; before that, a restart finds the group as it was. Its numbers go on.
+   */
+  restart(name: GroupName): void {
+    this.#refuseIfOver();
+    const group = this.#groups.get(name) ?? this.#newGroup(name);
+    assert(group.last === group.durable, "J22: a group begins anew before anything is appended to it");
+    group.needed = group.last + 1;
+    group.index.dropBelow(group.needed);
+    group.damaged = false;
+    // With the first record behind it in one block, so that neither is there without the other.
+    this.#directoryWanted = true;
+  }
+
   /** What `quorate journal check` shows: reads the whole journal, blocking. */
   check(): JournalReport {
     return inspectJournal(this.#o.disk, this.#o.id, this.#o.checksum);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { blocksOf, cloned, filler, journalId, JournalStage, names } from "../../test/support/journal.ts";
+import { groupName } from "../core/ids.ts";
 import { crc32 } from "../core/checksum.ts";
 import { writeUint32 } from "../core/bytes.ts";
 import { Prng } from "../core/prng.ts";
@@ -206,6 +207,36 @@ describe("a block that is corrupt in the middle", () => {
     expect(stage.isDamaged("a")).toBe(true);
     expect(stage.isDamaged("early")).toBe(false);
     expect(stage.recovered("early")).toEqual(["1"]);
+  });
+
+  it("J22: a damaged group begins anew, and nothing of its old life comes back", () => {
+    const stage = new JournalStage().open();
+    story(stage, [{ a: ["1"], b: ["1"] }, { a: ["2"] }, { a: ["3"], b: ["2"] }]);
+    rot(stage, blocksOf(stage)[2]!);
+    stage.kill();
+    expect([stage.isDamaged("a"), stage.isDamaged("b")]).toEqual([true, false]);
+    const next = stage.next("a");
+    stage.journal.restart(groupName("a"));
+    expect([stage.isDamaged("a"), stage.recovered("a"), stage.next("a")]).toEqual([false, [], next]);
+    // The power fails before anything new is durable: the group is as it was.
+    const early = cloned(stage);
+    early.open();
+    expect(early.isDamaged("a")).toBe(true);
+    expect(stage.store("a", "new")).toBe(next);
+    for (let life = 0; life < 3; life++) {
+      stage.kill();
+      expect([stage.isDamaged("a"), stage.recovered("a"), stage.next("a")]).toEqual([
+        false,
+        life === 0 ? ["new"] : ["new", ...Array.from({ length: life }, (_, at) => `life ${at}`)],
+        next + 1 + life,
+      ]);
+      stage.store("a", `life ${life}`);
+    }
+    expect(stage.recovered("b")).toEqual(["1", "2"]);
+    expect(() => {
+      stage.append("b", "3");
+      stage.journal.restart(groupName("b"));
+    }).toThrow("J22");
   });
 
   it("J7, J8: whichever block rots, exactly the groups are damaged that the rule names, and they stay so", () => {

@@ -7,7 +7,8 @@ import { agentId, type Address, type AgentId } from "../../core/ids.ts";
 import { limits } from "../../core/limits.ts";
 import type { MemberChange, MemberFault, MemberStep } from "../../core/members.ts";
 import { dialAddress, formatAddress } from "../address.ts";
-import type { Cancel, Gateway, GroupStatus } from "../gateway.ts";
+import type { Cancel, Gateway } from "../gateway.ts";
+import { MemberOrder } from "../member-order.ts";
 import { checkSignal, checkTimeoutMs, type Call, type CheckedWait } from "./options.ts";
 import type { Attempt, Questions } from "./questions.ts";
 
@@ -86,61 +87,17 @@ export function changeMembers(
   questions: Questions,
   { change, wait }: CheckedChange,
 ): Promise<void> {
-  /** The status said that nothing is under way any more: the order again, accepted, means that it is decided. */
-  let seenAtRest = false;
-  let begun = false;
+  const order = new MemberOrder(gateway, change);
   const start = (attempt: Attempt<void>): Cancel => {
-    attempt.whenLate = () => lateError(attempt.refusal, begun);
-    return gateway.order({ kind: "members", change }, (result) => {
-      switch (result.kind) {
-        case "accepted":
-          begun = true;
-          if (seenAtRest) attempt.succeed();
-          else attempt.goOn(look);
-          return;
-        case "lost":
-          begun = true;
-          attempt.again(undefined);
-          return;
-        case "tooOld":
-          attempt.fail(tooOldError());
-          return;
-        case "badChange":
-          attempt.fail(faultError(result.fault));
-          return;
-        case "notLeader":
-        case "overloaded":
-        case "busy":
-        case "notReady":
-        case "diskFull":
-        case "closed":
-          seenAtRest = false;
-          attempt.again(result);
-          return;
-        default:
-          unreachable(result);
-      }
+    attempt.whenLate = () => lateError(attempt.refusal, order.begun);
+    return order.attempt((step) => {
+      if (step.kind === "decided") attempt.succeed();
+      else if (step.kind === "tooOld") attempt.fail(tooOldError());
+      else if (step.refusal?.kind === "badChange") attempt.fail(faultError(step.refusal.fault));
+      else attempt.again(step.refusal);
     });
   };
-  const look = (attempt: Attempt<void>): Cancel =>
-    gateway.refreshStatus((result) => {
-      seenAtRest = result.kind === "status" && isDone(result.status, change);
-      if (seenAtRest) attempt.goOn(start);
-      else attempt.again(undefined);
-    });
   return questions.attempt(start, wait);
-}
-
-function isDone(status: GroupStatus, { steps }: MemberChange): boolean {
-  if (status.outgoing !== undefined || status.next !== undefined) return false;
-  // The last word about somebody counts.
-  const wanted = new Map(steps.map(({ id, kind }) => [id, kind]));
-  return [...wanted].every(([id, kind]) => {
-    const isVoter = status.members.includes(id);
-    const isLearner = status.learners.includes(id);
-    if (kind === "voter") return isVoter;
-    return kind === "learner" ? isLearner && !isVoter : !isVoter && !isLearner;
-  });
 }
 
 const faults: Readonly<Record<MemberFault, readonly [message: string, hint: string]>> = {

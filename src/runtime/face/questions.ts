@@ -79,11 +79,6 @@ export class Attempt<T> extends Waiter {
     this.#timer = this.#group.clock.after(delayMs, () => this.start());
   }
 
-  /** The next part of the same attempt. */
-  goOn(next: (attempt: Attempt<T>) => Cancel): void {
-    if (!this.#settled) this.#cancel = next(this);
-  }
-
   succeed(value: T): void {
     if (this.#settled) return;
     this.#end();
