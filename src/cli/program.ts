@@ -19,6 +19,7 @@ import { simCommand } from "./sim.ts";
 import { statusCommand } from "./status.ts";
 import type { World } from "./terminal/surface.ts";
 import { tourCommand } from "./tour.ts";
+import { transferCommand } from "./transfer.ts";
 import { upCommand } from "./up.ts";
 import { watchCommand } from "./watch.ts";
 
@@ -50,6 +51,7 @@ export function createProgram(context: CommandContext): Command {
       [
         statusCommand(context),
         membersCommand(context),
+        transferCommand(context),
         putCommand(context),
         getCommand(context),
         casCommand(context),

@@ -10,6 +10,8 @@ export const errorCodes = {
   GROUP_MISMATCH: "A group of that name or with some of these members exists, and it is a different one.",
   NO_QUORUM: "Too few members can be reached to decide anything.",
   TIMEOUT: "The answer did not come in time; the call may or may not have taken effect.",
+  BUSY: "The leader is doing something that this would interfere with; try again once it is done.",
+  NOT_READY: "The agent that should do it, or enough of them, can't do it now.",
   OVERLOADED: "More is in flight than the limits allow; try again a little later.",
   COMPACTED: "The history before that index is gone.",
   CLOSED: "The handle, agent or client has been closed.",

@@ -170,6 +170,8 @@ export interface Limits {
   readonly clientAnswersBytesMax: number;
   /** The same for all clients of an agent. More: the client for which most waits is disconnected. */
   readonly agentAnswersBytesMax: number;
+  /** An agent that ends waits for so long until others lead what it led. */
+  readonly handOverMsMax: number;
   /** A client that is not read is read again after so long without an answer: it may want to say that it lost one. */
   readonly clientPausedMsMax: number;
   /** Answers gathered into one frame. */
@@ -279,6 +281,7 @@ export const limits: Limits = {
   clientUnreadMsMax: 60_000,
   clientAnswersBytesMax: 64 * mebibyte,
   agentAnswersBytesMax: 256 * mebibyte,
+  handOverMsMax: 500,
   clientPausedMsMax: 1000,
   answerFrameBytesMax: 256 * kibibyte,
   watchAnswerChangesMax: 1000,

@@ -293,9 +293,10 @@ function socketsOf(
   return { network, server, finder };
 }
 
-/** First nobody gets in and no peer hears more, then the groups and the journal end, then the folder is free. */
+/** First others take over what it leads; then nobody gets in and no peer hears more; then the groups and the journal end, then the folder is free. */
 async function takeDown(parts: Parts): Promise<void> {
   const { folder, scheduler, server, network, finder, hosting } = parts;
+  await hosting.handOver();
   finder.close();
   network.close();
   const closed = server.close();

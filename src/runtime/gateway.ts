@@ -21,6 +21,8 @@ export interface GroupStatus {
   readonly role: Role;
   readonly term: number;
   readonly leader?: string;
+  /** At a leader that is handing over: to whom. */
+  readonly successor?: string;
   /** Those who vote. */
   readonly members: readonly string[];
   /** Those whom `members` replace, as long as both sets must agree; absent where there are none. */

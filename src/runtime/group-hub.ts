@@ -308,6 +308,7 @@ export class GroupHub implements GroupObserver {
       role: status.role,
       term: status.term,
       ...(status.leader === undefined ? {} : { leader: status.leader }),
+      ...(status.successor === undefined ? {} : { successor: status.successor }),
       members: members.voters,
       ...(members.outgoing.length === 0 ? {} : { outgoing: members.outgoing }),
       learners: members.learners,

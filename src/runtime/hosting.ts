@@ -22,6 +22,7 @@ import { checksum } from "./checksum.ts";
 import { checkGroup, type CheckedGroup, type GroupOptions } from "./group-options.ts";
 import type { OrderOutcome } from "./gateway.ts";
 import { GroupHub, type HubEvents } from "./group-hub.ts";
+import { handOver } from "./hand-over.ts";
 import { silentLogger, type Logger } from "./logger.ts";
 import { noteSnapshot } from "./snapshot-notes.ts";
 import type { NetworkEvents } from "./tcp-network.ts";
@@ -154,6 +155,15 @@ export class Hosting {
 
   groups(): readonly string[] {
     return [...this.#hubs.keys()];
+  }
+
+  /** Before it is closed: has others lead what it leads, as far as that can be done soon. */
+  async handOver(): Promise<void> {
+    const { clock, scheduler } = this.#options;
+    const hubs = [...this.#hubs.values()];
+    await Promise.all(
+      hubs.map(async (hub) => new Promise<void>((resolve) => handOver(hub, clock, scheduler, resolve))),
+    );
   }
 
   /** Ends every group, then the journal: what is gathered is written and synced first. Idempotent. */

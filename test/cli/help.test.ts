@@ -50,6 +50,7 @@ describe("help", () => {
       "cas",
       "watch",
       "propose",
+      "transfer",
       "doctor",
       "journal",
       "sim",

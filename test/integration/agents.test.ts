@@ -47,6 +47,30 @@ describe("three agents in processes of their own", { timeout: 60_000 }, () => {
     await expectEverythingOnce(cluster, [load]);
   });
 
+  test("R40: one after the other stopped in good order, nobody waits for an election: it would take 20 s", async () => {
+    const cluster = await new ProcessCluster([20_000, 30_000]).start();
+    await cluster.elect(cluster.member("agent_1"));
+    const session = await cluster.session();
+    const load = new Load("value", session);
+    const progress = async (): Promise<void> => {
+      const before = load.acknowledged.length;
+      await until(() => load.acknowledged.length > before + 100, "progress");
+    };
+    const leaders: (string | undefined)[] = [];
+    for (let times = 0; times < 4; times++) {
+      await progress();
+      const leader = cluster.member(session.gateway.status()?.leader);
+      leaders.push(leader.id);
+      await leader.child.kill("SIGTERM");
+      expect(leader.child.process.exitCode).toBe(0);
+      await progress();
+      await cluster.restart(leader);
+    }
+    await load.stop();
+    await expectEverythingOnce(cluster, [load]);
+    for (const [at, leader] of leaders.entries()) expect(leader).not.toBe(leaders[at + 1]);
+  });
+
   test("all of them killed at once, they come back with all that was acknowledged", async () => {
     const cluster = await new ProcessCluster().start();
     const session = await cluster.session();

@@ -33,6 +33,8 @@ export class FakeGroup implements HostedGroup {
   earliest = 1;
   campaigns = 0;
   readonly orders: { order: Order; done: (result: OrderResult) => void }[] = [];
+  /** At a leader that is handing over. */
+  successor: AgentId | undefined;
   diskFull = false;
   closes = 0;
   /** Indices of entries that are said to have had no effect. */
@@ -104,7 +106,7 @@ export class FakeGroup implements HostedGroup {
       hibernating: false,
       members: this.members,
       peers: [],
-      successor: undefined,
+      successor: this.successor,
       lagMs: 1.6,
       diskFull: this.diskFull,
       baseBytes: 0,

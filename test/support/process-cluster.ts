@@ -7,7 +7,7 @@ import { newClusterId } from "../../src/runtime/cluster-file.ts";
 import { createDataFolder } from "../../src/runtime/data-folder.ts";
 import { Child } from "./child.ts";
 import { decidedValues, TestSession } from "./commands.ts";
-import { freePort, temporaryFolder } from "./runtime.ts";
+import { freePort, temporaryFolder, until } from "./runtime.ts";
 
 export interface Member {
   readonly id: string;
@@ -19,7 +19,12 @@ export interface Member {
 export class ProcessCluster {
   readonly members: Member[] = [];
   readonly #folder = temporaryFolder();
+  readonly #electionTimeoutMs: readonly [number, number] | undefined;
   #agents = "";
+
+  constructor(electionTimeoutMs?: readonly [number, number]) {
+    this.#electionTimeoutMs = electionTimeoutMs;
+  }
 
   /** `wireVersionMax`: which version of the wire they speak at most. */
   async start(wireVersionMax?: WireVersion): Promise<this> {
@@ -47,6 +52,18 @@ export class ProcessCluster {
     expect(await member.child.line()).toBe("up");
   }
 
+  /** Has that agent lead, without waiting for anybody's patience. */
+  async elect(member: Member): Promise<void> {
+    const { pool } = await ClientPool.connect({ agents: [member.address], pin: true });
+    const gateway = pool.gateway("main");
+    const leads = async (): Promise<boolean> =>
+      new Promise((resolve) => {
+        gateway.campaign((result) => resolve(result.kind === "over" && result.leading));
+      });
+    await until(leads, `${member.id} leads`);
+    pool.close();
+  }
+
   /** `at`: that agent only; otherwise wherever the leader is. */
   async session(at?: Member): Promise<TestSession> {
     const agents = at === undefined ? this.members.map(({ address }) => address) : [at.address];
@@ -56,8 +73,8 @@ export class ProcessCluster {
   }
 
   #spawn(id: string, wireVersionMax?: WireVersion): Child {
-    const version = wireVersionMax === undefined ? [] : [String(wireVersionMax)];
-    return new Child("./run-agent.ts", id, join(this.#folder, id), this.#agents, ...version);
+    const options = JSON.stringify({ wireVersionMax, electionTimeoutMs: this.#electionTimeoutMs });
+    return new Child("./run-agent.ts", id, join(this.#folder, id), this.#agents, options);
   }
 }
 

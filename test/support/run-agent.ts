@@ -1,12 +1,11 @@
 /**
- * One agent in a process of its own: id, data folder, all agents' addresses and the highest wire version come as arguments.
- * Says `up`, ends with SIGTERM.
+ * One agent in a process of its own: id, data folder, all agents' addresses and further options come as arguments. Says
+ * `up`, ends with SIGTERM.
  */
-import { checkWireVersion } from "../../src/core/wire-version.ts";
-import { AgentRuntime } from "../../src/runtime/agent.ts";
+import { AgentRuntime, type AgentOptions } from "../../src/runtime/agent.ts";
 
-const [id = "", dataDir = "", agentsText = "[]", versionText] = process.argv.slice(2);
-const wireVersionMax = checkWireVersion(versionText === undefined ? undefined : Number(versionText));
+const [id = "", dataDir = "", agentsText = "[]", optionsText = "{}"] = process.argv.slice(2);
+const options = JSON.parse(optionsText) as Partial<AgentOptions>;
 const peers = JSON.parse(agentsText) as { id: string; address: string }[];
 const listen = peers.find((peer) => peer.id === id)?.address ?? "127.0.0.1:0";
 const agent = await AgentRuntime.start({
@@ -15,7 +14,7 @@ const agent = await AgentRuntime.start({
   listen,
   peers,
   groups: [{ name: "main", mechanism: "raft", members: peers.map((peer) => peer.id) }],
-  ...(wireVersionMax !== undefined && { wireVersionMax }),
+  ...options,
   onFatal: () => process.exit(1),
 });
 process.once("SIGTERM", () => void agent.close().then(() => process.stdin.destroy()));

@@ -1,6 +1,7 @@
 /** The handle of a group that keeps an ordered log. */
 import { badOption, isList, reading, readOptions, shown, type OptionList } from "../../core/arguments.ts";
 import { QuorateError } from "../../core/errors.ts";
+import { agentId } from "../../core/ids.ts";
 import {
   decodeLearned,
   encodeLearnQuestion,
@@ -24,6 +25,7 @@ import {
   type CheckedWait,
 } from "./options.ts";
 import { writeBytes } from "./pending-command.ts";
+import { transferLeadership } from "./hand-over.ts";
 import { changeMembers, checkMemberChange, type MemberOptions, type MemberRoles } from "./member-changes.ts";
 import type { Attempt } from "./questions.ts";
 import { makeFaces, type Faces, type KindsOf } from "./state-kinds.ts";
@@ -135,6 +137,11 @@ export class LogHandle<S> implements Log<S> {
   async changeMembers(members: MemberRoles, options?: MemberOptions): Promise<void> {
     const checked = checkMemberChange(members, options);
     return changeMembers(this.#client.gateway, this.#client.questions, checked);
+  }
+
+  async transferLeadership(to?: string, call?: Call): Promise<string> {
+    const target = to === undefined ? undefined : agentId(to);
+    return transferLeadership(this.#client.gateway, this.#client.questions, target, checkCall(call));
   }
 
   async learnDecision(id: string, call?: Call): Promise<Json | undefined> {

@@ -73,6 +73,12 @@ export interface Log<S = NoState> extends Group {
    * begun and goes on by itself.
    */
   changeMembers(members: MemberRoles, options?: MemberOptions): Promise<void>;
+  /**
+   * Hands leadership over: to that voter, or to the one that is furthest. Resolves to who leads then; nothing waits for an
+   * election meanwhile. Rejects with `NOT_READY` where nobody can take over, with `BUSY` during a change of members, and with
+   * `TIMEOUT` where it did not happen in time.
+   */
+  transferLeadership(to?: string, call?: Call): Promise<string>;
   /** The value decided under that request id (a list, where there were several); undefined if there is none. */
   learnDecision(id: string, call?: Call): Promise<Json | undefined>;
 }

@@ -125,7 +125,7 @@ export class FakeGateway implements Gateway {
 
   refreshStatus(done: (result: StatusResult) => void): () => void {
     const status = this.currentStatus;
-    const refreshed = { ...fakeStatus(), ...status, ...this.refreshed };
+    const refreshed = { ...(status ?? fakeStatus()), ...this.refreshed };
     queueMicrotask(() =>
       done(status === undefined ? { kind: "lost" } : { kind: "status", status: refreshed }),
     );
