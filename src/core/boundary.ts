@@ -171,13 +171,14 @@ export interface LogCore<P extends Protocol> extends Core<P> {
   /** Which journal record holds the entry at `index`, or an earlier one near it: where the driver starts reading for a `load`. */
   recordOf(index: LogIndex): RecordNumber | undefined;
   /**
-   * Term or view, members and certificate to write into a snapshot taken now, at the applied index. No snapshot is taken
-   * between a `restore` event and its `applied`.
+   * Term or view, members and certificate to write into a snapshot taken now, at the applied index. None is taken while `base`
+   * is ahead of that: then another state is about to take the place of this one.
    */
   anchor(): Uint8Array;
   /**
    * Own snapshot file is durable (file synced, renamed, directory synced): the core records it as base, and compacts up to its
-   * tail once that record is durable. Ignored where `base` is as new by now; its file then belongs to nobody.
+   * tail once that record is durable. Ignored where `base` is as new by now, or where it is not known who took part at that
+   * index, as with newcomers: `base` tells, and the file then belongs to nobody.
    */
   snapshotTaken(snapshot: Snapshot, now: Now, out: Outbox<P>): void;
   /**

@@ -28,6 +28,10 @@ export interface Limits {
   readonly digestBytesMax: number;
   /** The newest entries that a core keeps in memory; older ones are read from the journal. */
   readonly logTailBytesMax: number;
+  /** Entries in front of the newest snapshot that stay in the journal, for followers that lag. */
+  readonly logKeptBytesMax: number;
+  /** The same at a leader, as far as a follower still needs them; where its snapshot has more bytes than that, so many. */
+  readonly logHeldBytesMax: number;
 
   // ── replication ──
   /** Entries in one message to a follower. */
@@ -205,6 +209,8 @@ export const limits: Limits = {
   checkpointsKeptMax: 64,
   digestBytesMax: 64,
   logTailBytesMax: 8 * mebibyte,
+  logKeptBytesMax: 16 * mebibyte,
+  logHeldBytesMax: 256 * mebibyte,
   // ── replication ──
   appendBytesMax: 256 * kibibyte,
   appendRunsMax: 256,

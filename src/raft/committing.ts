@@ -26,6 +26,7 @@ export function commitThrough(state: RaftState, index: LogIndex): void {
 
 /** Hands on what is decided and durable here, as far as the window reaches. */
 export function handOut(state: RaftState, out: Outbox<RaftProtocol>): void {
+  if (state.installing || state.restoring) return;
   const durable = state.pending.durableIndex;
   const bound = state.commitIndex < durable ? state.commitIndex : durable;
   while (state.handedOut < bound && !state.applying.full) {
@@ -99,7 +100,17 @@ export function applyThrough(
 ): void {
   assert(through >= state.applied, "what is applied stays applied");
   assert(through <= state.handedOut, "only what was handed out is applied");
+  if (state.restoring) restored(state, through);
   state.applied = through;
   state.applying.settle(through);
   if (digest !== undefined) checkpointPassed(state, through, digest, out);
+}
+
+/** The state is that of the snapshot now. */
+function restored(state: RaftState, through: LogIndex): void {
+  assert(through === state.handedOut, "R33: what is applied next to a restore is its snapshot");
+  state.restoring = false;
+  // It is passed without a digest.
+  const awaited = state.awaitedCheckpoint;
+  if (awaited !== undefined && awaited.index <= through) state.awaitedCheckpoint = undefined;
 }

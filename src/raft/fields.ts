@@ -105,6 +105,34 @@ export function decodeMembers(payload: Uint8Array): Members {
   return members;
 }
 
+/** What is known of a snapshot's last entry without the log. */
+export interface Anchor {
+  readonly term: Term;
+  /** No entry up to it has a later logged time, in microseconds. */
+  readonly time: number;
+  /** Who takes part as of it. */
+  readonly members: Members;
+}
+
+export function encodeAnchor({ term, time, members }: Anchor): Uint8Array {
+  const writer = new ByteWriter().uint53(term).uint53(time);
+  writeMembers(writer, members);
+  return writer.finish();
+}
+
+/** It comes with a file from elsewhere; undefined: it can't be of a snapshot. */
+export function decodeAnchor(bytes: Uint8Array): Anchor | undefined {
+  try {
+    const reader = new ByteReader(bytes);
+    const anchor = { term: readTerm(reader), time: reader.uint53(), members: readMembers(reader) };
+    reader.end();
+    return anchor.term > 0 ? anchor : undefined;
+  } catch (error) {
+    if (error instanceof MalformedError) return undefined;
+    throw error;
+  }
+}
+
 /** As the first version wrote them, when members did not change. */
 export function readFoundingMembers(reader: ByteReader): Members {
   const voters = readIds(reader, limits.votersMax);

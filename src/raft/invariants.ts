@@ -7,12 +7,17 @@ export function checkInvariants(state: RaftState): void {
   const { log, pending, commitIndex, handedOut, applied, term } = state;
   assert(log.lastTerm <= term, "R4: no entry is of a later term than its holder");
   assert(pending.durableIndex <= log.last, "R6: only what the log has is durable");
-  assert(commitIndex >= log.baseIndex, "R8: what a snapshot holds is decided");
+  assert(commitIndex >= state.base.index, "R8: what a snapshot holds is decided");
   assert(commitIndex <= log.last, "R8: what is decided is in the log");
   assert(handedOut <= commitIndex, "R10: only what is decided is handed out");
   assert(handedOut <= pending.durableIndex, "R10: nothing is handed out ahead of the disk");
   assert(applied <= handedOut, "R10: only what was handed out is applied");
-  assert(applied >= log.baseIndex, "R10: the state starts from the base");
+  assert(log.start <= state.base.index, "R30: the log starts at the base or before it");
+  assert(state.durableBase <= state.base.index, "R30: a base only moves on");
+  assert(state.neededFrom <= pending.durableRecord + 1, "R31: only what is durable replaces a record");
+  if (!state.installing && !state.restoring) {
+    assert(applied >= state.base.index, "R33: the state starts from the base");
+  }
   assert(state.votedFor === undefined || term > 0, "R3: a vote is of a term");
   assert(state.configurations.newestIndex <= log.last, "R23: the configuration in force is in the log");
   const { role } = state;
@@ -55,7 +60,9 @@ function checkSleep(state: RaftState, { present, absent }: Hibernation): void {
 function checkLeading(state: RaftState, leading: Leading): void {
   const { log } = state;
   assert(log.lastTerm === state.term, "R7: a leader's log ends with entries of its term");
-  assert(log.termAt(leading.firstIndex) === state.term, "R7: a leader's first entry is of its term");
+  if (leading.firstIndex > log.start) {
+    assert(log.termAt(leading.firstIndex) === state.term, "R7: a leader's first entry is of its term");
+  }
   for (const peer of leading.peers.values()) checkPeer(state, leading, peer);
   for (const id of state.members.voters) {
     assert(id === state.self || leading.peers.has(id), "R23: a leader knows every other voter");
@@ -73,6 +80,9 @@ function checkPeer(state: RaftState, leading: Leading, peer: Progress): void {
   assert(peer.next <= last + 1, "R13: only what is in the log is sent");
   assert(peer.roundAnswered <= leading.round, "R14: only rounds that left are answered");
   assert(peer.window.count <= state.limits.inFlightAppendsMax, "R16: the window is bounded in messages");
+  if (peer.mode !== "snapshot") {
+    assert(peer.next > state.log.start, "R35: whoever needs what the log no longer has gets the snapshot");
+  }
   if (peer.mode === "replicate") return;
   assert(peer.window.count === 0, "R16: only a peer that replicates has a window");
 }

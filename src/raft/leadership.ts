@@ -16,6 +16,7 @@ import type { Progress } from "./progress.ts";
 import { appendOwn } from "./proposals.ts";
 import { settleConfirmed } from "./reads.ts";
 import { noteHeartbeatAnswered, replicate } from "./replication.ts";
+import { compact } from "./snapshots.ts";
 import { diskStalls, isSoleVoter, type Leading, type RaftState } from "./state.ts";
 import { transferAtBeat } from "./transfer.ts";
 import { follow } from "./transitions.ts";
@@ -77,6 +78,7 @@ export function keepOffice(state: RaftState, leading: Leading, now: Now, out: Ou
   state.deadline = leading.heartbeatAt;
   markLogEnd(state, leading, now);
   dismissLeavers(state, leading);
+  compact(state);
   transferAtBeat(state, leading, now, out);
   beat(state, leading, now, out);
 }

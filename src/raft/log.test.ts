@@ -20,11 +20,8 @@ import {
 } from "../core/index.ts";
 import { Log } from "./log.ts";
 import { PendingRecords } from "./pending-records.ts";
-import { Progress } from "./progress.ts";
-import { raftLimits } from "./options.ts";
 import { Slab } from "./slab.ts";
 import { Window } from "./window.ts";
-import type { AgentId } from "../core/index.ts";
 
 const index = (value: number): LogIndex => value as LogIndex;
 const term = (value: number): Term => value as Term;
@@ -67,9 +64,10 @@ describe("terms along the log", () => {
     expect(log.last).toBe(5);
   });
 
-  test("an empty log ends with its base", () => {
+  test("an empty log ends with what it starts behind", () => {
     const log = new Log();
-    log.startAt(index(10), term(3));
+    log.startAnew(index(10), term(3), 77);
+    expect(log.lastTime()).toBe(77);
     expect([log.last, log.lastTerm, log.termAt(index(10)), log.termAt(index(9))]).toEqual([
       10,
       3,
@@ -98,7 +96,7 @@ describe("terms along the log", () => {
     expect(hint(2, 5)).toBe(2);
     expect(hint(0, 5)).toBe(0);
     const based = new Log();
-    based.startAt(index(10), term(4));
+    based.startAnew(index(10), term(4), 0);
     based.append(run(11, [5]), record(2), term(5));
     expect(based.lastOfTermAtMost(term(4), index(11))).toBe(10);
     expect(based.lastOfTermAtMost(term(3), index(11))).toBe(9);
@@ -149,12 +147,10 @@ describe("the tail", () => {
     expect([1, 2, 3, 4].map((value) => log.termAt(index(value)))).toEqual([1, 1, 2, undefined]);
   });
 
-  test("what a snapshot holds is never truncated, and only an empty log gets a base", () => {
+  test("what a snapshot holds is never truncated", () => {
     const log = new Log();
-    log.startAt(index(3), term(1));
+    log.startAnew(index(3), term(1), 0);
     expect(() => log.truncate(index(2))).toThrow(AssertionError);
-    log.append(run(4, [1]), record(2), term(1));
-    expect(() => log.startAt(index(9), term(1))).toThrow(AssertionError);
   });
 
   test("slots of dropped runs are given back", () => {
@@ -197,7 +193,149 @@ describe("from index to record", () => {
   });
 });
 
-test("R17: against a plain array, whatever is appended, truncated and trimmed", () => {
+describe("letting go of the front", () => {
+  /** Entries 1 to 20 of 1,000 bytes and more, each a record of its own, a new term with every fifth. */
+  function twenty(keptBytesMax = 1): Log {
+    const log = new Log(keptBytesMax);
+    for (let first = 1; first <= 20; first++) {
+      const ofTerm = Math.ceil(first / 5);
+      log.append(run(first, [ofTerm], 944), record(100 + first), term(ofTerm));
+    }
+    return log;
+  }
+
+  test("R30: what is behind stays as it was: terms, records, bytes; what is in front is gone", () => {
+    const log = twenty();
+    log.compact(index(7));
+    expect([log.start, log.last, log.firstRecord]).toEqual([7, 20, 108]);
+    expect([6, 7, 8, 10, 11, 20].map((entry) => log.termAt(index(entry)))).toEqual([
+      undefined,
+      2,
+      2,
+      2,
+      3,
+      4,
+    ]);
+    expect([log.recordOf(index(7)), log.recordOf(index(8)), log.recordOf(index(20))]).toEqual([
+      undefined,
+      108,
+      120,
+    ]);
+    expect(log.runAt(index(7))).toBeUndefined();
+    expect(log.runAt(index(8))?.first).toBe(8);
+    expect(log.tailBytes).toBe(13_000);
+    expect(log.bytesThrough(index(8))).toBe(8000);
+    expect(log.lastOfTermAtMost(term(2), index(15))).toBe(10);
+    expect(log.lastOfTermAtMost(term(1), index(15))).toBe(6);
+    expect(() => log.truncate(index(6))).toThrow(AssertionError);
+    log.truncate(index(7));
+    expect([log.last, log.lastTerm, log.firstRecord]).toEqual([7, 2, undefined]);
+    log.append(run(8, [5]), record(200), term(5));
+    expect([log.recordOf(index(8)), log.firstRecord, log.termAt(index(8))]).toEqual([200, 200, 5]);
+  });
+
+  test("it goes no further than asked, and stops at the beginning of a record", () => {
+    const log = new Log();
+    for (let first = 1; first <= 31; first += 3)
+      log.append(run(first, [1, 1, 1], 2000), record(first), term(1));
+    log.compact(index(3));
+    expect(log.start).toBe(3);
+    log.compact(index(8));
+    expect(log.start).toBe(6);
+    log.compact(index(2));
+    expect(log.start, "never back").toBe(6);
+    log.compact(index(33));
+    expect([log.start, log.last]).toEqual([30, 33]);
+    expect(log.runAt(index(31)), "the last record stays").toBeDefined();
+  });
+
+  test("entries behind a trimmed tail go as well", () => {
+    const log = twenty();
+    log.trim(3000, index(20));
+    log.compact(index(10));
+    expect([log.runAt(index(17)), log.runAt(index(18))?.first]).toEqual([undefined, 18]);
+    log.compact(index(19));
+    expect([log.start, log.tailBytes, log.lastTime()]).toEqual([19, 1000, 120]);
+  });
+
+  test("R36: where it would start to keep so many bytes in front of an index", () => {
+    const log = twenty();
+    expect(log.startKeeping(5000, index(12))).toBe(7);
+    expect(log.startKeeping(4999, index(12))).toBe(8);
+    expect(log.startKeeping(1, index(12))).toBe(12);
+    expect(log.startKeeping(1_000_000, index(12))).toBe(0);
+    expect(log.startKeeping(5000, index(20)), "the last record is not counted").toBe(14);
+    log.compact(index(9));
+    expect(log.startKeeping(1_000_000, index(12)), "never in front of its start").toBe(9);
+    expect(log.startKeeping(1, index(4))).toBe(9);
+    expect(new Log().startKeeping(1, index(0))).toBe(0);
+  });
+
+  test("a log that begins anew has nothing of before", () => {
+    const log = twenty();
+    log.startAnew(index(15), term(9), 555);
+    expect([log.start, log.last, log.lastTerm, log.lastTime(), log.tailBytes]).toEqual([15, 15, 9, 555, 0]);
+    expect([14, 15, 16].map((entry) => log.termAt(index(entry)))).toEqual([undefined, 9, undefined]);
+    expect([log.firstRecord, log.runAt(index(15)), log.runAt(index(16))]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    log.append(run(16, [9]), record(300), term(9));
+    expect([log.recordOf(index(16)), log.bytesThrough(index(16)) - log.bytesAppended]).toEqual([300, 0]);
+  });
+
+  test("entries that come before what they follow: its term may be told, or the log starts one later", () => {
+    const told = new Log();
+    told.startBefore(index(5));
+    told.append(run(5, [3, 3]), record(1), term(3));
+    expect([told.start, told.termAt(index(4)), told.termAt(index(5))]).toEqual([4, undefined, 3]);
+    told.startsWith(term(2));
+    told.settleStart();
+    expect([told.start, told.termAt(index(4))]).toEqual([4, 2]);
+    expect(() => told.startsWith(term(1))).toThrow(AssertionError);
+    const untold = new Log();
+    untold.startBefore(index(5));
+    untold.append(run(5, [3, 4]), record(1), term(4));
+    untold.settleStart();
+    expect([untold.start, untold.termAt(index(5)), untold.termAt(index(6)), untold.lastTerm]).toEqual([
+      5, 3, 4, 4,
+    ]);
+    expect(untold.recordOf(index(6)), "in the record that begins before it").toBe(1);
+    expect(() => untold.startBefore(index(9))).toThrow(AssertionError);
+  });
+});
+
+/** The log as plain arrays, with a place for each entry that there ever was. */
+class PlainLog {
+  readonly terms: number[] = [];
+  readonly records: number[] = [];
+  start = 0;
+
+  cut(length: number): void {
+    this.terms.length = length;
+    this.records.length = length;
+  }
+
+  /** Whatever `log` says of an entry is the same here; nothing that it must not know is left in it. */
+  check(log: Log, nextRecord: number): void {
+    const { terms, records, start } = this;
+    expect([log.start, log.last]).toEqual([start, terms.length]);
+    expect(log.firstRecord ?? nextRecord).toBe(records[start] ?? nextRecord);
+    for (const [position, value] of terms.entries()) {
+      const entry = index(position + 1);
+      expect(log.termAt(entry)).toBe(entry < start ? undefined : value);
+      if (entry <= start) continue;
+      expect(log.recordOf(entry)).toBe(records[position]);
+      const held = log.runAt(entry);
+      const found = held === undefined ? value : termsIn(held)[entry - held.first];
+      expect(found, "what is in memory is as it came").toBe(value);
+    }
+  }
+}
+
+test("R17, R30: against plain arrays, whatever is appended, truncated, trimmed, compacted and begun anew", () => {
+  const part = fc.double({ min: 0, max: 1, noNaN: true });
   const steps = fc.array(
     fc.oneof(
       fc.record({
@@ -205,39 +343,52 @@ test("R17: against a plain array, whatever is appended, truncated and trimmed", 
         rise: fc.nat(2),
         count: fc.integer({ min: 1, max: 4 }),
       }),
-      fc.record({ kind: fc.constant("truncate" as const), keep: fc.double({ min: 0, max: 1, noNaN: true }) }),
+      fc.record({ kind: fc.constant("truncate" as const), part }),
       fc.record({ kind: fc.constant("trim" as const), bytesMax: fc.nat(400) }),
+      fc.record({ kind: fc.constant("compact" as const), part }),
+      fc.record({ kind: fc.constant("anew" as const), further: fc.nat(3) }),
     ),
     { maxLength: 40 },
   );
   fc.assert(
     fc.property(steps, (script) => {
-      const log = new Log();
-      const model: number[] = [];
+      const log = new Log(1);
+      const plain = new PlainLog();
       let current = 1;
       let number = 1;
       for (const step of script) {
+        const { terms, records, start } = plain;
         if (step.kind === "append") {
-          const terms = Array.from({ length: step.count }, (_, position) =>
+          const ofRun = Array.from({ length: step.count }, (_, position) =>
             position === 0 ? current : current + step.rise,
           );
           current += step.rise;
-          log.append(run(model.length + 1, terms), record(number++), term(current));
-          model.push(...terms);
+          log.append(run(terms.length + 1, ofRun), record(number), term(current));
+          terms.push(...ofRun);
+          records.push(...ofRun.map(() => number));
+          number += 1;
         } else if (step.kind === "truncate") {
-          model.length = Math.floor(step.keep * model.length);
-          log.truncate(index(model.length));
+          plain.cut(start + Math.floor(step.part * (terms.length - start)));
+          log.truncate(index(terms.length));
           current += 1;
+        } else if (step.kind === "trim") {
+          log.trim(step.bytesMax, index(terms.length));
+        } else if (step.kind === "compact") {
+          const through = start + Math.floor(step.part * (terms.length - start));
+          log.compact(index(through));
+          // It stops where a record begins, and keeps the last one.
+          plain.start = terms.findLastIndex(
+            (_, position) => position <= through && records[position - 1] !== records[position],
+          );
+          plain.start = Math.max(plain.start, start);
         } else {
-          log.trim(step.bytesMax, index(model.length));
+          plain.start = terms.length + step.further;
+          while (terms.length < plain.start) terms.push(current);
+          records.length = plain.start;
+          if (plain.start > 0) terms[plain.start - 1] = current;
+          log.startAnew(index(plain.start), term(current), 0);
         }
-        expect(log.last).toBe(model.length);
-        model.forEach((value, position) => {
-          expect(log.termAt(index(position + 1))).toBe(value);
-          const held = log.runAt(index(position + 1));
-          const found = held === undefined ? value : termsIn(held)[position + 1 - held.first];
-          expect(found, "what is in memory is as it came").toBe(value);
-        });
+        plain.check(log, number);
       }
     }),
   );
@@ -347,84 +498,5 @@ describe("a window", () => {
     const window = new Window(1);
     window.push(index(1), 1);
     expect(() => window.push(index(2), 1)).toThrow(AssertionError);
-  });
-});
-
-describe("what the leader knows of a peer", () => {
-  const limits = raftLimits({ inFlightAppendsMax: 2, inFlightEntriesMax: 20, inFlightBytesMax: 100 });
-  const progress = (): Progress => new Progress("b" as AgentId, index(11), at(0), 2);
-
-  test("it probes first; an acknowledgement opens the pipeline behind it", () => {
-    const peer = progress();
-    peer.sent(index(12), 10);
-    expect([peer.mode, peer.next, peer.asked]).toEqual(["probe", 11, true]);
-    expect(peer.acknowledged(index(12))).toBe(true);
-    expect([peer.mode, peer.next, peer.matched]).toEqual(["replicate", 13, 12]);
-    peer.sent(index(13), 60);
-    expect(peer.windowOpen(limits)).toBe(true);
-    peer.sent(index(14), 60);
-    expect(peer.windowOpen(limits)).toBe(false);
-    expect(peer.next).toBe(15);
-  });
-
-  test("R16: the window closes by bytes and by entries as well as by messages", () => {
-    const heavy = progress();
-    heavy.acknowledged(index(10));
-    heavy.sent(index(11), 100);
-    expect([heavy.window.full, heavy.windowOpen(limits)]).toEqual([false, false]);
-    const many = progress();
-    many.acknowledged(index(10));
-    many.sent(index(29), 10);
-    expect(many.windowOpen(limits)).toBe(true);
-    many.probeFrom(index(11));
-    many.acknowledged(index(10));
-    many.sent(index(30), 10);
-    expect([many.window.full, many.windowOpen(limits)]).toEqual([false, false]);
-    many.acknowledged(index(11));
-    expect(many.windowOpen(limits)).toBe(true);
-  });
-
-  test("R13: a late acknowledgement takes nothing back", () => {
-    const peer = progress();
-    peer.acknowledged(index(10));
-    peer.sent(index(11), 1);
-    peer.sent(index(12), 1);
-    expect(peer.acknowledged(index(12))).toBe(true);
-    expect(peer.acknowledged(index(11))).toBe(false);
-    expect(peer.acknowledged(index(12))).toBe(false);
-    expect([peer.matched, peer.next, peer.window.count]).toEqual([12, 13, 0]);
-  });
-
-  test("R13: a rejection counts only where it speaks of what is asked now", () => {
-    const peer = progress();
-    peer.sent(index(12), 1);
-    expect(peer.rejected(index(9), index(4)), "of an earlier probe").toBe(false);
-    expect(peer.rejected(index(10), index(4))).toBe(true);
-    expect([peer.next, peer.asked]).toEqual([5, false]);
-    peer.acknowledged(index(4));
-    peer.sent(index(5), 1);
-    peer.sent(index(6), 1);
-    expect(peer.rejected(index(4), index(2)), "of what is acknowledged since").toBe(false);
-    expect(peer.rejected(index(7), index(2)), "of what was never sent").toBe(false);
-    expect(peer.rejected(index(5), index(2)), "a lost append").toBe(true);
-    expect([peer.mode, peer.next, peer.window.count]).toEqual(["probe", 5, 0]);
-  });
-
-  test("R13: a rejection always moves the probe down, whatever its hint says", () => {
-    const peer = progress();
-    expect(peer.rejected(index(10), index(99))).toBe(true);
-    expect(peer.next).toBe(10);
-    expect(peer.rejected(index(9), index(-1))).toBe(true);
-    expect(peer.next).toBe(1);
-  });
-
-  test("a snapshot on its way: rejections mean nothing, an acknowledgement ends it", () => {
-    const peer = progress();
-    peer.snapshotNeeded();
-    expect(peer.rejected(index(10), index(4))).toBe(false);
-    expect(peer.acknowledged(index(0))).toBe(false);
-    expect(peer.mode).toBe("snapshot");
-    expect(peer.acknowledged(index(20))).toBe(true);
-    expect([peer.mode, peer.next]).toEqual(["replicate", 21]);
   });
 });

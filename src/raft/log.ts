@@ -8,6 +8,8 @@ import {
   entryLength,
   entryTerm,
   entryTime,
+  limits,
+  present,
   sliceRun,
   truncateRun,
   type LogIndex,
@@ -17,14 +19,19 @@ import {
 } from "../core/index.ts";
 
 /** One point in the table from index to record for so many bytes of entries. */
-const recordPointBytes = 4 * 1024;
+const pointDistanceBytes = 4 * 1024;
+/** Recovery may begin with entries before it comes to what they follow. */
+const unknownTerm = -1;
 /** Slots of dropped runs are given back in one go once there are so many and they are half of all. */
 const droppedSlotsMax = 1024;
 
 export class Log {
-  /** The log starts behind this index; the entry there and all before it are in a snapshot, or never were. */
-  #baseIndex = 0;
-  #baseTerm = 0;
+  readonly #pointDistance: number;
+  /** The log starts behind this index; what the entry there and all before it did is in a snapshot, or they never were. */
+  #start = 0;
+  #startTerm = 0;
+  /** No entry up to the start has a later logged time. */
+  #startTime = 0;
   #last = 0;
 
   /** The tail: consecutive runs up to the log's end, from slot `#dropped` on. Once there is an entry, it is never empty. */
@@ -39,13 +46,22 @@ export class Log {
   readonly #termStarts: number[] = [];
   readonly #terms: number[] = [];
 
-  /** Some indices, and the record that each was appended by; both rise. What lies behind an index is in that record or later. */
+  /**
+   * Some indices, the record that each was appended by, and how many bytes were appended before it; all rise. What lies behind
+   * an index is in that record or later.
+   */
   readonly #pointIndices: number[] = [];
   readonly #pointRecords: number[] = [];
+  readonly #pointBytes: number[] = [];
   #bytesSincePoint = 0;
 
-  get baseIndex(): LogIndex {
-    return this.#baseIndex as LogIndex;
+  /** `keptBytesMax`: what `compact` is to keep. Where that is little, points are closer, so that it can be kept to. */
+  constructor(keptBytesMax: number = limits.logKeptBytesMax) {
+    this.#pointDistance = Math.min(keptBytesMax / 4, pointDistanceBytes);
+  }
+
+  get start(): LogIndex {
+    return this.#start as LogIndex;
   }
 
   get last(): LogIndex {
@@ -54,7 +70,7 @@ export class Log {
 
   /** Term of the last entry. */
   get lastTerm(): Term {
-    return (this.#terms.length === 0 ? this.#baseTerm : this.#terms[this.#terms.length - 1]!) as Term;
+    return (this.#terms.length === 0 ? this.#startTerm : this.#terms[this.#terms.length - 1]!) as Term;
   }
 
   get tailBytes(): number {
@@ -66,12 +82,62 @@ export class Log {
     return this.#bytesAppended;
   }
 
-  /** An empty log that starts behind `index`. */
-  startAt(index: LogIndex, term: Term): void {
-    assert(this.#last === this.#baseIndex, "only an empty log gets a new base");
-    this.#baseIndex = index;
-    this.#baseTerm = term;
+  /** Begins anew, without an entry, behind the one at `index`. */
+  startAnew(index: LogIndex, term: Term, time: number): void {
+    this.#start = index;
+    this.#startTerm = term;
+    this.#startTime = time;
     this.#last = index;
+    this.#runs = [];
+    this.#ends = [];
+    this.#dropped = 0;
+    this.#tailBytes = 0;
+    for (const table of [this.#termStarts, this.#terms]) table.length = 0;
+    for (const table of [this.#pointIndices, this.#pointRecords, this.#pointBytes]) table.length = 0;
+  }
+
+  /** The same where the term of that entry is yet to be learnt, or never is: see `settleStart`. */
+  startBefore(first: LogIndex): void {
+    assert(this.#last === 0, "only the first entries of a recovery come before what they follow");
+    this.startAnew((first - 1) as LogIndex, unknownTerm as Term, 0);
+  }
+
+  /** The entry that the log starts behind is of this term. */
+  startsWith(term: Term): void {
+    assert(this.#startTerm === unknownTerm || this.#startTerm === term, "an entry has one term");
+    this.#startTerm = term;
+  }
+
+  /** Nobody has said of which term the entry is that the log starts behind: so it starts one later, where it is known. */
+  settleStart(): void {
+    if (this.#startTerm !== unknownTerm) return;
+    assert(this.#last > this.#start, "a log that starts somewhere has an entry there");
+    this.#start += 1;
+    this.#startTerm = this.#terms[0]!;
+  }
+
+  /**
+   * Lets go of the entries up to `through`, or of fewer: what stays begins with a whole record. Never of the last record.
+   */
+  compact(through: LogIndex): void {
+    const point = lastAtMost(this.#pointIndices, through + 1);
+    const start = point < 0 ? 0 : this.#pointIndices[point]! - 1;
+    if (start <= this.#start) return;
+    this.#startTerm = present(this.termAt(start as LogIndex), "an entry that goes has a term");
+    this.#start = start;
+    const segment = lastAtMost(this.#termStarts, start + 1);
+    for (const table of [this.#termStarts, this.#terms]) table.splice(0, segment);
+    for (const table of [this.#pointIndices, this.#pointRecords, this.#pointBytes]) table.splice(0, point);
+    while (this.#dropped < this.#runs.length && this.#runs[this.#dropped]!.last <= start) this.#dropOldest();
+    this.#giveSlotsBack();
+  }
+
+  /** Where the log would start if it kept at most `bytesMax` in front of `through`, to within a run and the distance of points. */
+  startKeeping(bytesMax: number, through: LogIndex): LogIndex {
+    const end = lastAtMost(this.#pointIndices, through + 1);
+    if (end < 0) return this.start;
+    const point = lastAtMost(this.#pointBytes, this.#pointBytes[end]! - bytesMax - 1) + 1;
+    return Math.max(this.#start, this.#pointIndices[point]! - 1) as LogIndex;
   }
 
   /**
@@ -110,9 +176,10 @@ export class Log {
   #notePoint(run: Run, record: RecordNumber): void {
     const newest = this.#pointRecords[this.#pointRecords.length - 1];
     assert(newest === undefined || record >= newest, "records are appended in their order");
-    if (newest === undefined || this.#bytesSincePoint >= recordPointBytes) {
+    if (newest === undefined || this.#bytesSincePoint >= this.#pointDistance) {
       this.#pointIndices.push(run.first);
       this.#pointRecords.push(record);
+      this.#pointBytes.push(this.#bytesAppended);
       this.#bytesSincePoint = 0;
     }
     this.#bytesSincePoint += run.bytes.length;
@@ -120,11 +187,11 @@ export class Log {
 
   /** Forgets every entry behind `last`. */
   truncate(last: LogIndex): void {
-    assert(last >= this.#baseIndex, "what a snapshot holds is never truncated");
+    assert(last >= this.#start, "what a snapshot holds is never truncated");
     if (last >= this.#last) return;
     this.#last = last;
     popAbove(this.#termStarts, last, this.#terms);
-    popAbove(this.#pointIndices, last, this.#pointRecords);
+    popAbove(this.#pointIndices, last, this.#pointRecords, this.#pointBytes);
     while (this.#runs.length > this.#dropped) {
       const run = this.#runs[this.#runs.length - 1]!;
       if (run.last <= last) return;
@@ -142,23 +209,23 @@ export class Log {
     }
   }
 
-  /** Term of the entry at `index`; undefined before the base and behind the end. */
+  /** Term of the entry at `index`; undefined before the start and behind the end. */
   termAt(index: LogIndex): Term | undefined {
-    if (index > this.#last || index < this.#baseIndex) return undefined;
-    if (index === this.#baseIndex) return this.#baseTerm as Term;
+    if (index > this.#last || index < this.#start) return undefined;
+    if (index === this.#start) return this.#startTerm === unknownTerm ? undefined : (this.#startTerm as Term);
     return this.#terms[lastAtMost(this.#termStarts, index)]! as Term;
   }
 
   /**
    * The highest index up to `index` whose term is at most `term`: whoever holds the entry (`index`, `term`) can't agree
-   * with this log further up. One below the base where nothing in the log qualifies.
+   * with this log further up. One below the start where nothing in the log qualifies.
    */
   lastOfTermAtMost(term: Term, index: LogIndex): LogIndex {
     const from = Math.min(index, this.#last);
-    if (from < this.#baseIndex || this.#baseTerm > term) return (this.#baseIndex - 1) as LogIndex;
+    if (from < this.#start || this.#startTerm > term) return (this.#start - 1) as LogIndex;
     const position = lastAtMost(this.#terms, term);
     const following = this.#termStarts[position + 1] ?? Number.POSITIVE_INFINITY;
-    return Math.max(Math.min(from, following - 1), this.#baseIndex) as LogIndex;
+    return Math.max(Math.min(from, following - 1), this.#start) as LogIndex;
   }
 
   /** The run in memory that holds the entry at `index`; undefined: it is in the journal, or nowhere. */
@@ -188,10 +255,10 @@ export class Log {
     return low - 1;
   }
 
-  /** Logged time of the last entry, in microseconds; 0 where there is none. Reads through the last run. */
+  /** No entry has a later logged time, in microseconds. Reads through the last run. */
   lastTime(): number {
-    const run = this.#runs[this.#runs.length - 1];
-    if (run === undefined) return 0;
+    if (this.#runs.length === this.#dropped) return this.#startTime;
+    const run = this.#runs[this.#runs.length - 1]!;
     let offset = 0;
     for (let index: number = run.first; index < run.last; index++) offset += entryLength(run.bytes, offset);
     return entryTime(run.bytes, offset);
@@ -202,10 +269,18 @@ export class Log {
     while (this.#tailBytes > bytesMax && this.#runs.length - this.#dropped > 1) {
       const oldest = this.#runs[this.#dropped]!;
       if (oldest.last > through) break;
-      this.#tailBytes -= oldest.bytes.length;
-      this.#runs[this.#dropped] = droppedRun;
-      this.#dropped += 1;
+      this.#dropOldest();
     }
+    this.#giveSlotsBack();
+  }
+
+  #dropOldest(): void {
+    this.#tailBytes -= this.#runs[this.#dropped]!.bytes.length;
+    this.#runs[this.#dropped] = droppedRun;
+    this.#dropped += 1;
+  }
+
+  #giveSlotsBack(): void {
     if (this.#dropped < droppedSlotsMax || this.#dropped * 2 < this.#runs.length) return;
     this.#runs = this.#runs.slice(this.#dropped);
     this.#ends = this.#ends.slice(this.#dropped);
@@ -214,8 +289,13 @@ export class Log {
 
   /** A record that holds the entry at `index` or an earlier one near it; undefined where the log has no such entry. */
   recordOf(index: LogIndex): RecordNumber | undefined {
-    if (index <= this.#baseIndex || index > this.#last) return undefined;
+    if (index <= this.#start || index > this.#last) return undefined;
     return this.#pointRecords[lastAtMost(this.#pointIndices, index)] as RecordNumber | undefined;
+  }
+
+  /** Every entry is in this record or a later one; undefined where there is none. */
+  get firstRecord(): RecordNumber | undefined {
+    return this.#pointRecords[0] as RecordNumber | undefined;
   }
 
   /** Recovery counts records from 1 and learns only at the end which number the first one had. */
@@ -258,10 +338,10 @@ function lastAtMost(rising: readonly number[], value: number): number {
   return low - 1;
 }
 
-/** Takes away what lies above `bound` from numbers that rise, and as many from the list beside them. */
-function popAbove(rising: number[], bound: number, beside: number[]): void {
+/** Takes away what lies above `bound` from numbers that rise, and as many from the lists beside them. */
+function popAbove(rising: number[], bound: number, ...beside: readonly number[][]): void {
   while (rising.length > 0 && rising[rising.length - 1]! > bound) {
     rising.pop();
-    beside.pop();
+    for (const list of beside) list.pop();
   }
 }

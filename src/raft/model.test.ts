@@ -1,8 +1,9 @@
 /**
  * Random runs against what Raft promises. Each seed drives a group through losses, repeats, reordering, partitions, power
- * cuts with any part of the unsynced records surviving, hanging disks and sleeping processes. After each step the agents'
- * own invariants are checked, and across agents those that none of them can see alone. In the end the faults stop, and
- * the group must decide again and have everything that was ever acknowledged.
+ * cuts with any part of the unsynced records surviving, hanging disks and sleeping processes; snapshots are taken, sent,
+ * delayed, repeated and lost at any moment, and journals give a restart more than it needs. After each step the agents' own
+ * invariants are checked, and across agents those that none of them can see alone. In the end the faults stop, and the
+ * group must decide again and have everything that was ever acknowledged.
  */
 import { describe, expect, test } from "vitest";
 import { assert, everybody, isJoint, Prng, type AgentId, type LogIndex, type Ticket } from "../core/index.ts";
@@ -16,6 +17,8 @@ import {
   type Envelope,
   type TestAgent,
 } from "./test-cluster.ts";
+import type { SnapshotFile } from "./test-agent.ts";
+import type { Shipment } from "./test-snapshots.ts";
 
 /** Whether the first `count` entries of both are there and the same. */
 function agree(left: readonly Entry[], right: readonly Entry[], count: number): boolean {
@@ -115,8 +118,9 @@ class Oracle {
       const log = agent.log;
       this.#checkMembers(agent);
       expect(agent.core.lastIndex, "R20: the core has the log that it wrote").toBe(log.length);
+      const { first } = agent.core.status();
       const isOfTerm = ({ term }: Entry, at: number): boolean =>
-        agent.core.termAt((at + 1) as LogIndex) === term;
+        agent.core.termAt((at + 1) as LogIndex) === (at + 2 < first ? undefined : term);
       assert(log.every(isOfTerm), "R20: the core has the terms that it wrote");
       const { committed, core } = agent;
       assert(agree(log, this.decided, core.commitIndex), "R19: decided alike");
@@ -130,7 +134,9 @@ class Oracle {
   }
 
   #checkMembers({ log, core, founding }: TestAgent): void {
-    const newest = configurations(log).at(-1) ?? shown(founding);
+    // The group's founders are in no entry: who joins learns of them from a snapshot, or never.
+    const founders = core.status().base > 0 ? this.cluster.members : founding;
+    const newest = configurations(log).at(-1) ?? shown(founders);
     expect(shown(core.status().members), "R23: the newest in the log is in force").toBe(newest);
     const decided = configurations(this.decided);
     const all = configurations(log).slice(0, -1);
@@ -166,21 +172,30 @@ class Chaos {
   isQuiet = false;
   sleeps = 0;
   readonly isChanging: boolean;
+  readonly isBusy: boolean;
   /** Disturbances per step, and twice the ends of all that there are. An election takes some hundred steps. */
   readonly trouble: number;
   /** Messages that arrive in a step. */
   readonly deliveries: number;
+  /** Per step: something is done about snapshots. */
+  readonly snapshots: number;
+  /** Those that are being written: a crash takes them. */
+  writing: { readonly agent: TestAgent; readonly file: SnapshotFile }[] = [];
+  restores = 0;
 
-  constructor(seed: number, options: ClusterOptions, isChanging: boolean) {
+  constructor(seed: number, { options, isChanging = false, isBusy = false }: Group) {
     this.prng = new Prng(seed);
     this.isChanging = isChanging;
-    this.deliveries = this.prng.pick([1, 3, 5]);
+    this.isBusy = isBusy;
+    this.deliveries = isBusy ? 20 : this.prng.pick([1, 3, 5]);
     this.cluster = new TestCluster({ ...options, seed });
     this.oracle = new Oracle(this.cluster);
     this.loss = this.prng.pick([0, 0.02, 0.2]);
     this.repeat = this.prng.pick([0, 0.05, 0.2]);
     this.crashes = this.prng.pick([0, 0.001, 0.004]);
     this.trouble = this.prng.pick([0.002, 0.006, 0.02]);
+    this.snapshots = isBusy ? 1 : this.prng.pick([0, 0.05, 0.2]);
+    this.cluster.snapshots.flow = false;
     for (const agent of this.cluster.agents) this.cluster.wake(agent);
   }
 
@@ -198,8 +213,11 @@ class Chaos {
     else if (dice < 0.4) this.#applyOrLoad(agent);
     else if (dice < 0.5) this.#tick();
     else for (let count = 0; count < this.deliveries; count++) this.#deliver();
+    if (prng.chance(this.snapshots)) this.#snapshot(agent);
+    if (this.isBusy) this.#work();
     for (const one of cluster.agents) {
       this.oracle.check(one);
+      this.restores += one.eventsOf("restore").length;
       this.oracle.answered(one);
     }
   }
@@ -209,6 +227,16 @@ class Chaos {
     else if (dice < 0.16) this.#read(agent);
     else if (dice < 0.165) this.#transfer();
     else if (this.isChanging) this.#change(this.cluster.leader ?? agent);
+  }
+
+  #work(): void {
+    const { prng, cluster } = this;
+    if (prng.chance(0.2)) this.#tick();
+    for (const agent of cluster.agents) {
+      if (agent.core.role === "leader" && prng.chance(0.2)) this.#propose(agent);
+      if (prng.chance(0.5)) this.#sync(agent);
+      if (prng.chance(0.5)) this.#applyOrLoad(agent);
+    }
   }
 
   /** What the drivers do for those who sleep, at times late or in vain. */
@@ -237,13 +265,55 @@ class Chaos {
     for (const agent of cluster.agents) {
       agent.diskHangs = false;
       agent.asleep = false;
-      if (agent.down) cluster.restart(agent);
+      if (agent.down) this.#restart(agent);
     }
   }
 
+  /** What a directory on the disk says to be needed may be old. */
+  #restart(agent: TestAgent): void {
+    const { prng, cluster } = this;
+    cluster.restart(agent, prng.chance(0.5) ? agent.needed.at(-1) : prng.pick(agent.needed));
+  }
+
   #power(agent: TestAgent): void {
-    if (agent.down) this.cluster.restart(agent);
-    else this.cluster.crash(agent, this.prng.between(0, agent.records.length - agent.durable));
+    if (agent.down) {
+      this.#restart(agent);
+      return;
+    }
+    this.writing = this.writing.filter((one) => one.agent !== agent);
+    this.cluster.crash(agent, this.prng.between(0, agent.records.length - agent.durable));
+  }
+
+  #snapshot(agent: TestAgent): void {
+    const { prng } = this;
+    const { snapshots } = this.cluster;
+    const dice = prng.unit();
+    if (dice < 0.3) this.#take(agent);
+    else if (dice < 0.5) snapshots.ship(agent);
+    else if (dice < 0.7) snapshots.restore(agent);
+    else if (dice < 0.75) snapshots.removeFiles(agent);
+    else if (snapshots.underWay.length > 0) this.#land(prng.pick(snapshots.underWay));
+  }
+
+  /** It takes a while, and may come to nothing. */
+  #take(agent: TestAgent): void {
+    if (!agent.running || agent.applied === 0 || agent.applied < agent.core.status().base) return;
+    const { snapshots } = this.cluster;
+    const begun = this.writing.find((one) => one.agent === agent);
+    this.writing = this.writing.filter((one) => one !== begun);
+    if (begun === undefined) this.writing.push({ agent, file: snapshots.freeze(agent) });
+    else if (this.prng.chance(0.9)) snapshots.store(agent, begun.file);
+  }
+
+  /** A transfer ends, or fails, or arrives although nobody will tell so. */
+  #land(shipment: Shipment): void {
+    const { snapshots } = this.cluster;
+    const { from, to, file } = shipment;
+    const receiver = this.cluster.find(to);
+    const dice = this.prng.unit();
+    if (dice < 0.2) snapshots.report(this.cluster.find(from), to, file.snapshot.index, "failed");
+    else if (dice > 0.4) snapshots.land(shipment);
+    else if (receiver.running) snapshots.arrive(receiver, from, file);
   }
 
   #disturb(agent: TestAgent): void {
@@ -331,6 +401,7 @@ class Chaos {
   /** Faults end: the group must come back to work. */
   recover(): void {
     const { cluster } = this;
+    cluster.snapshots.flow = true;
     this.#endFaults();
     const before = this.oracle.decided.length;
     cluster.run(3000);
@@ -350,8 +421,8 @@ class Chaos {
   }
 }
 
-function play(seed: number, steps: number, { options, isChanging = false }: Group): Chaos {
-  const chaos = new Chaos(seed, options, isChanging);
+function play(seed: number, steps: number, group: Group): Chaos {
+  const chaos = new Chaos(seed, group);
   for (let step = 0; step < steps; step++) {
     chaos.step();
     if (step % 100 === 99) chaos.oracle.checkAll();
@@ -367,6 +438,8 @@ const small = {
   uncommittedBytesMax: 4000,
   applyBytesMax: 300,
   logTailBytesMax: 600,
+  logKeptBytesMax: 1,
+  logHeldBytesMax: 400,
 };
 
 const hibernation = { quietBeats: 1, renewalMs: 500 };
@@ -378,12 +451,17 @@ interface Group {
   readonly name: string;
   readonly options: ClusterOptions;
   readonly isChanging?: boolean;
+  /** Much is decided, and somebody is left behind. */
+  readonly isBusy?: boolean;
 }
 
 const groups: readonly Group[] = [
   { name: "three voters", options: { voters: 3 } },
   { name: "three voters with tiny windows and tails", options: { voters: 3, limits: small } },
-  { name: "five voters", options: { voters: 5, limits: small } },
+  {
+    name: "five voters",
+    options: { voters: 5, limits: { ...small, logKeptBytesMax: 300, logHeldBytesMax: 900 } },
+  },
   { name: "four voters and a learner", options: { voters: 4, learners: 1 } },
   { name: "one voter", options: { voters: 1, limits: small } },
   { name: "two voters", options: { voters: 2 } },
@@ -391,6 +469,12 @@ const groups: readonly Group[] = [
   {
     name: "four voters and a learner that sleep when idle",
     options: { voters: 4, learners: 1, hibernation },
+  },
+  { name: "three voters under load", options: { voters: 3, limits: small }, isBusy: true },
+  {
+    name: "four voters and a learner under load",
+    options: { voters: 4, learners: 1, limits: small },
+    isBusy: true,
   },
   { name: "one voter, and others that come and go", options: { voters: 1 }, isChanging: true },
   { name: "three voters that come and go", options: { voters: 3, limits: small }, isChanging: true },
@@ -403,24 +487,27 @@ const groups: readonly Group[] = [
 
 describe("whatever happens to a group", () => {
   const seen = { elections: 0, transfers: 0, reads: 0, decided: 0, sleeps: 0, configurations: 0 };
+  const snapshots = { restored: 0, entriesGone: 0 };
   for (const [position, group] of groups.entries()) {
     const { name } = group;
-    test(`${name}: R1 R2 R3 R5 R14 R17 R18 R19 R20 R23 R24 R40 R41 R53 R54 hold in every run, and it recovers`, () => {
+    test(`${name}: R1 R2 R3 R5 R14 R17 R18 R19 R20 R23 R24 R31 R33 R40 R41 R53 R54 hold in every run, and it recovers`, () => {
       for (let run = 0; run < 16; run++) {
         const seed = position * 1000 + run;
         try {
-          const { oracle, sleeps } = play(seed, 2500, group);
+          const { oracle, cluster, sleeps, restores } = play(seed, 2500, group);
           seen.configurations += configurations(oracle.decided).length;
           seen.sleeps += sleeps;
           seen.elections += oracle.electionsSeen;
           seen.transfers += oracle.transfersSeen;
           seen.reads += oracle.readsAnswered;
           seen.decided += oracle.decided.length;
+          snapshots.restored += restores;
+          for (const { core } of cluster.agents) snapshots.entriesGone += core.status().first - 1;
         } catch (cause) {
           throw new Error(`seed ${seed} of ${name}`, { cause });
         }
       }
-    }, 60_000);
+    }, 240_000);
   }
 
   test("the runs did something: they elected, handed over, decided, read, slept and changed their members", () => {
@@ -431,5 +518,10 @@ describe("whatever happens to a group", () => {
     expect(seen.reads).toBeGreaterThan(1000);
     expect(seen.sleeps).toBeGreaterThan(200);
     expect(seen.configurations).toBeGreaterThan(200);
+  });
+
+  test("they cut their logs, and replaced states by snapshots", () => {
+    expect(snapshots.restored).toBeGreaterThan(50);
+    expect(snapshots.entriesGone).toBeGreaterThan(10_000);
   });
 });

@@ -11,6 +11,8 @@ export interface RaftLimits {
   readonly uncommittedBytesMax: number;
   readonly applyBytesMax: number;
   readonly logTailBytesMax: number;
+  readonly logKeptBytesMax: number;
+  readonly logHeldBytesMax: number;
   readonly checkpointEntriesMax: number;
 }
 
@@ -54,6 +56,8 @@ export function raftLimits(given: Partial<RaftLimits> = {}): RaftLimits {
     uncommittedBytesMax: limits.uncommittedBytesMax,
     applyBytesMax: limits.applyBytesMax,
     logTailBytesMax: limits.logTailBytesMax,
+    logKeptBytesMax: limits.logKeptBytesMax,
+    logHeldBytesMax: limits.logHeldBytesMax,
     checkpointEntriesMax: limits.checkpointEntriesMax,
     ...given,
   };

@@ -7,7 +7,8 @@ import { Window } from "./window.ts";
  *
  * - `probe`: it is not known where the logs agree. One append is on its way, and the next waits for its answer.
  * - `replicate`: they agree up to `matched`. Appends follow one another without waiting, within the window.
- * - `snapshot`: the peer needs entries that the log no longer has. It gets the snapshot, and nothing else meanwhile.
+ * - `snapshot`: the peer needs entries that the log no longer has. It gets the snapshot, and nothing else meanwhile; what
+ *   it acknowledges ends that as soon as the log has what follows.
  */
 export class Progress {
   readonly id: AgentId;
@@ -30,8 +31,12 @@ export class Progress {
   roundAnswered = 0;
   /** The leader's beat at which it last answered an append, or had nothing left to answer. */
   quietSinceBeat = 0;
-  /** The read from the journal that is under way for it. */
-  load: Ticket | undefined;
+  /** The read from the journal that is under way for it, from the entry on that was the next one then. */
+  load: { readonly ticket: Ticket; readonly first: LogIndex } | undefined;
+  /** In mode `snapshot`: the index of the one that is under way to it. */
+  transfer: LogIndex | undefined;
+  /** The leader's beat at which that was last asked for. */
+  transferBeat: number = Number.NEGATIVE_INFINITY;
   /** Up to here entries went on the `bulk` connection: until they are acknowledged, nothing overtakes them on another. */
   bulkThrough = 0 as LogIndex;
   /** Of a peer that was removed, once that is decided: the leader's beat at which it is told no more. */
@@ -52,6 +57,11 @@ export class Progress {
   heard(now: Micros): void {
     this.heardAt = now;
     this.hasAnswered = true;
+  }
+
+  /** It has, or is about to have, everything up to here. */
+  get neededBehind(): LogIndex {
+    return this.transfer !== undefined && this.transfer > this.matched ? this.transfer : this.matched;
   }
 
   /** In mode `replicate`: whether another append may leave. */
@@ -79,6 +89,7 @@ export class Progress {
     this.mode = "probe";
     this.next = next;
     this.asked = false;
+    this.transfer = undefined;
     this.#forgetInFlight();
   }
 
@@ -87,15 +98,19 @@ export class Progress {
     this.#forgetInFlight();
   }
 
-  /** The peer acknowledges the log up to `index`. False: nothing new, perhaps an old acknowledgement that was late. */
-  acknowledged(index: LogIndex): boolean {
+  /**
+   * The peer acknowledges the log up to `index`. False: nothing new, perhaps an old acknowledgement that was late. Such a one
+   * may speak of what lies before the log's start, and then does not tell what to send next.
+   */
+  acknowledged(index: LogIndex, logStart: LogIndex): boolean {
     if (index < this.matched) return false;
     const isNews = index > this.matched;
     this.matched = index;
     if (this.next <= index) this.next = (index + 1) as LogIndex;
     this.window.settle(index);
-    if (this.mode === "probe" || (this.mode === "snapshot" && isNews)) {
+    if (this.mode !== "replicate" && index >= logStart) {
       this.mode = "replicate";
+      this.transfer = undefined;
       this.next = (index + 1) as LogIndex;
       return true;
     }

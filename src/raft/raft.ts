@@ -4,8 +4,7 @@
  */
 import {
   assert,
-  ByteWriter,
-  present,
+  isSameMembers,
   unreachable,
   type Address,
   type AgentId,
@@ -38,7 +37,6 @@ import {
   receiveVoteAnswer,
   receiveVoteRequest,
 } from "./election.ts";
-import { writeMembers } from "./fields.ts";
 import { receiveAppend, receiveCommit, receiveHeartbeat } from "./following.ts";
 import {
   awaken,
@@ -77,6 +75,7 @@ import {
   receiveRejected,
   snapshotDelivered,
 } from "./replication.ts";
+import { anchorNow, baseMayBeDurable, baseSnapshot, snapshotArrived, snapshotTaken } from "./snapshots.ts";
 import { isMember, isSoleVoter, leaderOf, RaftState, roleName } from "./state.ts";
 import { transferLeadership } from "./transfer.ts";
 import { enterTerm, membersChanged, waitForLeader } from "./transitions.ts";
@@ -105,8 +104,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
   }
 
   get neededFrom(): RecordNumber {
-    const { baseRecord, nextRecord } = this.#state;
-    return baseRecord > 0 ? baseRecord : nextRecord;
+    return this.#state.neededFrom;
   }
 
   get hibernation(): Hibernation | undefined {
@@ -114,7 +112,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
   }
 
   get base(): Snapshot | undefined {
-    return undefined;
+    return baseSnapshot(this.#state);
   }
 
   get role(): Role {
@@ -149,7 +147,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
     return this.#state.applied;
   }
 
-  /** Term of the entry at `index`; undefined before the base and behind the end. */
+  /** Term of the entry at `index`; undefined before the log's start and behind its end. */
   termAt(index: LogIndex): Term | undefined {
     return this.#state.log.termAt(index);
   }
@@ -159,15 +157,15 @@ export class RaftCore implements LogCore<RaftProtocol> {
   }
 
   status(): LogStatus {
-    const { role, log, pending, commitIndex, applied, hibernation, members } = this.#state;
+    const { role, log, base, pending, commitIndex, applied, hibernation, members } = this.#state;
     const isLeading = role.kind === "leading";
     const peers = isLeading ? [...role.peers.values()] : [];
     return {
       role: this.role,
       term: this.term,
       leader: this.leader,
-      base: log.baseIndex,
-      first: (log.baseIndex + 1) as LogIndex,
+      base: base.index,
+      first: (log.start + 1) as LogIndex,
       last: log.last,
       durable: pending.durableIndex,
       committed: commitIndex,
@@ -334,6 +332,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
   durable(through: RecordNumber, now: Now, out: Outbox<RaftProtocol>): void {
     const state = this.#state;
     state.pending.durable(through);
+    baseMayBeDurable(state, out);
     ownVoteMayCount(state, now, out);
     if (state.role.kind === "leading" && state.pending.durableIndex > state.commitIndex) {
       decide(state, state.role, out);
@@ -406,20 +405,20 @@ export class RaftCore implements LogCore<RaftProtocol> {
 
   // ── snapshots ──
 
-  /** Term of the applied entry, and the members as of it. */
+  /** Term, logged time and members as of the applied entry. */
   anchor(): Uint8Array {
-    const { applied, log, configurations } = this.#state;
-    const writer = new ByteWriter();
-    writer.uint53(present(log.termAt(applied), "the applied entry has a term"));
-    writeMembers(writer, configurations.at(applied));
-    return writer.finish();
+    return anchorNow(this.#state);
   }
 
-  /** The whole log is kept, so a snapshot replaces nothing. */
-  snapshotTaken(_snapshot: Snapshot, _now: Now, _out: Outbox<RaftProtocol>): void {}
+  snapshotTaken(snapshot: Snapshot, now: Now, out: Outbox<RaftProtocol>): void {
+    snapshotTaken(this.#state, snapshot, now, out);
+    this.#finish(now, out);
+  }
 
-  /** Ignored: a leader that keeps its whole log sends none. */
-  snapshotArrived(_from: AgentId, _snapshot: Snapshot, _now: Now, _out: Outbox<RaftProtocol>): void {}
+  snapshotArrived(from: AgentId, snapshot: Snapshot, now: Now, out: Outbox<RaftProtocol>): void {
+    snapshotArrived(this.#state, from, snapshot, now, out);
+    this.#finish(now, out);
+  }
 
   snapshotSent(
     to: AgentId,
@@ -441,8 +440,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
   #finish(now: Now, out: Outbox<RaftProtocol>): void {
     const state = this.#state;
     if (state.role.kind === "leading") carryOn(state, state.role, now, out);
-    const hasOtherMembers = state.members !== this.#toldMembers;
-    if (hasOtherMembers) this.#tellMembers(now, out);
+    const hasOtherMembers = state.members !== this.#toldMembers && this.#tellMembers(now, out);
     handOut(state, out);
     trimTail(state);
     if (state.role === this.#seen && state.term === this.#told.term && !hasOtherMembers) return;
@@ -456,10 +454,14 @@ export class RaftCore implements LogCore<RaftProtocol> {
     );
   }
 
-  #tellMembers(now: Now, out: Outbox<RaftProtocol>): void {
+  /** False where they are the same in other words: a base repeats them. */
+  #tellMembers(now: Now, out: Outbox<RaftProtocol>): boolean {
     const { members } = this.#state;
+    const areOthers = !isSameMembers(members, this.#toldMembers);
     this.#toldMembers = members;
+    if (!areOthers) return false;
     membersChanged(this.#state, now);
     out.events.push({ kind: "members", members });
+    return true;
   }
 }

@@ -20,34 +20,67 @@ import {
   type Term,
 } from "../core/index.ts";
 import { decodeMembers } from "./fields.ts";
-import type { RaftProtocol, RaftRecord } from "./messages.ts";
+import type { BaseRecord, HardState, RaftProtocol, RaftRecord } from "./messages.ts";
 import { PendingRecords } from "./pending-records.ts";
 import type { RaftState } from "./state.ts";
 
 function fold(state: RaftState, record: RaftRecord, number: RecordNumber): void {
   switch (record.kind) {
     case "base":
-      state.log.startAt(record.index, record.term);
-      state.configurations.startAt(record.index, record.members);
-      state.baseRecord = number;
+      foldBase(state, record, number);
       return;
     case "hardState":
-      assert(record.term >= state.term, "R2: terms never fall");
-      assert(
-        record.term > state.term || state.votedFor === undefined || state.votedFor === record.votedFor,
-        "R3: one vote a term",
-      );
-      state.term = record.term;
-      state.votedFor = record.votedFor;
+      foldHardState(state, record);
       return;
     case "entries":
-      if (record.run.first <= state.log.last) truncate(state, (record.run.first - 1) as LogIndex);
-      state.log.append(record.run, number, state.term);
-      noteMembers(state, record.run);
+      foldEntries(state, record.run, number);
       return;
     default:
       unreachable(record);
   }
+}
+
+/**
+ * A log that has the base's entry keeps all that it has: both say the same up to there. So does one that starts behind it,
+ * which only recovery meets, in bases from before the last compaction. Any other begins anew.
+ */
+function foldBase(state: RaftState, record: BaseRecord, number: RecordNumber): void {
+  const { log, configurations } = state;
+  const { index, term } = record;
+  assert(index >= state.base.index, "R30: a base only moves on");
+  if (record.hardState !== undefined) foldHardState(state, record.hardState);
+  if (index === log.start) {
+    log.startsWith(term);
+  } else if (index > log.start && log.termAt(index) !== term) {
+    // What is still on its way to the disk counts only as far as it was decided: the snapshot says the same up to there.
+    state.pending.truncate(state.commitIndex);
+    log.startAnew(index, term, record.time);
+    configurations.truncate(index);
+  }
+  configurations.startAt(index, record.members);
+  state.base = record;
+  state.baseRecord = number;
+  if (state.commitIndex < index) state.commitIndex = index;
+}
+
+function foldHardState(state: RaftState, { term, votedFor }: HardState): void {
+  assert(term >= state.term, "R2: terms never fall");
+  assert(
+    term > state.term || state.votedFor === undefined || state.votedFor === votedFor,
+    "R3: one vote a term",
+  );
+  state.term = term;
+  state.votedFor = votedFor;
+}
+
+function foldEntries(state: RaftState, run: Run, number: RecordNumber): void {
+  const { log } = state;
+  // Recovery may begin with entries that are kept from before the base: of terms it is known then only that they don't fall.
+  const isBeforeBase = state.baseRecord === 0;
+  if (isBeforeBase && log.last === 0 && run.first > 1) log.startBefore(run.first);
+  if (run.first <= log.last) truncate(state, (run.first - 1) as LogIndex);
+  log.append(run, number, isBeforeBase ? (Number.POSITIVE_INFINITY as Term) : state.term);
+  noteMembers(state, run);
 }
 
 function truncate(state: RaftState, last: LogIndex): void {
@@ -64,8 +97,10 @@ function noteMembers(state: RaftState, run: Run): void {
   for (let index = run.first; index <= run.last; index++) {
     if (isMembersEntry(bytes, offset)) {
       const members = decodeMembers(entryPayload(bytes, offset));
+      // Before the base has come, it is not known which one they follow.
+      const isFree = state.baseRecord === 0 || entryKind(bytes, offset) === "forcedMembers";
       assert(
-        mayFollow(state.members, members) || entryKind(bytes, offset) === "forcedMembers",
+        isFree || mayFollow(state.members, members),
         "R24: majorities of neighbouring configurations share a voter",
       );
       state.configurations.add(index, members);
@@ -111,23 +146,43 @@ export function recover(state: RaftState, recovered: Recovered<RaftProtocol>): v
   }
   assert(count === 0 || state.baseRecord > 0, "a group's records have a base among them");
   assert(count < recovered.next, "records are numbered from 1");
+  const { log, base } = state;
+  log.settleStart();
+  assert(log.start <= base.index, "R31: the journal gives every record that the newest base builds on");
+  assert(log.lastTerm <= state.term, "R4: no entry is of a later term than its holder");
   const before = recovered.next - 1 - count;
-  state.log.renumberRecords(before);
+  log.renumberRecords(before);
   if (count > 0) state.baseRecord = (state.baseRecord + before) as RecordNumber;
   state.nextRecord = recovered.next;
-  state.pending = new PendingRecords(recovered.next - 1, state.log.last);
-  const { baseIndex } = state.log;
-  state.commitIndex = baseIndex;
-  state.handedOut = baseIndex;
-  state.applied = baseIndex;
+  state.pending = new PendingRecords(recovered.next - 1, log.last);
+  state.durableBase = base.index;
+  state.handedOut = base.index;
+  state.applied = base.index;
+  state.neededFrom = count > 0 ? firstNeeded(state) : recovered.next;
 }
 
 /** The first record of a group's life. Whoever joins one claims nothing by it: it knows of nobody yet. */
 export function foundGroup(state: RaftState, now: Now, out: Outbox<RaftProtocol>): void {
-  const { baseIndex } = state.log;
   assert(state.nextRecord === 1, "only a group without records is founded");
-  const { term, members } = state;
-  persist(state, { kind: "base", index: baseIndex, term, time: 0, members }, now, out);
+  persist(state, state.base, now, out);
+}
+
+/** Recovery begins with the base, or with entries from before it that the log still has. */
+function firstNeeded({ log, baseRecord }: RaftState): RecordNumber {
+  const { firstRecord } = log;
+  return firstRecord !== undefined && firstRecord < baseRecord ? firstRecord : baseRecord;
+}
+
+/** More is durable, or the log has let go of entries: recovery may need fewer records. */
+export function noteNeeded(state: RaftState): void {
+  const { durableRecord } = state.pending;
+  // Until it is durable, a crash brings back the base before, and all that belongs to it.
+  if (state.baseRecord > durableRecord) return;
+  // And so with entries that take the place of the log's first ones.
+  if ((state.log.firstRecord ?? 0) > durableRecord) return;
+  const needed = firstNeeded(state);
+  assert(needed >= state.neededFrom, "R31: what recovery no longer needed it never needs again");
+  state.neededFrom = needed;
 }
 
 /** A higher term, and perhaps a vote in it. */

@@ -12,9 +12,10 @@ import {
   type RecordNumber,
   type Term,
 } from "../core/index.ts";
-import type { RaftProtocol, RaftRecord } from "./messages.ts";
+import type { BaseRecord, RaftProtocol, RaftRecord } from "./messages.ts";
 import { RaftCore } from "./raft.ts";
-import { command, runOf, TestCluster, texts } from "./test-cluster.ts";
+import { runOf, TestCluster, texts } from "./test-cluster.ts";
+import { baseOf, index } from "./test-stories.ts";
 
 const members: Members = membersOf([agentId("a"), agentId("b"), agentId("c")]);
 const now = { monotonic: 1_000_000 as Micros, wall: 1 as Micros };
@@ -145,7 +146,7 @@ describe("restart", () => {
 });
 
 describe("what a core starts from", () => {
-  test("R20: records count on from where they were, and the base is needed for ever", () => {
+  test("R20: records count on from where they were, and without a snapshot all of them stay needed", () => {
     const fresh = coreFrom([], 1);
     expect(fresh.neededFrom).toBe(1);
     const core = coreFrom(
@@ -202,88 +203,76 @@ describe("what a core starts from", () => {
   });
 });
 
-describe("a leader whose log starts behind a snapshot", () => {
-  /** Leads term 2 with a base at 5. */
-  function leader(): { core: RaftCore; out: ReturnType<typeof createOutbox<RaftProtocol>> } {
-    const out = createOutbox<RaftProtocol>();
-    const base: RaftRecord = { kind: "base", index: 5 as LogIndex, term: 1 as Term, time: 0, members };
-    const core = coreFrom([base, { kind: "hardState", term: 1 as Term }], 3);
-    core.wake(now, out);
-    core.campaign(now, out);
-    core.receive(members.voters[1]!, { kind: "preVoteAnswer", term: 2 as Term, granted: true }, now, out);
-    core.durable(3 as RecordNumber, now, out);
-    core.receive(members.voters[1]!, { kind: "voteAnswer", term: 2 as Term, granted: true }, now, out);
-    expect([core.role, core.lastIndex]).toEqual(["leader", 6]);
-    return { core, out };
-  }
+describe("what recovery makes of records that begin before the base", () => {
+  const state = (term: number): RaftRecord => ({ kind: "hardState", term: term as Term });
+  const entries = (first: number, ...terms: number[]): RaftRecord => ({
+    kind: "entries",
+    run: runOf(first, ...terms),
+  });
+  const base = (at: number, term: number, current = term): RaftRecord =>
+    baseOf({ index: at, term, members, hardState: { term: current as Term } });
+  const logOf = (core: RaftCore): (number | undefined)[] => {
+    const { first, last } = core.status();
+    return Array.from({ length: last - first + 2 }, (_, at) => core.termAt(index(first - 1 + at)));
+  };
 
-  const rejects = (core: RaftCore, out: ReturnType<typeof leader>["out"]): void =>
-    core.receive(
-      members.voters[2]!,
-      {
-        kind: "appendRejected",
-        term: 2 as Term,
-        prevIndex: 5 as LogIndex,
-        hintIndex: 2 as LogIndex,
-        hintTerm: 1 as Term,
-      },
-      now,
-      out,
-    );
-  const modeOf = (core: RaftCore): string | undefined => core.status().peers[1]?.mode;
-
-  test("a peer that needs what is before it gets the snapshot, and then what follows", () => {
-    const { core, out } = leader();
-    rejects(core, out);
-    expect(modeOf(core)).toBe("snapshot");
-    expect(out.transfers.toArray()).toEqual([{ to: "c", index: 5 }]);
-    const before = out.sends.count;
-    core.propose([command("x")], now, out);
+  test("R31: entries that the base has in the middle stay, and those behind it count", () => {
+    const core = coreFrom([entries(5, 2, 2, 3), entries(8, 3), base(6, 2, 4)], 20);
     expect(
-      out.sends
-        .toArray()
-        .slice(before)
-        .map(({ to }) => to),
-    ).not.toContain("c");
-    core.snapshotSent(members.voters[2]!, 5 as LogIndex, "stored", now, out);
-    expect(out.sends.at(out.sends.count - 1)).toMatchObject({
-      to: "c",
-      message: { kind: "append", prevIndex: 5 },
-    });
-    core.checkInvariants();
+      core.status(),
+      "of the entry in front of the first nothing is known, not even its term",
+    ).toMatchObject({ base: 6, first: 6, last: 8, committed: 6, applied: 6, term: 4 });
+    expect(logOf(core)).toEqual([2, 2, 3, 3]);
+    expect([core.neededFrom, core.recordOf(index(6)), core.recordOf(index(8))]).toEqual([17, 17, 17]);
   });
 
-  test("R40: it does not hand over to a peer that needs what is before it", () => {
-    const { core, out } = leader();
-    const heir = members.voters[2]!;
-    rejects(core, out);
-    expect(core.transferLeadership(heir, now, out)).toEqual({ kind: "notReady", agents: [heir] });
-    core.snapshotSent(heir, 5 as LogIndex, "stored", now, out);
-    expect(core.transferLeadership(heir, now, out)).toEqual({ kind: "accepted" });
+  test("R31: a base right in front of the first entry says of which term that is", () => {
+    const core = coreFrom([entries(5, 2, 2), base(4, 1, 2), entries(7, 2)], 20);
+    expect(core.status()).toMatchObject({ base: 4, first: 5, last: 7 });
+    expect(logOf(core)).toEqual([1, 2, 2, 2]);
   });
 
-  test("a link that comes and goes does not start a second transfer beside the first", () => {
-    const { core, out } = leader();
-    rejects(core, out);
-    for (const up of [false, true]) core.linkChanged(members.voters[2]!, up, now, out);
-    expect([modeOf(core), out.transfers.count]).toEqual(["snapshot", 1]);
+  test("R31: a base in front of all that is left is of a time before; the next one counts", () => {
+    const core = coreFrom([entries(5, 2, 2), base(2, 1, 2), entries(7, 2), base(6, 2)], 20);
+    expect(core.status()).toMatchObject({ base: 6, first: 6, last: 7 });
+    expect(() => coreFrom([entries(5, 2, 2), base(2, 1, 2)], 20), "and without that").toThrow("R31");
   });
 
-  test("a transfer that failed is tried again once the peer is heard from", () => {
-    const { core, out } = leader();
-    rejects(core, out);
-    core.snapshotSent(members.voters[2]!, 5 as LogIndex, "failed", now, out);
-    expect([modeOf(core), out.transfers.count]).toEqual(["probe", 1]);
-    core.linkChanged(members.voters[2]!, true, now, out);
-    expect([modeOf(core), out.transfers.count]).toEqual(["snapshot", 2]);
-    core.snapshotSent(members.voters[1]!, 5 as LogIndex, "stored", now, out);
-    core.checkInvariants();
+  test("R31: a base of another history, or of later entries, begins the log anew", () => {
+    for (const installed of [base(6, 4), base(9, 3, 4)]) {
+      const core = coreFrom([entries(5, 2, 2, 2), state(4), installed], 20);
+      const { index: at, term } = installed as BaseRecord;
+      expect(core.status()).toMatchObject({ base: at, first: at + 1, last: at });
+      expect([core.termAt(at), core.neededFrom]).toEqual([term, 19]);
+    }
   });
 
-  test("the anchor names the term at the applied index, and the members", () => {
-    const { core } = leader();
-    const anchor = core.anchor();
-    expect(anchor[0]).toBe(1);
-    expect([...anchor.subarray(8)]).toEqual([3, 1, 0, 97, 1, 0, 98, 1, 0, 99, 0, 0, 0, 0]);
+  test("R31: entries that were replaced, and the log's very first among them", () => {
+    const records = [entries(5, 2, 2), state(3), base(4, 1, 3), entries(5, 3), base(5, 3), entries(6, 3)];
+    const core = coreFrom(records, 20);
+    expect(logOf(core)).toEqual([1, 3, 3]);
+    const before = coreFrom([entries(5, 2, 2), entries(5, 3), base(4, 1, 3)], 20);
+    expect(logOf(before)).toEqual([1, 3]);
+  });
+
+  test("R4, R30: a base with an earlier term than the entries before it, or before an earlier base, is refused", () => {
+    expect(() => coreFrom([entries(5, 2, 3), base(5, 2)], 20)).toThrow("R4");
+    expect(() => coreFrom([base(5, 2), entries(6, 2), base(4, 2)], 20)).toThrow("R30");
+    expect(() => coreFrom([base(5, 2, 3), base(5, 2)], 20)).toThrow("R2");
+    expect(() => coreFrom([entries(5, 2)], 20)).toThrow(AssertionError);
+  });
+
+  test("a data folder from before there were snapshots: as it was, and its next snapshot frees it", () => {
+    const founding: RaftRecord = baseOf({ index: 0, term: 0, members });
+    const out = createOutbox<RaftProtocol>();
+    const core = coreFrom([founding, state(1), entries(1, 1, 1, 1)], 4);
+    expect(core.status()).toMatchObject({ base: 0, first: 1, last: 3, committed: 0 });
+    core.wake(now, out);
+    core.receive(members.voters[1]!, { kind: "commit", term: 1 as Term, commit: index(3) }, now, out);
+    core.applied(index(3), undefined, now, out);
+    const snapshot = { index: index(3), digest: new Uint8Array(4), byteLength: 9, anchor: core.anchor() };
+    core.snapshotTaken(snapshot, now, out);
+    core.durable(4 as RecordNumber, now, out);
+    expect([core.base, core.neededFrom]).toEqual([snapshot, 3]);
   });
 });

@@ -22,6 +22,8 @@ import { successorDown, successorMatched } from "./transfer.ts";
 
 /** Heartbeats that leave while an append stays unanswered; if the peer answers them, the append counts as lost. */
 const quietBeatsMax = 2;
+/** Heartbeats from one request for a snapshot's transfer to the next, if nothing comes of the first. */
+const transferBeats = 20;
 
 // ── sending ──
 
@@ -50,7 +52,7 @@ function replicateTo(state: RaftState, leading: Leading, peer: Progress, out: Ou
 /** Asks whether the logs agree right before `next`, and brings along the entries from there if they are at hand. */
 function probe(state: RaftState, leading: Leading, peer: Progress, out: Outbox<RaftProtocol>): void {
   if (state.log.termAt((peer.next - 1) as LogIndex) === undefined) {
-    sendSnapshot(state, peer, out);
+    sendSnapshot(state, leading, peer, out);
     return;
   }
   const packed = peer.next <= state.log.last ? packFrom(state, leading, peer.next) : undefined;
@@ -67,8 +69,8 @@ function probe(state: RaftState, leading: Leading, peer: Progress, out: Outbox<R
 function sendEntries(state: RaftState, leading: Leading, peer: Progress, out: Outbox<RaftProtocol>): boolean {
   const packed = packFrom(state, leading, peer.next);
   if (packed === undefined) {
-    peer.load = newTicket(state);
-    out.loads.push({ ticket: peer.load, first: peer.next, bytesMax: state.limits.appendBytesMax });
+    peer.load = { ticket: newTicket(state), first: peer.next };
+    out.loads.push({ ...peer.load, bytesMax: state.limits.appendBytesMax });
     return false;
   }
   // The bulk connection may be slow: entries on another would overtake those on it and be rejected.
@@ -150,9 +152,15 @@ function pack(state: RaftState, first: LogIndex, runs: readonly Run[], byteLengt
   };
 }
 
-function sendSnapshot(state: RaftState, peer: Progress, out: Outbox<RaftProtocol>): void {
-  peer.snapshotNeeded();
-  out.transfers.push({ to: peer.id, index: state.log.baseIndex });
+/** The newest snapshot, or the one that is on its way already and still leads into the log. Not too often. */
+function sendSnapshot(state: RaftState, leading: Leading, peer: Progress, out: Outbox<RaftProtocol>): void {
+  if (peer.mode !== "snapshot") peer.snapshotNeeded();
+  if (leading.beat - peer.transferBeat < transferBeats) return;
+  const { base, log } = state;
+  assert(base.snapshot !== undefined, "a log that starts behind an entry has a snapshot of it");
+  if (peer.transfer === undefined || peer.transfer < log.start) peer.transfer = base.index;
+  peer.transferBeat = leading.beat;
+  out.transfers.push({ to: peer.id, index: peer.transfer });
 }
 
 function noteCommitTold(state: RaftState, peer: Progress, reaches: LogIndex): void {
@@ -201,7 +209,8 @@ export function receiveMatched(
 ): void {
   peer.heard(now.monotonic);
   peer.quietSinceBeat = leading.beat;
-  if (message.matched > state.log.last || !peer.acknowledged(message.matched)) return;
+  const { last, start } = state.log;
+  if (message.matched > last || !peer.acknowledged(message.matched, start)) return;
   if (peer.matched > state.commitIndex) decide(state, leading, out);
   replicateTo(state, leading, peer, out);
   tellCommit(state, peer, out);
@@ -229,6 +238,10 @@ export function noteHeartbeatAnswered(
   peer: Progress,
   out: Outbox<RaftProtocol>,
 ): void {
+  if (peer.mode === "snapshot") {
+    sendSnapshot(state, leading, peer, out);
+    return;
+  }
   if (leading.beat - peer.quietSinceBeat < quietBeatsMax) return;
   peer.quietSinceBeat = leading.beat;
   if (peer.mode === "probe") {
@@ -249,7 +262,10 @@ export function peerLinkChanged(
   up: boolean,
   out: Outbox<RaftProtocol>,
 ): void {
-  if (peer.mode !== "snapshot") peer.probeFrom((peer.matched + 1) as LogIndex);
+  const { last, start } = state.log;
+  // Where the log no longer has what it acknowledged last, only its answer can tell what it has by now.
+  const behind = peer.matched < start ? last : peer.matched;
+  if (peer.mode !== "snapshot") peer.probeFrom((behind + 1) as LogIndex);
   peer.asked = !up;
   if (!up) successorDown(leading, peer.id);
   replicateTo(state, leading, peer, out);
@@ -264,14 +280,12 @@ export function entriesLoaded(
   out: Outbox<RaftProtocol>,
 ): void {
   for (const peer of leading.peers.values()) {
-    if (peer.load !== ticket) continue;
+    if (peer.load?.ticket !== ticket) continue;
+    const { first } = peer.load;
     peer.load = undefined;
-    if (run === undefined) {
-      assert(peer.next <= state.log.baseIndex, "the journal has every entry above the base");
-      sendSnapshot(state, peer, out);
-      return;
-    }
-    if (peer.next > run.last) {
+    // What was asked for may be gone from the log if the peer has shown meanwhile that it has it.
+    assert(run !== undefined || first <= state.log.start, "the journal has every entry that the log has");
+    if (run === undefined || peer.next > run.last) {
       replicateTo(state, leading, peer, out);
       return;
     }
@@ -284,7 +298,7 @@ export function entriesLoaded(
   }
 }
 
-/** A peer has the snapshot up to `index`, or did not get it. */
+/** A peer has the snapshot up to `index`, or did not get it: then the next heartbeats come back to it. */
 export function snapshotDelivered(
   state: RaftState,
   leading: Leading,
@@ -293,9 +307,11 @@ export function snapshotDelivered(
   outcome: "stored" | "failed",
   out: Outbox<RaftProtocol>,
 ): void {
-  if (peer.mode !== "snapshot") return;
-  const behind = outcome === "stored" ? Math.max(index, peer.matched) : peer.matched;
-  peer.probeFrom((behind + 1) as LogIndex);
-  peer.asked = outcome === "failed";
+  if (peer.transfer !== index) return;
+  if (outcome === "failed") {
+    peer.transfer = undefined;
+    return;
+  }
+  peer.probeFrom((peer.neededBehind + 1) as LogIndex);
   replicateTo(state, leading, peer, out);
 }

@@ -20,7 +20,7 @@ import {
 } from "../core/index.ts";
 import { Configurations } from "./configurations.ts";
 import { Log } from "./log.ts";
-import type { Append, Checkpoint } from "./messages.ts";
+import type { Append, BaseRecord, Checkpoint } from "./messages.ts";
 import { raftLimits, type RaftLimits, type RaftOptions } from "./options.ts";
 import { PendingRecords } from "./pending-records.ts";
 import type { Progress } from "./progress.ts";
@@ -156,13 +156,19 @@ export class RaftState {
   term = 0 as Term;
   /** Never changes within a term once it is somebody. */
   votedFor: AgentId | undefined;
-  readonly log: Log = new Log();
+  readonly log: Log;
+  /** What the state starts from at a restart. Its index only rises; the log starts there or, for followers that lag, before. */
+  base: BaseRecord;
   /** 0: not yet pushed. */
   baseRecord = 0 as RecordNumber;
 
   // ── volatile ──
   nextRecord: RecordNumber;
   pending: PendingRecords;
+  /** Recovery needs no record below this one. Never falls; behind it is only what durable records replace. */
+  neededFrom = 1 as RecordNumber;
+  /** The index of the newest base that is durable. */
+  durableBase = 0 as LogIndex;
   role: Leading | Standing | Polling | Following = following(undefined);
   /** Known to be decided. Never falls, never above the log's end. */
   commitIndex = 0 as LogIndex;
@@ -172,6 +178,10 @@ export class RaftState {
   applied = 0 as LogIndex;
   /** Runs given to the state machine and not yet applied. */
   readonly applying: Window = new Window(limits.applyRunsMax);
+  /** A snapshot has arrived and is the base; until that is durable, the state is not replaced by it, and nothing is handed out. */
+  installing = false;
+  /** The driver was told to replace the state, and has not reported so. Until then, nothing is handed out. */
+  restoring = false;
   /** The read from the journal that the next commit waits for. */
   commitLoad: Ticket | undefined;
   readonly settledReads: SettledRead[] = [];
@@ -214,6 +224,9 @@ export class RaftState {
     this.electionTimeoutMax = microsFromMs(longest);
     this.heartbeatInterval = microsFromMs(options.heartbeatMs);
     this.hibernationOptions = checkHibernation(options.hibernation);
+    this.log = new Log(this.limits.logKeptBytesMax);
+    const start = { index: 0 as LogIndex, term: 0 as Term, time: 0 };
+    this.base = { kind: "base", ...start, members: options.members };
     this.nextRecord = 1 as RecordNumber;
     this.pending = new PendingRecords(0, 0 as LogIndex);
     this.nextTicket = options.prng.uint32() * 2 ** 20 + 1;

@@ -6,22 +6,16 @@
 import {
   agentId,
   assert,
-  ByteWriter,
   clearOutbox,
   concatBytes,
-  crc32,
   createOutbox,
   encodeCommand,
   encodeText,
-  isMembersEntry,
   membersOf,
   entryLength,
-  entryPayload,
-  entryTerm,
   present,
   Prng,
   stampEntry,
-  decodeText,
   unknownMembers,
   type AgentId,
   type LogIndex,
@@ -33,27 +27,14 @@ import {
   type Run,
   type Send,
   type Term,
-  type Ticket,
 } from "../core/index.ts";
-import { decodeMembers } from "./fields.ts";
-import type { RaftEvent, RaftMessage, RaftPromise, RaftProtocol, RaftRecord } from "./messages.ts";
+import type { RaftProtocol, RaftRecord } from "./messages.ts";
 import type { HibernationOptions, RaftLimits } from "./options.ts";
 import { RaftCore } from "./raft.ts";
+import { digestOf, entriesOf, TestAgent, type Entry, type Envelope, type Word } from "./test-agent.ts";
+import { TestSnapshots } from "./test-snapshots.ts";
 
-export type Word = RaftMessage | RaftPromise;
-
-export interface Envelope {
-  readonly from: AgentId;
-  readonly to: AgentId;
-  readonly channel: Send<Word>["channel"];
-  readonly message: Word;
-}
-
-/** One entry as the tests see it. */
-export interface Entry {
-  readonly term: number;
-  readonly text: string;
-}
+export { shown, type Entry, type Envelope, type TestAgent, type Word } from "./test-agent.ts";
 
 export interface ClusterOptions {
   readonly voters?: number;
@@ -65,102 +46,6 @@ export interface ClusterOptions {
 
 const electionTimeoutMs = [150, 300] as const;
 const heartbeatMs = 50;
-
-/** One agent: its core, its disk, and the promises that wait for it. */
-export class TestAgent {
-  readonly id: AgentId;
-  /** What its core is told at the start of each life. */
-  readonly founding: Members;
-  core: RaftCore;
-  /** All records pushed in this life and those it began with; the first `durable` of them survive a crash. */
-  records: RaftRecord[] = [];
-  durable = 0;
-  promises: { readonly after: number; readonly envelope: Envelope }[] = [];
-  /** What was handed out in this life, and how much of it is applied. */
-  committed: Entry[] = [];
-  commits: { readonly run: Run; readonly digestAfter: boolean }[] = [];
-  /** Its state machine is not deterministic: its state is not what the entries make of it. */
-  wrongState = false;
-  applied = 0 as LogIndex;
-  events: RaftEvent[] = [];
-  loads: { readonly ticket: Ticket; readonly first: LogIndex; readonly bytesMax: number }[] = [];
-  transfers: { readonly to: AgentId; readonly index: LogIndex }[] = [];
-  /** Powered off. */
-  down = false;
-  /** Its process is stopped: it is not woken and gets no messages, and goes on as if nothing had happened. */
-  asleep = false;
-  /** Its disk finishes nothing. */
-  diskHangs = false;
-
-  constructor(id: AgentId, founding: Members, core: RaftCore) {
-    this.id = id;
-    this.founding = founding;
-    this.core = core;
-  }
-
-  get running(): boolean {
-    return !this.down && !this.asleep;
-  }
-
-  /** The log according to all records, from index 1 on. */
-  log: Entry[] = [];
-  /** After each record: the log's length by then. */
-  readonly #lengths: number[] = [];
-
-  write(records: readonly RaftRecord[]): void {
-    for (const record of records) {
-      if (record.kind === "entries") {
-        this.log.length = record.run.first - 1;
-        this.log.push(...entriesOf(record.run));
-      }
-      this.records.push(record);
-      this.#lengths.push(this.log.length);
-    }
-  }
-
-  /** Loses the records behind the first `count`. */
-  keepRecords(count: number): void {
-    const kept = this.records.slice(0, count);
-    this.records = [];
-    this.log = [];
-    this.#lengths.length = 0;
-    this.write(kept);
-  }
-
-  /** The length of the log on disk. */
-  get durableLength(): number {
-    return Math.min(...this.#lengths.slice(Math.max(0, this.durable - 1)), this.log.length);
-  }
-
-  get durableHardState(): { term: number; votedFor: AgentId | undefined } {
-    for (let at = this.durable - 1; at >= 0; at--) {
-      const record = this.records[at];
-      if (record?.kind === "hardState") return { term: record.term, votedFor: record.votedFor };
-    }
-    return { term: 0, votedFor: undefined };
-  }
-
-  eventsOf<K extends RaftEvent["kind"]>(kind: K): Extract<RaftEvent, { kind: K }>[] {
-    return this.events.filter((event): event is Extract<RaftEvent, { kind: K }> => event.kind === kind);
-  }
-}
-
-function entriesOf(run: Run): Entry[] {
-  const entries: Entry[] = [];
-  for (let offset = 0; offset < run.bytes.byteLength; offset += entryLength(run.bytes, offset)) {
-    const payload = entryPayload(run.bytes, offset);
-    const isMembers = isMembersEntry(run.bytes, offset);
-    const text = isMembers ? `members ${shown(decodeMembers(payload))}` : decodeText(payload);
-    entries.push({ term: entryTerm(run.bytes, offset), text });
-  }
-  return entries;
-}
-
-/** As in "a1 a2 | outgoing a1 | learners a3 | next a1 a3", without the parts that are empty. */
-export function shown({ voters, outgoing, learners, next }: Members): string {
-  const parts = Object.entries({ outgoing, learners, next }).filter(([, ids]) => ids.length > 0);
-  return [voters.join(" "), ...parts.map(([name, ids]) => `${name} ${ids.toSorted().join(" ")}`)].join(" | ");
-}
 
 /** As in "+a4 ~a3 -a2": a4 a voter, a3 a learner, a2 removed. */
 export function changeOf(text: string): MemberChange {
@@ -189,13 +74,6 @@ export function runOf(first: number, ...terms: number[]): Run {
   };
 }
 
-/** Of everything that was applied. */
-function digestOf(agent: TestAgent): Uint8Array {
-  const state = agent.committed.map(({ term, text }) => `${term} ${text}`).join("\n");
-  const sum = crc32(encodeText(agent.wrongState ? `${state}, or so` : state));
-  return new ByteWriter().uint32(sum).finish();
-}
-
 export class TestCluster {
   readonly members: Members;
   readonly agents: TestAgent[] = [];
@@ -208,6 +86,8 @@ export class TestCluster {
   readonly hibernation: HibernationOptions | undefined;
   /** Messages on their way. */
   wire: Envelope[] = [];
+  /** What is done with snapshots. */
+  readonly snapshots: TestSnapshots = new TestSnapshots(this);
   /** Pairs `from>to` between which nothing arrives. */
   readonly cut: Set<string> = new Set();
   /** Called with every message that leaves. */
@@ -225,12 +105,12 @@ export class TestCluster {
   }
 
   #add(id: AgentId, founding: Members): TestAgent {
-    const agent = new TestAgent(id, founding, this.#core(id, founding, []));
+    const agent = new TestAgent(id, founding, this.#core(id, founding, [], 1));
     this.agents.push(agent);
     return agent;
   }
 
-  #core(self: AgentId, members: Members, records: readonly RaftRecord[]): RaftCore {
+  #core(self: AgentId, members: Members, records: readonly RaftRecord[], next: number): RaftCore {
     return new RaftCore(
       {
         self,
@@ -241,7 +121,7 @@ export class TestCluster {
         hibernation: this.hibernation,
         ...(this.limits === undefined ? {} : { limits: this.limits }),
       },
-      { records, next: (records.length + 1) as RecordNumber },
+      { records, next: next as RecordNumber },
     );
   }
 
@@ -279,12 +159,28 @@ export class TestCluster {
     for (const send of out.sendsOnceDurable.toArray()) {
       agent.promises.push({ after: agent.records.length, envelope: envelope(agent.id, send) });
     }
+    assert(out.commits.count === 0 || agent.restoring === undefined, "R33: nothing comes before the state");
     agent.commits.push(...out.commits.toArray());
     agent.loads.push(...out.loads.toArray());
     agent.transfers.push(...out.transfers.toArray());
-    agent.events.push(...out.events.toArray());
+    for (const event of out.events.toArray()) {
+      agent.events.push(event);
+      if (event.kind !== "restore") continue;
+      agent.restoring = event.snapshot;
+      agent.commits = [];
+    }
     clearOutbox(out);
+    this.#noteNeeded(agent);
     this.#release(agent);
+  }
+
+  #noteNeeded(agent: TestAgent): void {
+    const { neededFrom } = agent.core;
+    const before = agent.needed.at(-1) ?? 1;
+    if (neededFrom === before) return;
+    assert(neededFrom > before, "R31: what recovery no longer needed it never needs again");
+    assert(neededFrom <= agent.durable + 1, "R31: only durable records take the place of others");
+    agent.needed.push(neededFrom);
   }
 
   #send(from: AgentId, send: Send<Word>): void {
@@ -337,7 +233,9 @@ export class TestCluster {
     assert(run.first === agent.applied + 1, "R10: runs come in order");
     agent.committed.push(...entriesOf(run));
     agent.applied = run.last;
-    const digest = commit.digestAfter ? digestOf(agent) : undefined;
+    const digest = commit.digestAfter
+      ? digestOf(agent.committed, agent.wrongState ? ", or so" : "")
+      : undefined;
     this.step(agent, (core, out) => core.applied(run.last, digest, this.now, out));
   }
 
@@ -352,6 +250,7 @@ export class TestCluster {
   readJournal(agent: TestAgent, first: LogIndex, bytesMax: number): Run | undefined {
     const from = agent.core.recordOf(first);
     if (from === undefined) return undefined;
+    assert(from >= agent.core.neededFrom, "R31: the journal may be without the records before");
     const held: Uint8Array[] = [];
     for (const record of agent.records.slice(from - 1)) {
       if (record.kind !== "entries") continue;
@@ -383,13 +282,21 @@ export class TestCluster {
     agent.promises = [];
     agent.commits = [];
     agent.loads = [];
+    agent.transfers = [];
+    agent.restoring = undefined;
     agent.events = [];
     agent.committed = [];
     agent.applied = 0 as LogIndex;
   }
 
-  restart(agent: TestAgent): void {
-    agent.core = this.#core(agent.id, agent.founding, agent.records);
+  /** `from`: the first record that the journal gives; see `TestAgent.needed`. */
+  restart(agent: TestAgent, from: number = agent.needed.at(-1) ?? 1): void {
+    const { records } = agent;
+    agent.core = this.#core(agent.id, agent.founding, records.slice(from - 1), records.length + 1);
+    agent.needed = [agent.core.neededFrom];
+    assert(agent.core.neededFrom >= from, "R31: recovery needs nothing that it did not get");
+    const { base } = agent.core;
+    if (base !== undefined) this.snapshots.become(agent, base);
     agent.down = false;
     agent.asleep = false;
     this.wake(agent);
@@ -428,7 +335,10 @@ export class TestCluster {
         }
         for (; agent.commits.length > 0; busy = true) this.apply(agent);
         for (; agent.loads.length > 0; busy = true) this.load(agent);
+        for (; this.snapshots.flow && agent.transfers.length > 0; busy = true) this.snapshots.ship(agent);
+        for (; agent.restoring !== undefined; busy = true) this.snapshots.restore(agent);
       }
+      for (; this.snapshots.flow && this.snapshots.underWay.length > 0; busy = true) this.snapshots.land();
       if (!busy) return;
     }
     assert(false, "a cluster comes to rest");

@@ -176,6 +176,8 @@ function drawRaft(prng: Prng, delayMicros: number): RaftParameters {
       logTailBytesMax: prng.pick([1024, 8192, 65_536]),
       checkpointEntriesMax: prng.pick([1, 7, 64]),
       inFlightEntriesMax: prng.pick([3, 50, 1000]),
+      logKeptBytesMax: prng.pick([200, 2048, 65_536]),
+      logHeldBytesMax: 65_536,
     },
   };
 }
