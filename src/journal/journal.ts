@@ -223,7 +223,7 @@ export class Journal {
   restart(name: GroupName): void {
     this.#refuseIfOver();
     const group = this.#groups.get(name) ?? this.#newGroup(name);
-    assert(group.last === group.durable, "J22: a group begins anew before anything is appended to it");
+    assert(group.last === group.durable, "J28: a group begins anew before anything is appended to it");
     group.needed = group.last + 1;
     group.index.dropBelow(group.needed);
     group.damaged = false;

@@ -209,7 +209,7 @@ describe("a block that is corrupt in the middle", () => {
     expect(stage.recovered("early")).toEqual(["1"]);
   });
 
-  it("J22: a damaged group begins anew, and nothing of its old life comes back", () => {
+  it("J28: a damaged group begins anew, and nothing of its old life comes back", () => {
     const stage = new JournalStage().open();
     story(stage, [{ a: ["1"], b: ["1"] }, { a: ["2"] }, { a: ["3"], b: ["2"] }]);
     rot(stage, blocksOf(stage)[2]!);
@@ -236,7 +236,7 @@ describe("a block that is corrupt in the middle", () => {
     expect(() => {
       stage.append("b", "3");
       stage.journal.restart(groupName("b"));
-    }).toThrow("J22");
+    }).toThrow("J28");
   });
 
   it("J7, J8: whichever block rots, exactly the groups are damaged that the rule names, and they stay so", () => {
