@@ -76,6 +76,12 @@ export class Play {
     return this.agents.filter((agent) => agent !== than);
   }
 
+  /** Two of them, for stories that need no more. */
+  twoOthers(than: SimulatedAgent): readonly [SimulatedAgent, SimulatedAgent] {
+    const [first, second] = this.others(than);
+    return [present(first, "there is another"), present(second, "there are two others")];
+  }
+
   get elections(): number {
     return this.#checker.elections;
   }
@@ -103,6 +109,11 @@ export class Play {
   serves(seconds: number): Wait {
     const before = this.#answers();
     return within(seconds, "clients are answered", () => this.#answers() >= before + 50);
+  }
+
+  /** An agent has applied all but the newest of what is decided. */
+  catchesUp(agent: SimulatedAgent, seconds: number): Wait {
+    return within(seconds, `${agent.name} has caught up`, () => agent.applied >= this.decided - 5);
   }
 
   // ── what goes wrong ──

@@ -1,21 +1,18 @@
 /** Misfortunes of whole clusters on which consensus libraries have stumbled, as stories. docs/pitfalls.md says whose they were. */
 import { pass, throughout, within, type Scenario } from "./scenario.ts";
 
-const hungDisk: Scenario = {
-  name: "hung-disk",
-  title: "pitfall 28: a leader whose disk hangs for 30 s lays down its office, and the others go on",
-  world: ({ clients }) => ({ clients: { ...clients, intervalMillis: 50 } }),
+const lostPower: Scenario = {
+  name: "lost-power",
+  title:
+    "pitfalls 1, 2 and 3: all agents lose power at once, again and again, and nothing that was acknowledged is lost",
   *script(play) {
-    const old = yield* play.atWork();
-    play.hangDisk(old, 30);
-    yield within(0.6, "it lays down its office", () => !old.leads());
-    yield within(1.5, "another leads", () => play.leader !== undefined);
+    for (let times = 0; times < 5; times++) {
+      yield* play.atWork();
+      for (const agent of play.agents) play.crash(agent, "powerFailure");
+      yield pass(0.1);
+      for (const agent of play.agents) play.restart(agent);
+    }
     yield play.serves(3);
-    yield throughout(25, "it does not lead, and one of the others does", () => {
-      return !old.leads() && play.leader !== undefined;
-    });
-    yield play.serves(3);
-    yield within(5, "it has caught up", () => old.applied >= play.decided - 5);
   },
 };
 
@@ -34,6 +31,21 @@ const cutOffLeader: Scenario = {
       yield within(0.4, "it has laid down its office", () => !old.leads());
       play.heal();
     }
+  },
+};
+
+const lostWindow: Scenario = {
+  name: "lost-window",
+  title:
+    "pitfall 22: a follower that lost a full window of appends is caught up, though nobody noticed the broken link",
+  world: ({ raft }) => ({ raft: { ...raft, limits: { ...raft.limits, inFlightAppendsMax: 8 } } }),
+  *script(play) {
+    const leader = yield* play.atWork();
+    const [follower] = play.twoOthers(leader);
+    play.cut(leader, follower);
+    yield play.serves(2);
+    play.mend(leader, follower);
+    yield play.catchesUp(follower, 1);
   },
 };
 
@@ -64,37 +76,7 @@ const failedSync: Scenario = {
     yield within(0.2, "it has ended itself", () => leader.condition === "down");
     yield play.serves(2);
     play.restart(leader);
-    yield within(2, "it has caught up", () => leader.applied >= play.decided - 5);
-  },
-};
-
-const lostPower: Scenario = {
-  name: "lost-power",
-  title:
-    "pitfalls 1, 2 and 3: all agents lose power at once, again and again, and nothing that was acknowledged is lost",
-  *script(play) {
-    for (let times = 0; times < 5; times++) {
-      yield* play.atWork();
-      for (const agent of play.agents) play.crash(agent, "powerFailure");
-      yield pass(0.1);
-      for (const agent of play.agents) play.restart(agent);
-    }
-    yield play.serves(3);
-  },
-};
-
-const lostWindow: Scenario = {
-  name: "lost-window",
-  title:
-    "pitfall 22: a follower that lost a full window of appends is caught up, though nobody noticed the broken link",
-  world: ({ raft }) => ({ raft: { ...raft, limits: { ...raft.limits, inFlightAppendsMax: 8 } } }),
-  *script(play) {
-    const leader = yield* play.atWork();
-    const [follower] = play.others(leader) as [typeof leader];
-    play.cut(leader, follower);
-    yield play.serves(2);
-    play.mend(leader, follower);
-    yield within(1, "it has caught up", () => follower.applied >= play.decided - 5);
+    yield play.catchesUp(leader, 2);
   },
 };
 
@@ -113,58 +95,36 @@ const lostAnswers: Scenario = {
   },
 };
 
-const chain: Scenario = {
-  name: "chain",
+const rottenJournal: Scenario = {
+  name: "rotten-journal",
   title:
-    "pitfall 30: of three in a chain with the leader at one end, the leader stays, and the far end disturbs nobody",
-  // Reads only: at the far end the log is as good as the leader's, and only who hears a leader keeps it from office.
-  world: ({ clients }) => ({ clients: { ...clients, readShare: 1 } }),
+    "pitfalls 24 and 25: an agent whose journal rotted in the middle stays out of its group, and the others go on",
   *script(play) {
     const leader = yield* play.atWork();
-    const [middle, far] = play.others(leader) as [typeof leader, typeof leader];
-    const { elections } = play;
-    play.links([leader, middle], [middle, far]);
-    yield throughout(5, "the leader stays, and nobody else is elected", () => {
-      return play.leader === leader && play.elections === elections;
+    play.crash(leader, "kill");
+    yield play.serves(3);
+    play.rot(leader);
+    play.restart(leader);
+    yield throughout(3, "it is not hosted", () => leader.condition === "down");
+    yield play.serves(1);
+  },
+};
+
+const hungDisk: Scenario = {
+  name: "hung-disk",
+  title: "pitfall 28: a leader whose disk hangs for 30 s lays down its office, and the others go on",
+  world: ({ clients }) => ({ clients: { ...clients, intervalMillis: 50 } }),
+  *script(play) {
+    const old = yield* play.atWork();
+    play.hangDisk(old, 30);
+    yield within(0.6, "it lays down its office", () => !old.leads());
+    yield within(1.5, "another leads", () => play.leader !== undefined);
+    yield play.serves(3);
+    yield throughout(25, "it does not lead, and one of the others does", () => {
+      return !old.leads() && play.leader !== undefined;
     });
-    yield play.serves(1);
-    play.heal();
-    yield within(1, "the far end has caught up", () => far.applied >= play.decided - 5);
-  },
-};
-
-const hub: Scenario = {
-  name: "hub",
-  title: "pitfall 30: where only one agent reaches the others, and its log is up to date, it comes to lead",
-  world: () => ({ agents: 5 }),
-  *script(play) {
-    const leader = yield* play.atWork();
-    const others = play.others(leader);
-    const middle = others[0] as typeof leader;
-    play.links(...play.others(middle).map((other) => [middle, other] as const));
-    yield within(3, "the one in the middle leads", () => play.leader === middle);
-    yield play.serves(2);
-    yield throughout(3, "it stays", () => play.leader === middle);
-  },
-};
-
-const staleHub: Scenario = {
-  name: "stale-hub",
-  title:
-    "pitfall 30, a limit: where only an agent with an old log reaches the others, nobody leads until a link heals",
-  world: () => ({ agents: 5 }),
-  *script(play) {
-    const leader = yield* play.atWork();
-    const middle = play.others(leader)[0] as typeof leader;
-    play.isolate(middle);
-    yield play.serves(2);
-    const whole = play.others(middle).filter((other) => other !== leader);
-    play.links(...whole.map((other) => [middle, other] as const));
-    yield within(1, "the leader gives up, as no majority answers", () => play.leader === undefined);
-    yield throughout(10, "nobody leads", () => play.leader === undefined);
-    play.heal();
-    yield within(2, "somebody leads", () => play.leader !== undefined);
-    yield play.serves(1);
+    yield play.serves(3);
+    yield play.catchesUp(old, 5);
   },
 };
 
@@ -188,17 +148,56 @@ const flood: Scenario = {
   },
 };
 
-const rottenJournal: Scenario = {
-  name: "rotten-journal",
+const chain: Scenario = {
+  name: "chain",
   title:
-    "pitfalls 24 and 25: an agent whose journal rotted in the middle stays out of its group, and the others go on",
+    "pitfall 30: of three in a chain with the leader at one end, the leader stays, and the far end disturbs nobody",
+  // Reads only: at the far end the log is as good as the leader's, and only who hears a leader keeps it from office.
+  world: ({ clients }) => ({ clients: { ...clients, readShare: 1 } }),
   *script(play) {
     const leader = yield* play.atWork();
-    play.crash(leader, "kill");
-    yield play.serves(3);
-    play.rot(leader);
-    play.restart(leader);
-    yield throughout(3, "it is not hosted", () => leader.condition === "down");
+    const [middle, far] = play.twoOthers(leader);
+    const { elections } = play;
+    play.links([leader, middle], [middle, far]);
+    yield throughout(5, "the leader stays, and nobody else is elected", () => {
+      return play.leader === leader && play.elections === elections;
+    });
+    yield play.serves(1);
+    play.heal();
+    yield play.catchesUp(far, 1);
+  },
+};
+
+const hub: Scenario = {
+  name: "hub",
+  title: "pitfall 30: where only one agent reaches the others, and its log is up to date, it comes to lead",
+  world: () => ({ agents: 5 }),
+  *script(play) {
+    const leader = yield* play.atWork();
+    const [middle] = play.twoOthers(leader);
+    play.links(...play.others(middle).map((other) => [middle, other] as const));
+    yield within(3, "the one in the middle leads", () => play.leader === middle);
+    yield play.serves(2);
+    yield throughout(3, "it stays", () => play.leader === middle);
+  },
+};
+
+const staleHub: Scenario = {
+  name: "stale-hub",
+  title:
+    "pitfall 30, a limit: where only an agent with an old log reaches the others, nobody leads until a link heals",
+  world: () => ({ agents: 5 }),
+  *script(play) {
+    const leader = yield* play.atWork();
+    const [middle] = play.twoOthers(leader);
+    play.isolate(middle);
+    yield play.serves(2);
+    const whole = play.others(middle).filter((other) => other !== leader);
+    play.links(...whole.map((other) => [middle, other] as const));
+    yield within(1, "the leader gives up, as no majority answers", () => play.leader === undefined);
+    yield throughout(10, "nobody leads", () => play.leader === undefined);
+    play.heal();
+    yield within(2, "somebody leads", () => play.leader !== undefined);
     yield play.serves(1);
   },
 };
@@ -215,7 +214,7 @@ const rollingUpgrade: Scenario = {
       yield pass(0.2);
       yield play.serves(3);
       play.restart(agent);
-      yield within(2, "it has caught up", () => agent.applied >= play.decided - 5);
+      yield play.catchesUp(agent, 2);
       yield play.serves(1);
     }
   },

@@ -108,4 +108,11 @@ describe("docs/pitfalls.md", () => {
     const planted = plantedBugs.map(({ pitfall, bug, test, title }) => ({ pitfall, bug, test, title }));
     expect(said).toEqual(planted);
   });
+
+  it("plants bugs in code that there is: who rewrites it says what the bug would be now", () => {
+    for (const { bug, pitfall, file, text: code } of plantedBugs) {
+      const pieces = text(file).split(code).length - 1;
+      expect(pieces, `what "${bug}" (pitfall ${pitfall}, tools/planted/bugs) changes in ${file}`).toBe(1);
+    }
+  });
 });
