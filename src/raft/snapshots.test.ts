@@ -300,7 +300,7 @@ describe("a snapshot that arrives", () => {
     }
   });
 
-  test("R32, R6: entries that contradict it go, with all behind them, and what of them reaches the disk late counts for nothing", () => {
+  test("pitfall 16: R32, R6: entries that contradict it go, with all behind them, and what of them reaches the disk late counts for nothing", () => {
     const { cluster, left, file } = snapshotFor();
     left.diskHangs = true;
     // Of a leader of term 1 that nobody else heard: entries 2 to 9.
@@ -319,7 +319,7 @@ describe("a snapshot that arrives", () => {
     expect(left.log).toHaveLength(7);
   });
 
-  test("R32: one that says nothing new is acknowledged and not installed", () => {
+  test("pitfall 16: R32: one that says nothing new is acknowledged and not installed", () => {
     const cluster = started();
     decide(cluster, "abc");
     const [leader, agent] = [cluster.agent(1), cluster.agent(2)];
@@ -353,7 +353,7 @@ describe("a snapshot that arrives", () => {
     });
   });
 
-  test("R32: one that contradicts what is decided here is an alarm, and nothing else", () => {
+  test("pitfall 16: R32: one that contradicts what is decided here is an alarm, and nothing else", () => {
     const cluster = started();
     decide(cluster, "abc");
     const [leader, agent] = [cluster.agent(1), cluster.agent(2)];
@@ -400,7 +400,7 @@ describe("a snapshot that arrives", () => {
     expect(left.core).toMatchObject({ term: 4, lastIndex: 7 });
   });
 
-  test("R23: who takes part is what it says, from then on and after a restart", () => {
+  test("pitfall 15: R23: who takes part is what it says, from then on and after a restart", () => {
     const { cluster, left, file } = snapshotFor();
     const members: Members = membersOf([a1, agentId("a2")], [left.id]);
     const anchor = encodeAnchor({ term: 1 as Term, time: 0, members });
@@ -445,7 +445,7 @@ describe("a second snapshot", () => {
     return { cluster, left, first, second };
   }
 
-  test("R33: before the first is durable: the state follows the second alone", () => {
+  test("pitfall 16: R33: before the first is durable: the state follows the second alone", () => {
     const { cluster, left, first, second } = two();
     cluster.snapshots.arrive(left, a1, first);
     cluster.snapshots.arrive(left, a1, second);
@@ -457,7 +457,7 @@ describe("a second snapshot", () => {
     expect(said(left)).toBe("abcdef");
   });
 
-  test("R33: while the state is being replaced by the first: the second takes its place", () => {
+  test("pitfall 16: R33: while the state is being replaced by the first: the second takes its place", () => {
     const { cluster, left, first, second } = two();
     cluster.snapshots.arrive(left, a1, first);
     cluster.sync(left);

@@ -7,6 +7,7 @@ import { flowBugs } from "./bugs/flow.mjs";
 import { logBugs } from "./bugs/log.mjs";
 import { memberBugs } from "./bugs/members.mjs";
 import { officeBugs } from "./bugs/office.mjs";
+import { snapshotBugs } from "./bugs/snapshots.mjs";
 import { stateBugs } from "./bugs/state.mjs";
 
 /**
@@ -25,6 +26,7 @@ export const plantedBugs = [
   ...logBugs,
   ...officeBugs,
   ...memberBugs,
+  ...snapshotBugs,
   ...flowBugs,
   ...diskBugs,
   ...stateBugs,
