@@ -182,7 +182,9 @@ function indented(lines: readonly string[]): string[] {
 
 function segmentCells(segment: SegmentReport): string[] {
   const findings = [
-    ...segment.corruptAt.map((offset) => `corrupt at ${offset}`),
+    ...segment.corruptAt.map(
+      (offset) => `corrupt at ${offset}${segment.needed ? "" : ": nobody needs this segment any more"}`,
+    ),
     ...segment.tornAt.map((offset) => `torn at ${offset}: a write that was cut off, harmless`),
   ];
   return [

@@ -87,6 +87,7 @@ export class Driver {
     assert(!this.#groups.has(options.name), "a group is hosted once");
     assert(this.#groups.size < limits.groupsPerAgentMax, "an agent hosts no more groups than its limit");
     this.#readClock();
+    if (options.anew === true) this.#journal.restart(options.name);
     const recovered = this.#journal.recover(options.name);
     if (recovered.damaged) throw corrupt(options.name);
     const core = options.create({ records: decoded(options, recovered.records), next: recovered.next });

@@ -109,6 +109,11 @@ export interface HostOptions<P extends LogProtocol> {
   readonly codec: ProtocolCodec<P>;
   /** Makes the core from what the journal holds of it. */
   readonly create: (recovered: Recovered<P>) => LogCore<P>;
+  /**
+   * Forget all that the disk has of it: it is damaged, and whoever hosts it has made sure that nothing that this member ever
+   * promised counts any more.
+   */
+  readonly anew?: boolean;
   /** As it was before the first entry. */
   readonly state: AppliedState;
   readonly observer: GroupObserver;

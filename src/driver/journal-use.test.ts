@@ -1,7 +1,7 @@
 /** What the driver tells its journal, and what it does when the journal or a core fails. */
 import { describe, expect, it } from "vitest";
 import { recordNumber, type Micros } from "../core/ids.ts";
-import { hello, promise, World } from "./test-world.ts";
+import { hello, main, promise, World } from "./test-world.ts";
 
 describe("the journal", () => {
   it("D12: records that are no longer needed are released, once the core says so", () => {
@@ -23,6 +23,17 @@ describe("the journal", () => {
       },
     });
     expect(() => world.host()).toThrow(expect.objectContaining({ code: "DATA_CORRUPT" }));
+  });
+
+  it("pitfall 24: D38: a damaged group begins anew where that is asked for, and its core finds nothing", () => {
+    const world = new World({
+      prepare: (journal) => {
+        journal.damaged = true;
+        journal.append(main, { head: Uint8Array.of(1), tail: [] });
+      },
+    });
+    world.group = world.driver.host({ ...world.hosting, anew: true });
+    expect([world.core.recovered, world.journal.damaged]).toEqual([[], false]);
   });
 
   it("pitfalls 1 and 24: D14: a failed write ends the driver: nothing is stepped or sent after it", () => {

@@ -242,6 +242,10 @@ class TestJournal implements DriverJournal {
     for (let at: number = from; at <= this.records.length; at++)
       yield { number: recordNumber(at), bytes: this.records[at - 1]! };
   }
+  restart(): void {
+    this.damaged = false;
+    this.records.length = 0;
+  }
   release(_group: GroupName, neededFrom: RecordNumber): void {
     this.released.push(neededFrom);
   }

@@ -61,6 +61,8 @@ export interface DriverJournal {
     group: GroupName,
     from: RecordNumber,
   ): Iterable<{ readonly number: RecordNumber; readonly bytes: Uint8Array }>;
+  /** The group begins anew: its records and their damage are forgotten, once one that is appended after it is durable. */
+  restart(group: GroupName): void;
   /** The group needs no record below `neededFrom`. */
   release(group: GroupName, neededFrom: RecordNumber): void;
   close(done: (error?: Error) => void): void;

@@ -5,6 +5,7 @@ import { whatIsLeft } from "./begin.ts";
 import type { Disk } from "./disk.ts";
 import { loadJournal, type Loaded } from "./load.ts";
 import type { SegmentScan } from "./scan.ts";
+import type { Segment } from "./segment.ts";
 
 export interface SegmentReport {
   readonly name: string;
@@ -15,6 +16,8 @@ export interface SegmentReport {
   /** Numbers of its first and last valid block; 0 if it has none. */
   readonly firstBlock: number;
   readonly lastBlock: number;
+  /** Some group's recovery needs a record in it. */
+  readonly needed: boolean;
   /** Offsets of writes that were cut off, and of blocks that have gone bad since they were synced. */
   readonly tornAt: readonly number[];
   readonly corruptAt: readonly number[];
@@ -37,7 +40,7 @@ export interface JournalReport {
   readonly groupsLost: number;
   /** `nothing`: there is no segment. `rubble`: there are some, and nothing in them can be read. */
   readonly left: "memory" | "nothing" | "rubble";
-  /** There is a journal, no block of it is corrupt and no group damaged. */
+  /** There is a journal, no segment that is needed has a corrupt block, and no group is damaged. */
   readonly sound: boolean;
 }
 
@@ -49,7 +52,7 @@ export function inspectJournal(disk: Disk, id: Uint8Array, checksum: Checksum): 
   const { groupsLost } = loaded.folded;
   for (const { segment } of loaded.scans) segment.file.close();
   const left = whatIsLeft(loaded);
-  const rotten = segments.some((segment) => segment.corruptAt.length > 0);
+  const rotten = segments.some((segment) => segment.needed && segment.corruptAt.length > 0);
   return {
     segments,
     groups,
@@ -76,9 +79,17 @@ function reportSegment(scan: SegmentScan, loaded: Loaded): SegmentReport {
     records,
     firstBlock: blocks[0]?.header.number ?? 0,
     lastBlock: blocks.at(-1)?.header.number ?? 0,
+    needed: isNeeded(segment, loaded),
     tornAt: at("torn"),
     corruptAt: at("corrupt"),
   };
+}
+
+function isNeeded(segment: Segment, { folded }: Loaded): boolean {
+  for (const group of folded.groups.values()) {
+    for (const run of group.index.within(segment)) if (run.last >= group.needed) return true;
+  }
+  return false;
 }
 
 function reportGroups(loaded: Loaded): GroupReport[] {

@@ -163,7 +163,7 @@ export function recover(state: RaftState, recovered: Recovered<RaftProtocol>): v
 
 /** The first record of a group's life. Whoever joins one claims nothing by it: it knows of nobody yet. */
 export function foundGroup(state: RaftState, now: Now, out: Outbox<RaftProtocol>): void {
-  assert(state.nextRecord === 1, "only a group without records is founded");
+  assert(state.baseRecord === 0 && state.log.last === 0, "only a group without records is founded");
   persist(state, state.base, now, out);
 }
 

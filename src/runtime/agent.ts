@@ -4,7 +4,7 @@
  */
 import { badOption } from "../core/arguments.ts";
 import { QuorateError } from "../core/errors.ts";
-import { agentId, type Address, type AgentId } from "../core/ids.ts";
+import { agentId, type Address, type AgentId, type GroupName } from "../core/ids.ts";
 import { checkWireVersion, wireVersionMax, type WireVersion } from "../core/wire-version.ts";
 import { dialAddress, formatAddress, isDialAddress, loopbackAddress, type HostPort } from "./address.ts";
 import { AgentServer } from "./agent-server.ts";
@@ -22,6 +22,7 @@ import { orderAt } from "./order-at.ts";
 import { Outgoing } from "./outgoing.ts";
 import { PeerFinder } from "./peer-finder.ts";
 import { recoveriesOf } from "./recover.ts";
+import { Repair } from "./repair.ts";
 import { LoopScheduler } from "./scheduler.ts";
 import { programVersion } from "./program-version.ts";
 import { prepareSocketPath, removeSocket } from "./socket-path.ts";
@@ -85,6 +86,7 @@ export class AgentRuntime {
   readonly socketPath: string;
   readonly #parts: Parts;
   readonly #options: AgentOptions;
+  readonly #repairs = new Set<Repair>();
   #closing: Promise<void> | undefined;
 
   private constructor(options: AgentOptions, parts: Parts, address: string, socketPath: string) {
@@ -151,6 +153,7 @@ export class AgentRuntime {
         return networkWithAnswers(network, answers);
       },
       addresses: () => new Map(later.agent?.agents.map((agent) => [agent.id, agent.address as Address])),
+      repair: (group, out) => later.agent?.repair(group, out) ?? false,
       forward: (group, leader, order, done) => {
         const at = network.addressOf(leader);
         if (at === undefined) done({ kind: "lost" });
@@ -219,6 +222,26 @@ export class AgentRuntime {
     });
   }
 
+  /** Has the others repair this agent's part of a group. False: there is nobody to do it. */
+  repair(group: GroupName, out: (() => void) | undefined): boolean {
+    const { network, logger, folder } = this.#parts;
+    const peers = network.peers.map(({ address }) => address);
+    if (peers.length === 0) return false;
+    const repair = new Repair({
+      self: this.id,
+      address: this.address,
+      cluster: folder.identity.cluster,
+      group,
+      peers,
+      logger,
+      ...(out !== undefined && { out }),
+      done: () => this.#repairs.delete(repair),
+    });
+    this.#repairs.add(repair);
+    repair.start();
+    return true;
+  }
+
   /** What clients are told. */
   report(hub: GroupHub | undefined): StatusReport {
     const status = hub?.status();
@@ -241,6 +264,7 @@ export class AgentRuntime {
 
   /** Ends everything: when it resolves, no socket, file, timer or lock is left. Idempotent. */
   async close(): Promise<void> {
+    for (const repair of this.#repairs) repair.close();
     this.#closing ??= takeDown(this.#parts);
     return this.#closing;
   }

@@ -5,7 +5,7 @@
 import { randomInt } from "node:crypto";
 import { QuorateError } from "../core/errors.ts";
 import type { Address, AgentId, GroupName } from "../core/ids.ts";
-import { everybody, type Members } from "../core/members.ts";
+import { everybody, unknownMembers, type Members } from "../core/members.ts";
 import { Prng } from "../core/prng.ts";
 import { Driver } from "../driver/driver.ts";
 import type { Order } from "../driver/orders.ts";
@@ -47,6 +47,11 @@ export interface HostingOptions {
   readonly journal?: { readonly segmentBytes: number; readonly blockBytesMax: number };
   /** Makes the network, which tells what arrives through the events given. */
   readonly network: (events: NetworkEvents) => HostingNetwork;
+  /**
+   * This member of the group has lost part of its memory: have the others take it out, call `out` once that is decided, and have
+   * it taken in again. Without `out` only the last. False: there are no others to ask.
+   */
+  readonly repair?: (group: GroupName, out: (() => void) | undefined) => boolean;
   /** Where this agent and others listen, as far as it knows. */
   readonly addresses?: () => ReadonlyMap<AgentId, Address>;
   /** Gives an order for that group to its leader, which is another agent. */
@@ -140,10 +145,13 @@ export class Hosting {
     });
     this.#network.register?.(group.name, withTransfers(raftCodec));
     try {
-      hub.attach(this.#bringUp(group, hub));
+      hub.attach(this.#bringUp(group, hub, false));
+      this.#mayComeBack(group, hub);
     } catch (error) {
-      this.#network.unregister?.(group.name);
-      throw error;
+      if (!this.#isRepaired(group, hub, error)) {
+        this.#network.unregister?.(group.name);
+        throw error;
+      }
     }
     this.#hubs.set(group.name, hub);
     return hub;
@@ -175,7 +183,28 @@ export class Hosting {
     return this.#closing;
   }
 
-  #bringUp(group: CheckedGroup, hub: GroupHub): ReturnType<Driver["host"]> {
+  /** True: what is damaged is being repaired by the others, and until then the group is there and silent. */
+  #isRepaired(group: CheckedGroup, hub: GroupHub, error: unknown): boolean {
+    if (!(error instanceof QuorateError) || error.code !== "DATA_CORRUPT") return false;
+    const begun = this.#options.repair?.(group.name, () => {
+      if (hub.isClosed) return;
+      this.#log.warn(`${group.name}: this agent is out of the group, and begins anew with an empty memory`);
+      hub.attach(this.#bringUp({ ...group, members: unknownMembers }, hub, true));
+    });
+    if (begun !== true) return false;
+    this.#log.error(
+      `${group.name}: ${error.message} This agent neither votes nor acknowledges; the others are asked to take it out of the group and in again.`,
+    );
+    return true;
+  }
+
+  /** A founder that has an empty memory was repaired, and stopped before it was taken in again. */
+  #mayComeBack(group: CheckedGroup, hub: GroupHub): void {
+    const isFounder = group.members.voters.length > 0;
+    if (isFounder && hub.status()?.members.length === 0) this.#options.repair?.(group.name, undefined);
+  }
+
+  #bringUp(group: CheckedGroup, hub: GroupHub, anew: boolean): ReturnType<Driver["host"]> {
     const { members, electionTimeoutMs, heartbeatMs } = group;
     return this.#driver.host<RaftProtocol>({
       name: group.name,
@@ -183,6 +212,7 @@ export class Hosting {
       codec: raftCodec,
       state: new ReplicatedState(group.machines),
       observer: hub,
+      anew,
       snapshotLogBytes: group.snapshotLogBytes,
       create: (recovered) =>
         new RaftCore(

@@ -356,7 +356,7 @@ export class RemoteGateway implements Gateway {
   #reported(post: Post, report: StatusReport): void {
     if (this.#closed) return;
     const { status } = report;
-    if (status !== undefined && !takesPart(status) && !this.#pool.pin) {
+    if (!this.#pool.pin && (status === undefined || !takesPart(status))) {
       this.#pool.learn(report);
       this.#problem = noMember(this.group, report.agent);
       this.#drop(post);

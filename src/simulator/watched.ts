@@ -257,6 +257,9 @@ export class WatchedJournal implements DriverJournal {
   ): Iterable<{ readonly number: RecordNumber; readonly bytes: Uint8Array }> {
     return this.#inner.read(group, from);
   }
+  restart(group: GroupName): void {
+    this.#inner.restart(group);
+  }
   release(group: GroupName, neededFrom: RecordNumber): void {
     this.#inner.release(group, neededFrom);
   }

@@ -67,33 +67,6 @@ describe("journal check", { timeout: 60_000 }, () => {
     // It is the same at a second look: looking repairs nothing and breaks nothing.
     expect(await place.run(["journal", "check"])).toEqual(check);
     expect(await place.run(["journal", "check", "--data", ".quorate/agent_1"])).toMatchObject({ code: 0 });
-
-    // And an agent with such a journal says so, and how to go on.
-    const agent = await place.run(["agent", "--data", ".quorate/agent_2", "--log-level", "error"]);
-    expect(agent.code).toBe(1);
-    expect(agent.stderr).toContain("DATA_CORRUPT");
-    expect(agent.stderr).not.toContain("    at ");
-  });
-
-  test("up goes on without a damaged member while the others are a majority, and says which it is", async () => {
-    await using place = new Workplace();
-    const before = await place.up("--agents", "3");
-    for (const value of ["1", "2", "3"])
-      expect(await place.run(["put", "k", value])).toMatchObject({ code: 0 });
-    expect(await before.up.end()).toBe(0);
-    flipBit(join(place.folder, ".quorate/agent_2/journal"));
-
-    const { up } = await place.up();
-    await up.shows(/"agent":"agent_2","state":"down","note":"The journal of the group main is damaged/);
-    expect(await place.run(["get", "k"])).toMatchObject({ stdout: "3\n" });
-    expect(await place.run(["put", "k", "4"])).toMatchObject({ code: 0 });
-    expect(await up.end()).toBe(0);
-
-    // One of three is no majority.
-    flipBit(join(place.folder, ".quorate/agent_3/journal"));
-    const refused = await place.run(["up"]);
-    expect(refused.code).toBe(1);
-    expect(refused.stderr).toMatch(/agent_[23]: The journal of the group main is damaged.*DATA_CORRUPT/);
   });
 
   test("a journal that is gone is missed, and neither looking nor starting makes it again", async () => {
