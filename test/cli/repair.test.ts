@@ -56,7 +56,11 @@ describe("a damaged journal", { timeout: 120_000 }, () => {
     // Between the damage and its new beginning it took part in nothing.
     const silence = log().slice(log().lastIndexOf("neither votes"), log().lastIndexOf("begins anew"));
     expect(silence).not.toMatch(/leads in term|its voters/);
-    expect(await place.json(["get", "key-5", "--to", "agent_3", "--local"])).toMatchObject({ value: 5 });
+    const { agents } = (await place.json(["status"])) as unknown as {
+      agents: { id: string; address: string }[];
+    };
+    const at = agents.find(({ id }) => id === "agent_3")?.address ?? "";
+    expect(await place.json(["get", "key-5", "--local", "--agent", at])).toMatchObject({ value: 5 });
     const checked = await place.run(["journal", "check"]);
     expect([checked.code, checked.stdout]).toEqual([0, expect.stringContaining("agent_3")]);
   });
