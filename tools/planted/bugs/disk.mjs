@@ -56,6 +56,15 @@ export const diskBugs = [
   },
   {
     pitfall: 24,
+    bug: "a damaged group that is to begin anew does not",
+    file: "src/driver/driver.ts",
+    text: "if (options.anew === true) this.#journal.restart(options.name);",
+    becomes: "",
+    test: "src/driver/journal-use.test.ts",
+    title: "pitfall 24: D38: a damaged group begins anew where that is asked for, and its core finds nothing",
+  },
+  {
+    pitfall: 24,
     bug: "a follower that lost acknowledged entries goes on",
     file: "src/raft/following.ts",
     text: `  if (commit > state.log.last) throw forgotten(state.log.last, commit);
