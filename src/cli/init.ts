@@ -3,14 +3,17 @@ import { type Command, Option } from "commander";
 import { agentId } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
 import { loopbackAddress } from "../runtime/address.ts";
+import { openBackup } from "../runtime/backup/backup-file.ts";
+import { restoreInto } from "../runtime/backup/restore.ts";
 import { ClientPool } from "../runtime/client-pool.ts";
-import { newClusterId } from "../runtime/cluster-file.ts";
+import { type ClusterFile, newClusterId } from "../runtime/cluster-file.ts";
 import { clusterIdFrom, clusterIdText } from "../runtime/handshake.ts";
 import { createAgentFolder } from "./cluster/cluster-folder.ts";
 import type { CommandContext } from "./context.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
 import { refusal, usageFailure } from "./failure.ts";
 import { type OutputOptions, newCommand } from "./options.ts";
+import { provenBackup } from "./restore.ts";
 
 interface InitOptions extends OutputOptions {
   readonly id: string;
@@ -19,6 +22,7 @@ interface InitOptions extends OutputOptions {
   readonly data: string;
   readonly cluster?: string;
   readonly join?: string;
+  readonly from?: string;
 }
 
 export function initCommand(context: CommandContext): Command {
@@ -40,7 +44,8 @@ export function initCommand(context: CommandContext): Command {
     .option(
       "--join <host:port>",
       "join the cluster of the agent that listens there, which says the rest; then: quorate members add",
-    );
+    )
+    .option("--from <backup>", "begin with what a backup holds: the same one for all agents of the cluster");
   return context.act(command, async (options: InitOptions): Promise<ExitCode> => {
     if (options.join !== undefined) return initJoining(options, options.join, context);
     const agents = [
@@ -51,7 +56,7 @@ export function initCommand(context: CommandContext): Command {
       .toSorted((a, b) => (a.id < b.id ? -1 : 1));
     checkAgents(agents.map((agent) => agent.id));
     const cluster = options.cluster === undefined ? newClusterId() : clusterFrom(options.cluster);
-    createAgentFolder(options.data, options.id, { cluster, agents });
+    await createFolder(options, { cluster, agents });
     const id = clusterIdText(cluster);
     context.result(options, { id: options.id, data: options.data, cluster: id, agents }, [
       `${options.data} is the data folder of ${options.id}, cluster ${id}.`,
@@ -60,16 +65,16 @@ export function initCommand(context: CommandContext): Command {
         : ["Start it:"]),
       `  quorate agent --data ${options.data}`,
     ]);
-    return Promise.resolve(exitCodes.ok);
+    return exitCodes.ok;
   });
 }
 
 /** One that comes later: it takes the cluster and its agents from one of them, and founds nothing. */
 async function initJoining(options: InitOptions, join: string, context: CommandContext): Promise<ExitCode> {
-  if (options.peer.length > 0 || options.cluster !== undefined) {
+  if (options.peer.length > 0 || options.cluster !== undefined || options.from !== undefined) {
     throw usageFailure(
-      "Whoever joins is told the cluster and its agents.",
-      "Leave out --peer and --cluster, or leave out --join to found a group.",
+      "Whoever joins is told the cluster, its agents and what they have decided.",
+      "Leave out --peer, --cluster and --from, or leave out --join to found a group.",
     );
   }
   const self = { id: agentId(options.id), address: checked(options.listen) };
@@ -82,7 +87,8 @@ async function initJoining(options: InitOptions, join: string, context: CommandC
   // An agent whose disk was lost may come back under its old name, once the group has removed it.
   const others = report.agents.filter(({ id }) => id !== self.id);
   const agents = [...others, self].toSorted((a, b) => (a.id < b.id ? -1 : 1));
-  createAgentFolder(options.data, self.id, { cluster: clusterIdFrom(report.cluster), agents, joining: true });
+  const file = { cluster: clusterIdFrom(report.cluster), agents, joining: true };
+  await createAgentFolder(options.data, self.id, file);
   context.result(options, { id: self.id, data: options.data, cluster: report.cluster, agents }, [
     `${options.data} is the data folder of ${self.id}, which joins cluster ${report.cluster}. Start it:`,
     `  quorate agent --data ${options.data}`,
@@ -90,6 +96,21 @@ async function initJoining(options: InitOptions, join: string, context: CommandC
     `  quorate members add ${self.id}=${self.address} --agent ${join}`,
   ]);
   return exitCodes.ok;
+}
+
+/** With what a backup holds, where there is one: read and checked before anything is made. */
+async function createFolder({ data, id, from }: InitOptions, file: ClusterFile): Promise<void> {
+  if (from === undefined) {
+    await createAgentFolder(data, id, file);
+    return;
+  }
+  provenBackup(from);
+  const backup = openBackup(from);
+  try {
+    await createAgentFolder(data, id, file, async (folder, agents) => restoreInto(folder, backup, agents));
+  } finally {
+    backup.close();
+  }
 }
 
 function peerFrom(text: string): { id: ReturnType<typeof agentId>; address: string } {

@@ -7,10 +7,12 @@ import {
   type GroupReport,
   type JournalReport,
   type SegmentReport,
+  type SnapshotReport,
   inspectJournal,
+  inspectSnapshots,
 } from "../journal/index.ts";
 import { checksum } from "../runtime/checksum.ts";
-import { readIdentity, requireJournal } from "../runtime/data-folder.ts";
+import { readIdentity, requireJournal, snapshotFolderOf } from "../runtime/data-folder.ts";
 import { lockHolder } from "../runtime/folder-lock.ts";
 import { NodeDisk } from "../runtime/node-disk.ts";
 import { agentFoldersIn, isAgentFolder, readClusterFolder } from "./cluster/cluster-folder.ts";
@@ -39,6 +41,9 @@ export interface CheckedJournal {
   /** The process that uses it meanwhile: its newest block may look torn. */
   readonly inUseBy: number | undefined;
   readonly report: JournalReport;
+  readonly snapshots: readonly SnapshotReport[];
+  /** The journal is, and so is every snapshot. */
+  readonly sound: boolean;
 }
 
 export function journalCommand(context: CommandContext): Command {
@@ -66,7 +71,7 @@ function checkCommand(context: CommandContext): Command {
       // oxlint-disable-next-line no-await-in-loop -- one after the other: a journal may be large
       checked.push(await tryCheck(place));
     }
-    const bad = checked.filter((one) => "error" in one || !one.report.sound);
+    const bad = checked.filter((one) => "error" in one || !one.sound);
     context.result(
       options,
       { sound: bad.length === 0, agents: checked },
@@ -122,9 +127,21 @@ export async function checkJournal(folder: string): Promise<CheckedJournal> {
   const { agent, journal } = readIdentity(folder);
   requireJournal(folder);
   const inUseBy = await lockHolder(folder);
-  const disk = new NodeDisk(join(folder, "journal"), "read");
+  const report = withDisk(join(folder, "journal"), (disk) => inspectJournal(disk, journal, checksum));
+  const snapshots = snapshotsIn(snapshotFolderOf(folder));
+  const sound = report.sound && snapshots.every(({ state }) => state !== "damaged");
+  return { agent, data: folder, inUseBy, report, snapshots, sound };
+}
+
+/** The first version's folders have none. */
+function snapshotsIn(folder: string): readonly SnapshotReport[] {
+  return existsSync(folder) ? withDisk(folder, (disk) => inspectSnapshots(disk, checksum)) : [];
+}
+
+function withDisk<T>(folder: string, look: (disk: NodeDisk) => T): T {
+  const disk = new NodeDisk(folder, "read");
   try {
-    return { agent, data: folder, inUseBy, report: inspectJournal(disk, journal, checksum) };
+    return look(disk);
   } finally {
     disk.close();
   }
@@ -134,12 +151,12 @@ function linesOfLost({ agent, data, error }: Lost): string[] {
   return [`✖ ${agent}  ${data}  LOST: ${error.message}  ${error.code}`, `  What to do: ${error.hint}`];
 }
 
-function linesOf({ agent, data, inUseBy, report }: CheckedJournal): string[] {
+function linesOf({ agent, data, inUseBy, report, snapshots, sound }: CheckedJournal): string[] {
   const records = report.segments.reduce((sum, segment) => sum + segment.records, 0);
   const use =
     inUseBy === undefined ? "" : `; in use by process ${inUseBy}, so its newest block may be half-written`;
   return [
-    `${report.sound ? "✔" : "✖"} ${agent}  ${data}  ${report.sound ? "sound" : "DAMAGED"}, ${counted(records, "record")} in ${counted(report.segments.length, "segment")}${use}`,
+    `${sound ? "✔" : "✖"} ${agent}  ${data}  ${sound ? "sound" : "DAMAGED"}, ${counted(records, "record")} in ${counted(report.segments.length, "segment")}${use}`,
     ...indented(
       tableLines(
         [
@@ -164,11 +181,24 @@ function linesOf({ agent, data, inUseBy, report }: CheckedJournal): string[] {
         report.groups.map((group) => groupCells(group)),
       ),
     ),
+    ...(snapshots.length === 0
+      ? []
+      : indented(
+          tableLines(
+            [
+              { title: "snapshot of" },
+              { title: "up to", align: "right" },
+              { title: "size", align: "right" },
+              { title: "" },
+            ],
+            snapshots.map((snapshot) => snapshotCells(snapshot)),
+          ),
+        )),
     ...(report.groupsLost > 0
       ? [`  ${counted(report.groupsLost, "group")} lost: not even the name is left.`]
       : []),
     ...(report.left === "rubble" ? ["  Nothing in it can be read: it is lost."] : []),
-    ...(report.sound
+    ...(sound
       ? []
       : [
           "  What to do: leave this agent stopped; the others go on while they are a majority. See docs/cli.md.",
@@ -194,6 +224,16 @@ function segmentCells(segment: SegmentReport): string[] {
     count(segment.records),
     findings.join(", "),
   ];
+}
+
+function snapshotCells({ group, index, bytes, state }: SnapshotReport): string[] {
+  const findings = {
+    whole: "",
+    damaged: "DAMAGED",
+    unfinished: "unfinished, harmless",
+    otherVersion: "of a later version",
+  } as const;
+  return [group, count(index), byteSize(bytes), findings[state]];
 }
 
 function groupCells(group: GroupReport): string[] {

@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 
 import { programVersion } from "../runtime/program-version.ts";
 import { agentCommand } from "./agent.ts";
+import { backupCommand } from "./backup.ts";
 import { casCommand } from "./cas.ts";
 import { CommandContext } from "./context.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
@@ -15,6 +16,7 @@ import { membersCommand } from "./members.ts";
 import { proposeCommand } from "./propose.ts";
 import { putCommand } from "./put.ts";
 import { recoverCommand } from "./recover.ts";
+import { restoreCommand } from "./restore.ts";
 import { simCommand } from "./sim.ts";
 import { statusCommand } from "./status.ts";
 import type { World } from "./terminal/surface.ts";
@@ -45,7 +47,16 @@ export function createProgram(context: CommandContext): Command {
     .helpCommand("help [command]", "the same as --help");
   configure(program, context);
   const groups: readonly (readonly [string, readonly Command[]])[] = [
-    ["Run agents:", [upCommand(context), tourCommand(context), initCommand(context), agentCommand(context)]],
+    [
+      "Run agents:",
+      [
+        upCommand(context),
+        tourCommand(context),
+        initCommand(context),
+        agentCommand(context),
+        restoreCommand(context),
+      ],
+    ],
     [
       "Use them:",
       [
@@ -57,6 +68,7 @@ export function createProgram(context: CommandContext): Command {
         casCommand(context),
         watchCommand(context),
         proposeCommand(context),
+        backupCommand(context),
       ],
     ],
     [

@@ -164,6 +164,10 @@ export interface Limits {
   readonly memoryLettersMax: number;
   /** Names of groups that are kept encoded. */
   readonly encodedGroupsMax: number;
+  /** Backups of one group that clients read at an agent at a time. More: `overloaded`. */
+  readonly backupsMax: number;
+  /** A backup that is not read for so long is closed. */
+  readonly backupIdleMsMax: number;
   /** Newest syncs of its disk whose time an agent tells. */
   readonly syncTimesMax: number;
   /** Answers that wait for one client. With more, its commands are read no further. */
@@ -282,6 +286,8 @@ export const limits: Limits = {
   urgentQueueBytesMax: 1 * mebibyte,
   memoryLettersMax: 65_536,
   encodedGroupsMax: 8192,
+  backupsMax: 4,
+  backupIdleMsMax: 60_000,
   syncTimesMax: 1024,
   clientUnreadBytesMax: 1 * mebibyte,
   clientUnreadMsMax: 60_000,

@@ -27,6 +27,7 @@ import {
 import type { Changes } from "../core/machine.ts";
 import { Applying } from "./applying.ts";
 import type { Timed } from "./heap.ts";
+import type { SnapshotFound } from "../journal/snapshots.ts";
 import type {
   AppliedEntries,
   AppliedRun,
@@ -203,6 +204,10 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
   takeSnapshot(done: (taken: SnapshotTaken) => void): void {
     if (this.#closed) this.#host.soon(() => done({ kind: "closed" }));
     else this.#snapshots.take(done);
+  }
+
+  readSnapshot(index: LogIndex): SnapshotFound {
+    return this.#closed ? { kind: "missing" } : this.#snapshots.read(index);
   }
 
   digest(): Uint8Array {

@@ -15,6 +15,7 @@ import type { QuorateError } from "../core/errors.ts";
 import type { AgentId, GroupName, LogIndex, Term, Ticket } from "../core/ids.ts";
 import type { Changes } from "../core/machine.ts";
 import type { Members } from "../core/members.ts";
+import type { SnapshotFound } from "../journal/snapshots.ts";
 import type { Order, OrderResult } from "./orders.ts";
 import type { ArrivalNews } from "./receiving.ts";
 
@@ -177,6 +178,8 @@ export interface HostedGroup {
   order(order: Order, done: (result: OrderResult) => void): void;
   /** Takes a snapshot of what is applied by now, unless there is one as new. `done` is called exactly once, later. */
   takeSnapshot(done: (taken: SnapshotTaken) => void): void;
+  /** A snapshot that was taken or has arrived here, for as long as it is needed here; whoever reads it closes it. */
+  readSnapshot(index: LogIndex): SnapshotFound;
   /** Of the state at `applied`. */
   digest(): Uint8Array;
   /** Stops hosting it: queries are refused as `closed`, nothing is called back after. Its records stay in the journal. */

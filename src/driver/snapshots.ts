@@ -103,7 +103,7 @@ export class GroupSnapshots<P extends LogProtocol> {
     this.#sending = new Sending({
       now,
       send,
-      read: (index) => this.#read(index),
+      read: (index) => this.read(index),
       failed: (to, index) => this.#tell({ kind: "sent", to, index, outcome: "failed" }),
       damaged: (index) => this.#noteDamaged(index),
     });
@@ -320,7 +320,8 @@ export class GroupSnapshots<P extends LogProtocol> {
     this.#host.store.keepOnly(this.#host.name, needed);
   }
 
-  #read(index: LogIndex): SnapshotFound {
+  /** Of this group, by index. */
+  read(index: LogIndex): SnapshotFound {
     try {
       return this.#host.store.read(this.#host.name, index);
     } catch (error) {

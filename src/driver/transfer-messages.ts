@@ -171,13 +171,13 @@ function readName(reader: ByteReader): OfOffer {
   return { index: reader.uint53() as LogIndex, contents: reader.uint32() };
 }
 
-function writeOffer(writer: ByteWriter, snapshot: OfferedSnapshot): void {
+export function writeOffer(writer: ByteWriter, snapshot: OfferedSnapshot): void {
   const { byteLength, pieceBytes, digest, anchor } = snapshot;
   writeName(writer, snapshot).uint53(byteLength).uint32(pieceBytes).bytes(digest).bytes(anchor);
 }
 
 /** With copies: an offer is kept for longer than the frame that it came in. */
-function readOffer(reader: ByteReader): OfferedSnapshot {
+export function readOffer(reader: ByteReader): OfferedSnapshot {
   const name = readName(reader);
   const byteLength = reader.uint53();
   const pieceBytes = reader.uint32();

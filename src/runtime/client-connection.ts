@@ -11,9 +11,15 @@ import type { ProgressState } from "../core/decision.ts";
 import { entryKind, isProposable, splitCommands } from "../core/entry.ts";
 import { MalformedError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
-import { NumberTable } from "../core/number-table.ts";
 import type { WireVersion } from "../core/wire-version.ts";
 import { answerIndex, encodeAnswer } from "../state/index.ts";
+import {
+  decodeBackup,
+  decodeBackupPiece,
+  writeBackupAnswer,
+  writeBackupPieceAnswer,
+} from "./backup/backup-wire.ts";
+import { ClientBackup } from "./backup/client-backup.ts";
 import {
   decodeChanges,
   decodeEntries,
@@ -34,7 +40,7 @@ import {
   type Failure,
   type StatusReport,
 } from "./client-wire.ts";
-import { ClientRequest } from "./client-request.ts";
+import { ClientRequests } from "./client-requests.ts";
 import { CommandWindow } from "./command-window.ts";
 import type { Connection, ConnectionHandler, FrameSource } from "./connection.ts";
 import { FrameWriter, hasFrame, type Frame, type FrameKind } from "./frame.ts";
@@ -53,8 +59,6 @@ export interface ClientHost {
   gone(client: ClientConnection): void;
 }
 
-/** So many of the queries that were held back are asked at a time: all together they would overfill the line again. */
-const resumedMax = 16;
 /** A larger answer does not fit into a frame behind others. */
 const answerBytesMax: number = limits.frameBytesMax - 2 * limits.answerFrameBytesMax;
 
@@ -70,6 +74,8 @@ const clientKinds = [
   "status",
   "cancel",
   "order",
+  "backup",
+  "backupPiece",
 ] as const;
 type ClientKind = (typeof clientKinds)[number];
 
@@ -125,11 +131,8 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
   readonly #host: ClientHost;
   readonly #uses = new Map<string, Use>();
   readonly #writer = new FrameWriter();
-  readonly #requests = new NumberTable<ClientRequest>();
-  /** Of those, the ones that wait until the client has read more, in order of their numbers. */
-  readonly #held = new Map<number, ClientRequest>();
-  /** The queries that were held, are begun again and not answered yet. */
-  readonly #resumed = new Set<ClientRequest>();
+  readonly #requests = new ClientRequests(() => this.#isBehind);
+  readonly #backup = new ClientBackup();
   readonly #commands = new CommandWindow();
   readonly #answers: WaitingAnswers;
   #connection: Connection | undefined;
@@ -213,10 +216,16 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
         this.#status(frame, hub);
         break;
       case "cancel":
-        this.#cancel(decodeRequest(frame.head));
+        this.#requests.cancel(decodeRequest(frame.head));
         break;
       case "order":
         this.#order(frame, hub);
+        break;
+      case "backup":
+        this.#backUp(frame, hub);
+        break;
+      case "backupPiece":
+        this.#backupPiece(frame, hub);
         break;
       default:
         unreachable(kind);
@@ -228,10 +237,8 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
     clearTimeout(this.#paused);
     this.#paused = undefined;
     this.#connection = undefined;
-    for (const request of this.#requests.toArray()) request.suspend();
     this.#requests.clear();
-    this.#held.clear();
-    this.#resumed.clear();
+    this.#backup.close();
     this.#answers.clear();
     for (const use of this.#uses.values()) use.leave();
     this.#uses.clear();
@@ -272,6 +279,7 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
   }
 
   groupClosed(hub: GroupHub): void {
+    this.#backup.close(hub.name);
     this.#uses.delete(hub.name);
     this.#commands.forgetAll();
     this.#fail(hub.name, 0, "closed");
@@ -335,20 +343,6 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
     );
   }
 
-  #cancel(number: number): void {
-    const request = this.#requests.get(number);
-    if (request === undefined) return;
-    request.suspend();
-    this.#forget(number, request);
-    this.#resume();
-  }
-
-  #forget(number: number, request: ClientRequest): void {
-    this.#requests.delete(number);
-    this.#held.delete(number);
-    this.#resumed.delete(request);
-  }
-
   #campaign(frame: Frame, hub: GroupHub | undefined): void {
     this.#ask(
       decodeRequest(frame.head),
@@ -377,6 +371,33 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
       },
       false,
     );
+  }
+
+  #backUp(frame: Frame, hub: GroupHub | undefined): void {
+    const { request, at } = decodeBackup(frame.head);
+    this.#ask(
+      request,
+      frame.group,
+      hub,
+      (known, settle) =>
+        known.backUp(at, (result) => {
+          if (result.kind === "opened") this.#backup.keep(known.name, result.backup);
+          const answer =
+            result.kind === "opened" ? { kind: "opened" as const, snapshot: result.backup.snapshot } : result;
+          settle("backupAnswer", (writer) => writeBackupAnswer(writer, answer, this.#version));
+        }),
+      false,
+    );
+  }
+
+  #backupPiece(frame: Frame, hub: GroupHub | undefined): void {
+    const { request, number } = decodeBackupPiece(frame.head);
+    this.#ask(request, frame.group, hub, (known, settle) => {
+      settle("backupPieceAnswer", (writer) => {
+        writeBackupPieceAnswer(writer, this.#backup.piece(known.name, number));
+      });
+      return undefined;
+    });
   }
 
   #status(frame: Frame, hub: GroupHub | undefined): void {
@@ -408,28 +429,16 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
       this.#fail(group, number, "unknownGroup");
       return;
     }
-    if (this.#requests.count >= limits.clientRequestsMax) {
+    if (this.#requests.isFull) {
       this.#fail(group, number, "overloaded");
       return;
     }
     this.#use(hub);
-    const request = new ClientRequest(number, mayWait, (begun) => {
-      const { times } = begun;
-      return begin(hub, (kind, write) => {
-        // The number may be in use again, or this one asked again: only whoever is still wanted answers.
-        if (!begun.awaits(times)) return;
-        if (mayWait && this.#isBehind) {
-          this.#holdBack();
-          return;
-        }
-        begun.answered();
-        this.#forget(number, begun);
-        this.#send(kind, group, (writer) => write(writer.uint32(number)));
-      });
-    });
-    this.#requests.add(number, request);
-    if (mayWait && (this.#held.size > 0 || this.#isBehind)) this.#held.set(number, request);
-    else request.start();
+    this.#requests.ask(number, mayWait, (answer) =>
+      begin(hub, (kind, write) => {
+        answer(() => this.#send(kind, group, (writer) => write(writer.uint32(number))));
+      }),
+    );
   }
 
   /** So much waits for the client that another answer would only wait, too. */
@@ -462,36 +471,11 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
   #goOn(): void {
     this.#handIn();
     this.#throttle();
-    this.#resume();
+    this.#requests.resume();
   }
 
   #handIn(): void {
     if (!this.#isBehind) this.#commands.handIn();
-  }
-
-  /** Nothing more is read for this client until it has room: it is asked again then. */
-  #holdBack(): void {
-    this.#resumed.clear();
-    const before = [...this.#held];
-    this.#held.clear();
-    for (const request of this.#requests.toArray()) {
-      if (!request.mayWait || !request.isBegun) continue;
-      request.suspend();
-      this.#held.set(request.number, request);
-    }
-    for (const [number, request] of before) this.#held.set(number, request);
-  }
-
-  /** What was held back is begun again, a few at a time. */
-  #resume(): void {
-    if (this.#held.size === 0 || this.#connection === undefined) return;
-    for (const [number, request] of this.#held) {
-      if (this.#isBehind || this.#resumed.size >= resumedMax) return;
-      this.#held.delete(number);
-      request.start();
-      // What can be taken back may wait for long, and goes back into line by itself.
-      if (!request.canBeTakenBack) this.#resumed.add(request);
-    }
   }
 
   #fail(group: string, request: number, failure: Failure): void {

@@ -131,6 +131,11 @@ export interface DataFolderExpectation {
   readonly cluster?: Uint8Array | undefined;
 }
 
+/** Where a data folder's snapshots are, if it has any. */
+export function snapshotFolderOf(path: string): string {
+  return join(path, files.snapshots);
+}
+
 /** Throws `DATA_MISSING` where nothing is left of the folder's journal. */
 export function requireJournal(path: string): void {
   const journal = join(path, files.journal);

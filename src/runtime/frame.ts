@@ -42,6 +42,8 @@ export const frameKinds = {
   status: 37,
   cancel: 38,
   order: 39,
+  backup: 40,
+  backupPiece: 41,
   // agent to client
   answers: 48,
   refusals: 49,
@@ -53,6 +55,8 @@ export const frameKinds = {
   failed: 55,
   progress: 56,
   orderAnswer: 57,
+  backupAnswer: 58,
+  backupPieceAnswer: 59,
 } as const;
 
 export type FrameKind = keyof typeof frameKinds;
@@ -64,6 +68,10 @@ export type FrameKind = keyof typeof frameKinds;
 export const frameAddedIn: Readonly<Partial<Record<FrameKind, WireVersion>>> = {
   order: 2,
   orderAnswer: 2,
+  backup: 2,
+  backupPiece: 2,
+  backupAnswer: 2,
+  backupPieceAnswer: 2,
 };
 
 export function hasFrame(version: WireVersion, kind: FrameKind): boolean {

@@ -23,6 +23,8 @@ import type { Members } from "../core/members.ts";
 import type { GroupObserver, HostedGroup, QueryAnswer, SnapshotNews } from "../driver/hosted.ts";
 import type { Order, OrderResult } from "../driver/orders.ts";
 import type { Clock, Scheduler } from "../driver/world.ts";
+import type { BackupAt } from "./backup/backup-wire.ts";
+import { GroupBackups, type BackupResult } from "./backup/group-backups.ts";
 import type { CampaignResult, Cancel, GroupStatus, OrderOutcome, ProposeOptions } from "./gateway.ts";
 
 /** Somebody in this process who uses the group. */
@@ -92,6 +94,7 @@ export class GroupHub implements GroupObserver {
   /** Session → who proposed in it. */
   readonly #routes = new Map<number, Subscriber[]>();
   readonly #polls = new Set<Poll>();
+  readonly #backups = new GroupBackups();
   readonly #campaigns = new Set<Campaign>();
   readonly #wakePolls = (): void => this.#checkPolls();
   #hosted: HostedGroup | undefined;
@@ -294,6 +297,16 @@ export class GroupHub implements GroupObserver {
     if (order.kind !== "members") return order;
     const addresses = new Map([...(this.#events.addresses?.() ?? []), ...(order.change.addresses ?? [])]);
     return { ...order, change: { ...order.change, addresses } };
+  }
+
+  /**
+   * Opens a snapshot of the group for reading: one that holds all that was acknowledged before, or what is applied here.
+   * Never at once.
+   */
+  backUp(at: BackupAt, done: (result: BackupResult) => void): Cancel {
+    if (this.#hosted !== undefined && !this.#closed) return this.#backups.open(this.#hosted, at, done);
+    this.#scheduler.soon(() => done({ kind: "refused", refusal: { kind: "closed" } }));
+    return () => {};
   }
 
   status(): GroupStatus | undefined {

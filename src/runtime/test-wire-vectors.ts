@@ -1,14 +1,12 @@
 /** One of everything on the wire, as bytes with the meaning of each field, and as the program writes and reads it. */
 import { present } from "../core/assert.ts";
 import { ByteReader, concatBytes } from "../core/bytes.ts";
-import { encodeCommand, stampEntry, type Run } from "../core/entry.ts";
-import type { Address, AgentId, LogIndex, Term, Ticket } from "../core/ids.ts";
+import type { Address, AgentId, LogIndex, Term } from "../core/ids.ts";
 import { encodeText } from "../core/text.ts";
 import type { WireVersion } from "../core/wire-version.ts";
 import type { Order } from "../driver/orders.ts";
-import type { TransferMessage } from "../driver/transfer-messages.ts";
 import { raftCodec } from "../raft/codec.ts";
-import type { RaftMessage, RaftPromise } from "../raft/messages.ts";
+import * as backup from "./backup/backup-wire.ts";
 import * as wire from "./client-wire.ts";
 import { encodeFrame, FrameWriter, type Frame, type FrameKind } from "./frame.ts";
 import {
@@ -19,6 +17,7 @@ import {
   encodeRefuse,
   encodeWelcome,
 } from "./handshake.ts";
+import { command, entry } from "./test-message-vectors.ts";
 
 /** Bytes in hexadecimal digits, and what they mean. */
 export type Field = readonly [bytes: string, meaning: string];
@@ -63,14 +62,6 @@ function built(
   return () => concatBytes(encodeFrame(kind, group, head, tail).parts);
 }
 
-const command = encodeCommand(
-  { kind: "command", session: 5, sequence: 3, unsettled: 1 },
-  encodeText("payload"),
-);
-const entry = command.slice();
-stampEntry(entry, 0, 7 as LogIndex, 2 as Term, 1_700_000_000_000_000);
-const run: Run = { first: 7 as LogIndex, last: 7 as LogIndex, bytes: entry };
-
 const status = {
   mechanism: "raft",
   group: "main",
@@ -107,6 +98,14 @@ const refuse = { code: "DENIED", message: "no" } as const;
 
 const request: Field = ["09000000", "request 9"];
 const none = new Uint8Array(0);
+const offered = {
+  index: 7 as LogIndex,
+  contents: 0x01020304,
+  byteLength: 10,
+  pieceBytes: 4,
+  digest: Uint8Array.of(0xd1, 0x9e, 0x57),
+  anchor: Uint8Array.of(10, 11),
+};
 const memberOrder: Order = {
   kind: "members",
   change: {
@@ -334,6 +333,26 @@ export const frames: readonly Vector[] = [
     value: { request: 9, order: { kind: "transfer", to: "agent_2" } },
   },
   {
+    since: 2,
+    name: "backup: of what was acknowledged before",
+    kind: "backup",
+    group: "main",
+    head: [request, ["00", "linearizable (local: 1)"]],
+    encoded: written("backup", "main", (writer) => backup.writeBackup(writer.uint32(9), "linearizable")),
+    decode: (frame) => backup.decodeBackup(frame.head),
+    value: { request: 9, at: "linearizable" },
+  },
+  {
+    since: 2,
+    name: "backupPiece: the third one",
+    kind: "backupPiece",
+    group: "main",
+    head: [request, ["02000000", "number: 2, from 0"]],
+    encoded: written("backupPiece", "main", (writer) => writer.uint32(9).uint32(2)),
+    decode: (frame) => backup.decodeBackupPiece(frame.head),
+    value: { request: 9, number: 2 },
+  },
+  {
     name: "answers: two commands of session 5 were applied",
     kind: "answers",
     group: "main",
@@ -454,6 +473,40 @@ export const frames: readonly Vector[] = [
     value: { kind: "accepted" },
   },
   {
+    since: 2,
+    name: "backupAnswer: a snapshot is open to be read",
+    kind: "backupAnswer",
+    group: "main",
+    head: [
+      request,
+      ["00", "opened (refused: 1, then a refusal; nothing: 2; failed: 3, then why)"],
+      ["0700000000000000", "index: 7"],
+      ["04030201", "contents: checksum of all pieces' checksums"],
+      ["0a00000000000000", "length of the state: 10"],
+      ["04000000", "length of a piece: 4"],
+      ["03000000d19e57", "digest"],
+      ["020000000a0b", "anchor"],
+    ],
+    encoded: written("backupAnswer", "main", (writer, version) =>
+      backup.writeBackupAnswer(writer.uint32(9), { kind: "opened", snapshot: offered }, version),
+    ),
+    decode: (frame, version) => backup.readBackupAnswer(answerOf(frame), version),
+    value: { kind: "opened", snapshot: offered },
+  },
+  {
+    since: 2,
+    name: "backupPieceAnswer: its bytes, in the tail",
+    kind: "backupPieceAnswer",
+    group: "main",
+    head: [request, ["00", "a piece (none: 1, and nothing more)"], ["0d0c0b0a", "checksum"]],
+    tail: Uint8Array.of(9, 9),
+    encoded: written("backupPieceAnswer", "main", (writer) =>
+      backup.writeBackupPieceAnswer(writer.uint32(9), { checksum: 0x0a0b0c0d, bytes: Uint8Array.of(9, 9) }),
+    ),
+    decode: (frame) => backup.readBackupPieceAnswer(answerOf(frame), frame.tail),
+    value: { checksum: 0x0a0b0c0d, bytes: Uint8Array.of(9, 9) },
+  },
+  {
     name: "statusAnswer: told without being asked",
     kind: "statusAnswer",
     group: "main",
@@ -507,63 +560,3 @@ function answerOf(frame: Frame): ByteReader {
   reader.uint32();
   return reader;
 }
-
-/** One message about snapshots of every kind. */
-export const transferMessages: readonly TransferMessage[] = [
-  {
-    kind: "snapshotOffer",
-    snapshot: {
-      index: 7 as LogIndex,
-      contents: 0x0102_0304,
-      byteLength: 9,
-      pieceBytes: 8,
-      digest: Uint8Array.of(0xd1, 0x9e, 0x57),
-      anchor: Uint8Array.of(0xa0, 0xc0),
-    },
-  },
-  { kind: "snapshotAsk", index: 7 as LogIndex, contents: 0x0102_0304, first: 1, count: 4 },
-  {
-    kind: "snapshotPiece",
-    index: 7 as LogIndex,
-    contents: 0x0102_0304,
-    number: 1,
-    checksum: 0x0506_0708,
-    bytes: Uint8Array.of(0x2a),
-  },
-  { kind: "snapshotGone", index: 7 as LogIndex, contents: 0x0102_0304 },
-  { kind: "snapshotEnded", index: 7 as LogIndex, contents: 0x0102_0304, outcome: "stored" },
-];
-
-const term = 2 as Term;
-const index = (value: number): LogIndex => value as LogIndex;
-/** One Raft message of every kind, with everything that the newest version has. */
-export const raftMessages: readonly (RaftMessage | RaftPromise)[] = [
-  { kind: "preVoteRequest", term, lastIndex: index(7), lastTerm: 1 as Term },
-  { kind: "preVoteAnswer", term, granted: true },
-  { kind: "voteRequest", term, lastIndex: index(7), lastTerm: 1 as Term, transfer: true },
-  { kind: "voteAnswer", term, granted: false },
-  { kind: "append", term, prevIndex: index(6), prevTerm: 1 as Term, commit: index(5), runs: [run] },
-  { kind: "appendMatched", term, matched: index(7) },
-  { kind: "appendRejected", term, prevIndex: index(6), hintIndex: index(4), hintTerm: 1 as Term },
-  {
-    kind: "heartbeat",
-    term,
-    commit: index(7),
-    round: 3,
-    checkpoint: { index: index(5), digest: Uint8Array.of(0xd1, 0x9e, 0x57) },
-  },
-  { kind: "heartbeatAnswer", term, round: 3 },
-  { kind: "commit", term, commit: index(7) },
-  { kind: "forward", term, commands: [command] },
-  {
-    kind: "forwardRefused",
-    refusal: { kind: "overloaded", inFlight: 8, inFlightMax: 8 },
-    commands: [{ session: 5, sequence: 3 }],
-  },
-  { kind: "readRequest", ticket: 4 as Ticket },
-  { kind: "readAnswer", ticket: 4 as Ticket, outcome: { kind: "index", index: index(7) } },
-  { kind: "campaignNow", term },
-  { kind: "hibernate", term, last: index(7) },
-  { kind: "hibernating", term, last: index(7) },
-  { kind: "wakeUp", term },
-];

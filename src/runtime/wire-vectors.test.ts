@@ -24,15 +24,8 @@ import { raftCodec } from "../raft/codec.ts";
 import type { RaftMessage, RaftPromise } from "../raft/messages.ts";
 import { decodeFrame, frameAddedIn, frameKinds, hasFrame, type Frame, type FrameKind } from "./frame.ts";
 import { FrameReader } from "./frame-reader.ts";
-import {
-  ascii,
-  frames,
-  hex,
-  raftMessages,
-  transferMessages,
-  type Field,
-  type Vector,
-} from "./test-wire-vectors.ts";
+import { raftMessages, transferMessages } from "./test-message-vectors.ts";
+import { ascii, frames, hex, type Field, type Vector } from "./test-wire-vectors.ts";
 
 const folder = fileURLToPath(new URL("../../test/vectors/", import.meta.url));
 const framesFile = "wire-frames.txt";

@@ -53,6 +53,7 @@ export {
 } from "./define-machine.ts";
 export { checkMachine } from "./machine-parts.ts";
 export { mapMachine } from "./map.ts";
+export { inspectSnapshot, type StateReport } from "./inspect-snapshot.ts";
 export { ReplicatedState } from "./replicated.ts";
 export {
   decodeLearned,

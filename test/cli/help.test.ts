@@ -51,6 +51,8 @@ describe("help", () => {
       "watch",
       "propose",
       "transfer",
+      "backup",
+      "restore",
       "doctor",
       "journal",
       "sim",

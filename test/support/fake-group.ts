@@ -15,6 +15,7 @@ import type {
   SnapshotTaken,
 } from "../../src/driver/hosted.ts";
 import type { Order, OrderResult } from "../../src/driver/orders.ts";
+import type { SnapshotFound } from "../../src/journal/snapshots.ts";
 
 export class FakeGroup implements HostedGroup {
   readonly name: GroupName;
@@ -148,6 +149,10 @@ export class FakeGroup implements HostedGroup {
 
   takeSnapshot(done: (taken: SnapshotTaken) => void): void {
     done({ kind: "nothing" });
+  }
+
+  readSnapshot(): SnapshotFound {
+    return { kind: "missing" };
   }
 
   digest(): Uint8Array {

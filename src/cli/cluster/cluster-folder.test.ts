@@ -66,9 +66,10 @@ describe("the folder that up fills", () => {
     expect(readAgentFolder(join(folder, "agent_2")).file.agents[0]?.address).toBe("127.0.0.1:7500");
   });
 
-  test("ten agents' folders come in the order of their numbers", () => {
+  test("ten agents' folders come in the order of their numbers", async () => {
     for (const number of [10, 2, 1]) {
-      createAgentFolder(join(folder, `agent_${number}`), `agent_${number}`, {
+      // oxlint-disable-next-line no-await-in-loop -- three
+      await createAgentFolder(join(folder, `agent_${number}`), `agent_${number}`, {
         cluster: newClusterId(),
         agents: [],
       });
@@ -154,21 +155,19 @@ describe("removing it", () => {
 });
 
 describe("one agent's folder", () => {
-  test("a second one is not made over it", () => {
+  test("a second one is not made over it", async () => {
     const path = join(base, "a");
     const file = { cluster: newClusterId(), agents: [] };
-    createAgentFolder(path, "a", file);
+    await createAgentFolder(path, "a", file);
     const key = readFileSync(join(path, "key.pem"), "utf8");
-    expect(() => {
-      createAgentFolder(path, "a", file);
-    }).toThrow(/already/);
+    await expect(createAgentFolder(path, "a", file)).rejects.toThrow(/already/);
     expect(readFileSync(join(path, "key.pem"), "utf8")).toBe(key);
   });
 
-  test("an empty folder may be filled", () => {
+  test("an empty folder may be filled", async () => {
     const path = join(base, "a");
     mkdirSync(path);
-    createAgentFolder(path, "a", { cluster: newClusterId(), agents: [] });
+    await createAgentFolder(path, "a", { cluster: newClusterId(), agents: [] });
     expect(isAgentFolder(path)).toBe(true);
   });
 });

@@ -111,15 +111,28 @@ function lossOf(dataFolder: string): QuorateError | undefined {
   }
 }
 
-/** Makes one agent's data folder, all of it or nothing. Throws `DATA_EXISTS`. */
-export function createAgentFolder(path: string, id: string, file: ClusterFile): void {
+/** Puts something into a data folder that was just made, before it gets its name. `agents`: of its cluster. */
+export type Fill = (dataFolder: string, agents: readonly AgentAddress[]) => Promise<void>;
+
+const nothingMore: Fill = async () => {};
+
+/** Makes one agent's data folder, all of it or nothing. Rejects with `DATA_EXISTS`, and with what `fill` does. */
+export async function createAgentFolder(
+  path: string,
+  id: string,
+  file: ClusterFile,
+  fill: Fill = nothingMore,
+): Promise<void> {
   if (existsSync(path) && readdirSync(path).length > 0) {
     throw new QuorateError("DATA_EXISTS", `There is something at ${path} already.`, {
       outcome: "notDone",
       hint: "Start the agent that lives there, or name another folder. Nothing was changed.",
     });
   }
-  wholeOrNothing(path, (temporary) => fillAgentFolder(temporary, id, file));
+  await wholeOrNothing(path, async (temporary) => {
+    fillAgentFolder(temporary, id, file);
+    await fill(temporary, file.agents);
+  });
 }
 
 /** What to do where somebody else listens. */
@@ -131,6 +144,7 @@ export async function createClusterFolder(
   folder: string,
   count: number,
   firstPort: number | undefined,
+  fill: Fill = nothingMore,
 ): Promise<AgentFolder[]> {
   // Where somebody else listens on one of them, no folder is left that goes on asking for it.
   const wanted =
@@ -142,9 +156,13 @@ export async function createClusterFolder(
   }));
   const cluster = newClusterId();
   removeClusterFolder(folder);
-  wholeOrNothing(folder, (temporary) => {
+  await wholeOrNothing(folder, async (temporary) => {
     mkdirSync(temporary);
-    for (const { id } of agents) fillAgentFolder(join(temporary, id), id, { cluster, agents });
+    for (const { id } of agents) {
+      fillAgentFolder(join(temporary, id), id, { cluster, agents });
+      // oxlint-disable-next-line no-await-in-loop -- one after the other: there may be much to write
+      await fill(join(temporary, id), agents);
+    }
   });
   return agents.map(({ id, address }) => placeOf(folder, id, address));
 }
@@ -190,12 +208,12 @@ function fillAgentFolder(path: string, id: string, file: ClusterFile): void {
 }
 
 /** Fills a folder under another name first, so that it is whole or not there. */
-function wholeOrNothing(folder: string, fill: (temporary: string) => void): void {
+async function wholeOrNothing(folder: string, fill: (temporary: string) => Promise<void>): Promise<void> {
   const place = resolve(folder);
   const temporary = `${place}.new-${randomBytes(4).toString("hex")}`;
   mkdirSync(dirname(place), { recursive: true });
   try {
-    fill(temporary);
+    await fill(temporary);
     renameSync(temporary, place);
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });

@@ -4,6 +4,7 @@ import { join } from "node:path";
 
 import { unreachable } from "../../core/assert.ts";
 import { QuorateError } from "../../core/errors.ts";
+import type { SnapshotReport } from "../../journal/index.ts";
 import { agentSocketName } from "../../runtime/agent.ts";
 import { readIdentity, requireKey } from "../../runtime/data-folder.ts";
 import { lockHolder } from "../../runtime/folder-lock.ts";
@@ -11,7 +12,7 @@ import { clusterIdText } from "../../runtime/handshake.ts";
 import { findSocketPath } from "../../runtime/socket-path.ts";
 import { readAgentFolder } from "../cluster/cluster-folder.ts";
 import { checkJournal } from "../journal.ts";
-import { counted } from "../terminal/numbers.ts";
+import { byteSize, count, counted } from "../terminal/numbers.ts";
 import { fine, problem, warning, type Finding } from "./finding.ts";
 import { whoListens, type Listener } from "./port.ts";
 
@@ -20,6 +21,9 @@ export interface FolderPlace {
   readonly address: string;
   readonly dataFolder: string;
 }
+
+const leaveStopped =
+  "If it does not start, leave it stopped: the others go on while they are a majority. quorate journal check shows where.";
 
 /** What others may not do with these: the bits of their mode that have to be off. */
 const privateParts = [
@@ -74,16 +78,26 @@ function permissionFindings(id: string, dataFolder: string): Finding[] {
 
 async function journalFindings(id: string, dataFolder: string): Promise<Finding[]> {
   try {
-    const { report } = await checkJournal(dataFolder);
+    const { report, snapshots } = await checkJournal(dataFolder);
     const records = report.segments.reduce((sum, segment) => sum + segment.records, 0);
     const size = `${counted(records, "record")} in ${counted(report.segments.length, "segment")}`;
-    if (report.sound) return [fine(id, `its journal is sound: ${size}`)];
-    const toDo =
-      "Leave it stopped: the others go on while they are a majority. quorate journal check shows where.";
-    return [problem(id, `its journal is damaged: ${size}`, toDo)];
+    const journal = report.sound
+      ? fine(id, `its journal is sound: ${size}`)
+      : problem(id, `its journal is damaged: ${size}`, leaveStopped);
+    return [journal, ...snapshotFindings(id, snapshots)];
   } catch (error) {
     return [lost(id, error)];
   }
+}
+
+function snapshotFindings(id: string, snapshots: readonly SnapshotReport[]): Finding[] {
+  if (snapshots.length === 0) return [];
+  const damaged = snapshots.filter(({ state }) => state === "damaged");
+  const bytes = snapshots.reduce((sum, snapshot) => sum + snapshot.bytes, 0);
+  const size = `${counted(snapshots.length, "snapshot")}, ${byteSize(bytes)}`;
+  if (damaged.length === 0) return [fine(id, `${size}, all of them sound`)];
+  const names = damaged.map(({ group, index }) => `of ${group} up to entry ${count(index)}`).join(", ");
+  return [problem(id, `${size}; damaged: ${names}`, leaveStopped)];
 }
 
 async function processFindings(place: FolderPlace, timeoutMs: number): Promise<Finding[]> {
