@@ -8,6 +8,8 @@ import { decodeText, encodeTextInto, utf8BytesMax } from "./text.ts";
 
 export const emptyBytes: Uint8Array = new Uint8Array(0);
 
+/** So few are copied faster one by one than by a call. */
+const loopedBytesMax = 32;
 const uint32Range = 0x1_0000_0000;
 const highWordMax = 0x1f_ffff;
 
@@ -75,6 +77,11 @@ export class ByteWriter {
     this.#bytes = new Uint8Array(byteLengthGuess);
   }
 
+  /** Bytes that are there before it has to grow. */
+  get capacity(): number {
+    return this.#bytes.length;
+  }
+
   /** Bytes of the structure that is being written. */
   get byteLength(): number {
     return this.#length - this.#start;
@@ -139,6 +146,15 @@ export class ByteWriter {
     const at = this.#reserve(byteLength);
     this.#bytes.fill(0, at, at + byteLength);
     return this;
+  }
+
+  /** A copy of what was written since the last cut. */
+  copy(): Uint8Array {
+    const byteLength = this.byteLength;
+    if (byteLength > loopedBytesMax) return this.#bytes.slice(this.#start, this.#length);
+    const copy = new Uint8Array(byteLength);
+    for (let at = 0; at < byteLength; at++) copy[at] = this.#bytes[this.#start + at]!;
+    return copy;
   }
 
   /** What was written; the writer must not be used after. */

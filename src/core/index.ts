@@ -117,13 +117,14 @@ export {
   type MemberFault,
   type MembersResult,
 } from "./members.ts";
-export type {
-  ApplyContext,
-  Codec,
-  MachineChange,
-  Changes,
-  StateMachine,
-  AnyStateMachine,
+export {
+  encodeWith,
+  type ApplyContext,
+  type Codec,
+  type MachineChange,
+  type Changes,
+  type StateMachine,
+  type AnyStateMachine,
 } from "./machine.ts";
 export { NumberTable } from "./number-table.ts";
 export { Prng } from "./prng.ts";

@@ -4,6 +4,8 @@
  * anything else from outside; time and randomness come in with the {@link ApplyContext}.
  */
 
+import { ByteWriter } from "./bytes.ts";
+
 /** What is known about the command being applied: the same on every agent. */
 export interface ApplyContext {
   /** Its index in the log. */
@@ -16,10 +18,19 @@ export interface ApplyContext {
   random(): number;
 }
 
-/** One kind of value as bytes, and back. `decode` throws `MalformedError` on what `encode` does not produce. */
+/** One kind of value as bytes, and back. */
 export interface Codec<T> {
-  encode(value: T): Uint8Array;
+  /** Writes the value behind what the writer holds already. */
+  write(value: T, writer: ByteWriter): void;
+  /** Throws `MalformedError` on what `write` does not produce. */
   decode(bytes: Uint8Array): T;
+}
+
+/** One value as bytes of its own. */
+export function encodeWith<T>(codec: Pick<Codec<T>, "write">, value: T): Uint8Array {
+  const writer = new ByteWriter();
+  codec.write(value, writer);
+  return writer.finish();
 }
 
 /** Changes of the state, for those who watch it: bytes in the machine's own form, at the index of the command that made them. */
@@ -45,7 +56,7 @@ export interface StateMachine<Command, Answer, Question, Reply> {
   readonly replies: Codec<Reply>;
   /** Changes the state. A throw is a deterministic refusal: the caller gets `REJECTED`, and nothing of the state may have changed. */
   apply(command: Command, context: ApplyContext): Answer;
-  /** Reads the state and leaves it as it is. */
+  /** Reads the state and leaves it as it is. What it gives is written before the next command is applied, and then let go. */
   query(question: Question): Reply;
   /** A frozen view, made at once and read in pieces while later commands are applied. */
   snapshot(): Iterable<Uint8Array>;

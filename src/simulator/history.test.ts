@@ -1,5 +1,6 @@
 /** What clients were told against what was decided: each promise to a client, broken once. */
 import { beforeEach, describe, expect, it } from "vitest";
+import { encodeWith } from "../core/machine.ts";
 import { encodeText } from "../core/text.ts";
 import { encodeAnswer } from "../state/answers.ts";
 import { mapAnswerCodec, mapCommands, type MapAnswer } from "../state/map-codec.ts";
@@ -59,7 +60,7 @@ describe("exactly once", () => {
     violates("exactlyOnce", () => history.applied(0, 11, entry(1), answered(11), undefined));
     const ran = {
       command: mapCommands.put("k", encodeText("1")),
-      answer: mapAnswerCodec.encode({ kind: "put", version: 12 }),
+      answer: encodeWith(mapAnswerCodec, { kind: "put", version: 12 }),
     };
     violates("exactlyOnce", () => history.applied(0, 12, entry(1), answered(10), ran));
   });
@@ -116,7 +117,7 @@ describe("digests", () => {
 describe("the model of the map", () => {
   let model: MapModel;
   const does = (index: number, command: Uint8Array, answer: MapAnswer): void =>
-    model.applied(index, command, mapAnswerCodec.encode(answer));
+    model.applied(index, command, encodeWith(mapAnswerCodec, answer));
   beforeEach(() => {
     model = new MapModel();
     does(2, mapCommands.put("k", encodeText("a")), { kind: "put", version: 2 });

@@ -7,6 +7,7 @@ import type { LogCore, Outbox, Send } from "../core/boundary.ts";
 import { emptyBytes, writeUint53 } from "../core/bytes.ts";
 import { entryIndex, entryKind, entryPayload } from "../core/entry.ts";
 import type { LogIndex, RecordNumber, Ticket } from "../core/ids.ts";
+import { encodeWith } from "../core/machine.ts";
 import type { AppliedState } from "../driver/hosted.ts";
 import type { DriverJournal } from "../driver/world.ts";
 import type { Disk } from "../journal/disk.ts";
@@ -141,7 +142,7 @@ function stateWithoutSessions(machines: Parameters<Parts["createState"]>[0]): Ap
     if (envelope.machine !== "map") return encodeAnswer("answered", index);
     const context = { index, proposer: envelope.proposer, time: 0, random: () => 0 };
     const answer: unknown = map.apply(map.commands.decode(envelope.command), context);
-    return encodeAnswer("answered", index, map.answers.encode(answer));
+    return encodeAnswer("answered", index, encodeWith(map.answers, answer));
   };
   return {
     apply(bytes, offset) {
@@ -154,7 +155,7 @@ function stateWithoutSessions(machines: Parameters<Parts["createState"]>[0]): Ap
     },
     query: (question) => {
       const reply: unknown = map.query(map.questions.decode(decodeQuestion(question).question));
-      return encodeAnswer("answered", 0, map.replies.encode(reply));
+      return encodeAnswer("answered", 0, encodeWith(map.replies, reply));
     },
     tookEffect: () => true,
     changes: () => ({ kind: "changes", changes: [], through: 0 }),

@@ -18,7 +18,7 @@ import type { Encoded } from "../core/boundary.ts";
 import type { Run } from "../core/entry.ts";
 import type { Address, AgentId, GroupName, LogIndex, Micros, RecordNumber, Ticket } from "../core/ids.ts";
 import type { MemberChange } from "../core/members.ts";
-import type { AnyStateMachine, Changes, StateMachine } from "../core/machine.ts";
+import { encodeWith, type AnyStateMachine, type Changes, type StateMachine } from "../core/machine.ts";
 import type { AppliedState } from "../driver/hosted.ts";
 import type { DriverJournal, RecoveredGroup } from "../driver/world.ts";
 import type { RaftMessage, RaftPromise, RaftProtocol, RaftRecord } from "../raft/messages.ts";
@@ -329,7 +329,7 @@ export function watchMachine(
     replies: inner.replies,
     apply: (command, context) => {
       const answer = inner.apply(command, context);
-      applied(inner.commands.encode(command), inner.answers.encode(answer));
+      applied(encodeWith(inner.commands, command), encodeWith(inner.answers, answer));
       return answer;
     },
     query: (question) => inner.query(question),

@@ -3,6 +3,7 @@
  * entry at which the command took effect: for a repeated command that of the first time.
  */
 import {
+  type ByteWriter,
   decodeText,
   emptyBytes,
   encodeText,
@@ -46,13 +47,16 @@ export type Answer =
 export const answerHeadBytes = 9;
 const statusNames = Object.keys(answerStatuses) as readonly AnswerStatus[];
 
+/** Begins an answer: what the writer gets next is its body. */
+export function writeAnswerHead(writer: ByteWriter, status: AnswerStatus, index: number): void {
+  writer.uint8(answerStatuses[status]).uint53(index);
+}
+
 export function encodeAnswer(status: AnswerStatus, index: number, body: Uint8Array = emptyBytes): Uint8Array {
   const bytes = new Uint8Array(answerHeadBytes + body.length);
   bytes[0] = answerStatuses[status];
   writeUint53(bytes, 1, index);
-  // Most bodies are a few bytes, for which a loop is quicker than a call.
-  if (body.length > 16) bytes.set(body, answerHeadBytes);
-  else for (let at = 0; at < body.length; at++) bytes[answerHeadBytes + at] = body[at]!;
+  bytes.set(body, answerHeadBytes);
   return bytes;
 }
 

@@ -130,6 +130,32 @@ describe("slabs", () => {
     expect(() => slabs.release(slab, 1)).toThrow(AssertionError);
   });
 
+  it("fill a slab again of which nothing is used, unless somebody looks at it", () => {
+    const { slabs, slab, used } = full();
+    /** The next slab, with one byte string of 1,000 in it; the one before is full. */
+    const next = (mark: number): Slab => {
+      let current = slabs.roomFor(1000);
+      const before = current;
+      for (; current === before; current = slabs.roomFor(1000)) current.add("k", new Uint8Array(1000));
+      current.add("k", new Uint8Array(1000).fill(mark));
+      return current;
+    };
+    next(1);
+    slabs.release(slab, used);
+    const again = next(2);
+    expect(again, "the one that was let go").toBe(slab);
+    expect(again.keys).toEqual(["k"]);
+
+    next(3);
+    slabs.share();
+    slabs.release(again, again.keys.length * 1000);
+    const later = [next(4), next(5), next(6)];
+    expect(later).not.toContain(again);
+    expect(again.bytes[0], "whoever looks at it still sees what was there").toBe(2);
+    slabs.release(later[0]!, later[0]!.keys.length * 1000);
+    expect(next(7), "what came after that is nobody else's").toBe(later[0]);
+  });
+
   it("count what they hold: a slab until nothing in it is used, also where that happens while it is the current one", () => {
     const { slabs, slab, used } = full();
     const one = slabs.heldBytes;

@@ -9,8 +9,8 @@ import {
   ByteReader,
   ByteWriter,
   type Codec,
-  emptyBytes,
   encodeText,
+  encodeWith,
   limits,
   MalformedError,
   Prng,
@@ -18,7 +18,7 @@ import {
   thrownMessage,
 } from "../core/index.ts";
 import { digestOf } from "./hash.ts";
-import { canonicalJson, decodeJson, encodeJson, type Json, plainJson } from "./json.ts";
+import { canonicalJson, decodeJson, encodeJson, jsonText, type Json, plainJson } from "./json.ts";
 import { FrameReader, frameHead, inPieces } from "./pieces.ts";
 import { changeWhole, readOnly } from "./undo.ts";
 import { checkMachine } from "./machine-parts.ts";
@@ -64,8 +64,9 @@ export interface MachineCall {
 }
 
 const callCodec: Codec<MachineCall> = {
-  encode({ name, argument }) {
-    return new ByteWriter().text(name).raw(encodeOptional(argument)).finish();
+  write({ name, argument }, writer) {
+    writer.text(name);
+    writeOptional(argument, writer);
   },
   decode(bytes) {
     const reader = new ByteReader(bytes);
@@ -73,10 +74,10 @@ const callCodec: Codec<MachineCall> = {
   },
 };
 
-const resultCodec: Codec<Json | undefined> = { encode: encodeOptional, decode: decodeOptional };
+const resultCodec: Codec<Json | undefined> = { write: writeOptional, decode: decodeOptional };
 
-function encodeOptional(value: Json | undefined): Uint8Array {
-  return value === undefined ? emptyBytes : encodeJson(value);
+function writeOptional(value: Json | undefined, writer: ByteWriter): void {
+  if (value !== undefined) writer.characters(jsonText(value));
 }
 
 function decodeOptional(bytes: Uint8Array): Json | undefined {
@@ -93,7 +94,7 @@ export function encodeCall(machine: Machine, name: string, argument: unknown): U
   }
   // Whether it is plain data is checked by the codec.
   const checked = validateArgument(machine.schemas, name, argument) as Json | undefined;
-  return callCodec.encode({ name, argument: checked });
+  return encodeWith(callCodec, { name, argument: checked });
 }
 
 /** What a command or query gave: undefined where it gave nothing. Throws `MalformedError`. */

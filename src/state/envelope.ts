@@ -61,11 +61,17 @@ export function encodeQuestion(machine: string, question: Uint8Array): Uint8Arra
 
 /** Throws {@link MalformedError}; the question is a view. */
 export function decodeQuestion(bytes: Uint8Array): { machine: string; question: Uint8Array } {
+  const start = questionStart(bytes);
+  return { machine: decodeText(bytes.subarray(1, start)), question: bytes.subarray(start) };
+}
+
+/** Where the machine's own question begins; the machine's name lies before it, from byte 1 on. Throws {@link MalformedError}. */
+export function questionStart(bytes: Uint8Array): number {
   const length = bytes[0];
   if (length === undefined || 1 + length > bytes.length) {
     throw new MalformedError("a question has no whole envelope");
   }
-  return { machine: decodeText(bytes.subarray(1, 1 + length)), question: bytes.subarray(1 + length) };
+  return 1 + length;
 }
 
 /**

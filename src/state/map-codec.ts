@@ -8,7 +8,7 @@ import {
   type Codec,
   decodeText,
   emptyBytes,
-  encodeText,
+  encodeWith,
   isWellFormed,
   limits,
   MalformedError,
@@ -17,8 +17,6 @@ import {
   readUint53,
   shown,
   unreachable,
-  writeUint16,
-  writeUint53,
 } from "../core/index.ts";
 
 export type MapCommand =
@@ -88,12 +86,7 @@ const replyCodes = { found: 0, absent: 1, entries: 2, size: 3 } as const;
 
 /** Throws `BAD_VALUE` or `TOO_LARGE` where the key is not well-formed text or longer than `limits.mapKeyBytesMax`. */
 export function encodeRecord(key: string, value: Uint8Array): Uint8Array {
-  const keyBytes = encodeKey(key);
-  const record = new Uint8Array(2 + keyBytes.length + value.length);
-  writeUint16(record, 0, keyBytes.length);
-  record.set(keyBytes, 2);
-  record.set(value, 2 + keyBytes.length);
-  return record;
+  return writeSizedKey(new ByteWriter(), key).raw(value).finish();
 }
 
 /** Throws {@link MalformedError}. */
@@ -110,18 +103,29 @@ export function recordValue(record: Uint8Array): Uint8Array {
   return record.subarray(2 + readUint16(record, 0));
 }
 
-function encodeKey(key: string): Uint8Array {
+/** Without its length. Throws as {@link encodeRecord} does. */
+function writeKey(writer: ByteWriter, key: string): void {
   checkKey(key);
-  const bytes = encodeText(key);
-  checkKeyBytes(bytes.length);
-  return bytes;
+  const before = writer.byteLength;
+  writer.characters(key);
+  checkKeyBytes(writer.byteLength - before);
 }
 
-/** Throws `BAD_VALUE` where the key is not well-formed text. */
+/** Behind its length (2 bytes). */
+function writeSizedKey(writer: ByteWriter, key: string): ByteWriter {
+  checkKey(key);
+  const before = writer.byteLength;
+  writer.text(key);
+  checkKeyBytes(writer.byteLength - before - 2);
+  return writer;
+}
+
 function checkKey(key: string): void {
   if (typeof key !== "string") throw badKey(`The key is ${shown(key)}, not a text.`, "Give a text.");
-  if (isWellFormed(key)) return;
-  throw badKey(`The key ${shown(key)} is not well-formed text.`, "Leave out half surrogate pairs.");
+  if (!isWellFormed(key))
+    throw badKey(`The key ${shown(key)} is not well-formed text.`, "Leave out half surrogate pairs.");
+  // No text takes fewer bytes than it has characters.
+  checkKeyBytes(key.length);
 }
 
 function checkKeyBytes(byteLength: number): void {
@@ -140,21 +144,19 @@ function badKey(message: string, hint: string): QuorateError {
 // ── commands and answers ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 export const mapCommandCodec: Codec<MapCommand> = {
-  encode(command) {
+  write(command, writer) {
     switch (command.kind) {
       case "put":
-        return withCode(commandCodes.put, command.record);
+        writer.uint8(commandCodes.put).raw(command.record);
+        return;
       case "delete":
-        return withCode(commandCodes.delete, encodeKey(command.key));
-      case "cas": {
-        const bytes = new Uint8Array(9 + command.record.length);
-        bytes[0] = commandCodes.cas;
-        writeUint53(bytes, 1, command.expectedVersion);
-        bytes.set(command.record, 9);
-        return bytes;
-      }
+        writeKey(writer.uint8(commandCodes.delete), command.key);
+        return;
+      case "cas":
+        writer.uint8(commandCodes.cas).uint53(command.expectedVersion).raw(command.record);
+        return;
       default:
-        return unreachable(command);
+        unreachable(command);
     }
   },
   decode(bytes) {
@@ -181,19 +183,21 @@ export const mapCommandCodec: Codec<MapCommand> = {
 };
 
 export const mapAnswerCodec: Codec<MapAnswer> = {
-  encode(answer) {
-    const code = answerCodes[answer.kind];
+  write(answer, writer) {
+    writer.uint8(answerCodes[answer.kind]);
     switch (answer.kind) {
       case "deleted":
       case "absent":
-        return Uint8Array.of(code);
+        return;
       case "put":
       case "swapped":
-        return withVersion(code, answer.version, emptyBytes);
+        writer.uint53(answer.version);
+        return;
       case "conflict":
-        return withVersion(code, answer.version, answer.value ?? emptyBytes);
+        writer.uint53(answer.version).raw(answer.value ?? emptyBytes);
+        return;
       default:
-        return unreachable(answer);
+        unreachable(answer);
     }
   },
   decode(bytes) {
@@ -222,40 +226,24 @@ export const mapAnswerCodec: Codec<MapAnswer> = {
   },
 };
 
-function withCode(code: number, rest: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(1 + rest.length);
-  bytes[0] = code;
-  bytes.set(rest, 1);
-  return bytes;
-}
-
-function withVersion(code: number, version: number, rest: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(9 + rest.length);
-  bytes[0] = code;
-  writeUint53(bytes, 1, version);
-  if (rest.length > 0) bytes.set(rest, 9);
-  return bytes;
-}
-
 // ── questions and replies ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 export const mapQuestionCodec: Codec<MapQuestion> = {
-  encode(question) {
+  write(question, writer) {
     switch (question.kind) {
       case "get":
-        return withCode(questionCodes.get, encodeKey(question.key));
-      case "range": {
-        const { range } = question;
-        const writer = new ByteWriter().uint8(questionCodes[range.kind]).uint32(question.limit);
+        writeKey(writer.uint8(questionCodes.get), question.key);
+        return;
+      case "range":
+        writer.uint8(questionCodes[question.range.kind]).uint32(question.limit);
         writeOptionalKey(writer, question.after);
-        if (range.kind === "prefix") return writeKey(writer, range.prefix).finish();
-        writeOptionalKey(writeKey(writer, range.from), range.to);
-        return writer.finish();
-      }
+        writeRange(writer, question.range);
+        return;
       case "size":
-        return Uint8Array.of(questionCodes.size);
+        writer.uint8(questionCodes.size);
+        return;
       default:
-        return unreachable(question);
+        unreachable(question);
     }
   },
   decode(bytes) {
@@ -263,7 +251,7 @@ export const mapQuestionCodec: Codec<MapQuestion> = {
     const code = reader.uint8();
     switch (code) {
       case questionCodes.get:
-        return { kind: "get", key: decodeText(reader.rest()) };
+        return { kind: "get", key: decodeText(bytes.subarray(1)) };
       case questionCodes.prefix:
       case questionCodes.between: {
         const limit = reader.uint32();
@@ -281,6 +269,15 @@ export const mapQuestionCodec: Codec<MapQuestion> = {
   },
 };
 
+function writeRange(writer: ByteWriter, range: KeyRange): void {
+  if (range.kind === "prefix") {
+    writeSizedKey(writer, range.prefix);
+  } else {
+    writeSizedKey(writer, range.from);
+    writeOptionalKey(writer, range.to);
+  }
+}
+
 function readRange(reader: ByteReader, kind: KeyRange["kind"]): KeyRange {
   if (kind === "prefix") return { kind, prefix: reader.text() };
   const from = reader.text();
@@ -288,19 +285,9 @@ function readRange(reader: ByteReader, kind: KeyRange["kind"]): KeyRange {
   return { kind, from, ...(to !== undefined && { to }) };
 }
 
-function writeKey(writer: ByteWriter, key: string): ByteWriter {
-  checkKey(key);
-  // No text takes fewer bytes than it has characters.
-  checkKeyBytes(key.length);
-  const before = writer.byteLength;
-  writer.text(key);
-  checkKeyBytes(writer.byteLength - before - 2);
-  return writer;
-}
-
 function writeOptionalKey(writer: ByteWriter, key: string | undefined): void {
   if (key === undefined) writer.uint8(0);
-  else writeKey(writer.uint8(1), key);
+  else writeSizedKey(writer.uint8(1), key);
 }
 
 function readOptionalKey(reader: ByteReader): string | undefined {
@@ -310,24 +297,25 @@ function readOptionalKey(reader: ByteReader): string | undefined {
 }
 
 export const mapReplyCodec: Codec<MapReply> = {
-  encode(reply) {
-    const code = replyCodes[reply.kind];
+  write(reply, writer) {
+    writer.uint8(replyCodes[reply.kind]);
     switch (reply.kind) {
       case "found":
-        return withVersion(code, reply.version, reply.value);
+        writer.uint53(reply.version).raw(reply.value);
+        return;
       case "absent":
-        return Uint8Array.of(code);
-      case "entries": {
-        const writer = new ByteWriter(256).uint8(code).uint8(reply.more ? 1 : 0);
+        return;
+      case "entries":
+        writer.uint8(reply.more ? 1 : 0);
         for (const entry of reply.entries) {
           writer.uint53(entry.version).text(entry.key).bytes(entry.value);
         }
-        return writer.finish();
-      }
+        return;
       case "size":
-        return withVersion(code, reply.size, emptyBytes);
+        writer.uint53(reply.size);
+        return;
       default:
-        return unreachable(reply);
+        unreachable(reply);
     }
   },
   decode(bytes) {
@@ -397,7 +385,9 @@ export function decodeMapChange(bytes: Uint8Array): MapChange {
 
 /** A watch's filter: all keys that begin like this. Throws as a key does. */
 export function encodeMapFilter(prefix: string): Uint8Array {
-  return encodeKey(prefix);
+  const writer = new ByteWriter();
+  writeKey(writer, prefix);
+  return writer.finish();
 }
 
 // ── for whoever asks ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -405,40 +395,46 @@ export function encodeMapFilter(prefix: string): Uint8Array {
 /** Commands as bytes, ready for an envelope. */
 export const mapCommands = {
   put(key: string, value: Uint8Array): Uint8Array {
-    return mapCommandCodec.encode({ kind: "put", key, record: encodeRecord(key, value) });
+    return encodeWith(mapCommandCodec, { kind: "put", key, record: encodeRecord(key, value) });
   },
   delete(key: string): Uint8Array {
-    return mapCommandCodec.encode({ kind: "delete", key });
+    return encodeWith(mapCommandCodec, { kind: "delete", key });
   },
   /** `expectedVersion` 0: only where the key is absent. */
   cas(key: string, expectedVersion: number, value: Uint8Array): Uint8Array {
-    return mapCommandCodec.encode({ kind: "cas", key, expectedVersion, record: encodeRecord(key, value) });
+    const record = encodeRecord(key, value);
+    return encodeWith(mapCommandCodec, { kind: "cas", key, expectedVersion, record });
   },
 } as const;
 
 /** The same commands, written behind what is there already. `json`: the value as text. They throw as those above do. */
 export const writeMapCommand = {
   put(writer: ByteWriter, key: string, json: string): void {
-    writeKey(writer.uint8(commandCodes.put), key).characters(json);
+    writeSizedKey(writer.uint8(commandCodes.put), key).characters(json);
   },
   delete(writer: ByteWriter, key: string): void {
-    writer.uint8(commandCodes.delete).raw(encodeKey(key));
+    writeKey(writer.uint8(commandCodes.delete), key);
   },
   cas(writer: ByteWriter, key: string, expectedVersion: number, json: string): void {
-    writeKey(writer.uint8(commandCodes.cas).uint53(expectedVersion), key).characters(json);
+    writeSizedKey(writer.uint8(commandCodes.cas).uint53(expectedVersion), key).characters(json);
   },
 } as const;
 
 /** Questions as bytes, ready for an envelope. */
 export const mapQuestions = {
   get(key: string): Uint8Array {
-    return mapQuestionCodec.encode({ kind: "get", key });
+    return encodeWith(mapQuestionCodec, { kind: "get", key });
   },
   range(range: KeyRange, options: { readonly limit?: number; readonly after?: string } = {}): Uint8Array {
     const { limit = limits.mapRangeEntriesMax, after } = options;
-    return mapQuestionCodec.encode({ kind: "range", range, limit, ...(after !== undefined && { after }) });
+    return encodeWith(mapQuestionCodec, {
+      kind: "range",
+      range,
+      limit,
+      ...(after !== undefined && { after }),
+    });
   },
   size(): Uint8Array {
-    return mapQuestionCodec.encode({ kind: "size" });
+    return encodeWith(mapQuestionCodec, { kind: "size" });
   },
 } as const;

@@ -6,6 +6,7 @@ import {
   ByteWriter,
   type Changes,
   decodeText,
+  encodeWith,
   limits,
   MalformedError,
 } from "../core/index.ts";
@@ -40,11 +41,11 @@ class Subject {
     this.index += 1;
     const context: ApplyContext = { index: this.index, proposer: "ann", time: 0, random: () => 0.5 };
     const answer = this.map.apply(mapCommandCodec.decode(bytes), context);
-    return mapAnswerCodec.decode(mapAnswerCodec.encode(answer));
+    return mapAnswerCodec.decode(encodeWith(mapAnswerCodec, answer));
   }
 
   question(bytes: Uint8Array): MapReply {
-    return mapReplyCodec.decode(mapReplyCodec.encode(this.map.query(mapQuestionCodec.decode(bytes))));
+    return mapReplyCodec.decode(encodeWith(mapReplyCodec, this.map.query(mapQuestionCodec.decode(bytes))));
   }
 
   changes(prefix: string, from: number, changesMax = 1000): Changes {
@@ -417,6 +418,21 @@ describe("the state of a map", () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it("S10: is frozen also where everything that it held has been overwritten, and its memory could be used again", () => {
+    const subject = new Subject();
+    const keys = Array.from({ length: 40 }, (_, number) => `key/${number}`);
+    const putAll = (mark: number): void => {
+      for (const key of keys) subject.command(mapCommands.put(key, new Uint8Array(1500).fill(mark)));
+    };
+    putAll(1);
+    const digest = subject.digest();
+    const snapshot = subject.map.snapshot();
+    for (let mark = 2; mark < 9; mark++) putAll(mark);
+    const restored = new Subject();
+    restored.map.restore(snapshot);
+    expect(restored.digest()).toBe(digest);
   });
 
   it("S10: goes on from a snapshot as the original does", () => {

@@ -69,7 +69,7 @@ export class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuesti
   readonly #history = new ChangeHistory();
   readonly #hash = emptyHash();
 
-  /** Bytes that are set aside for keys and values: at most four times what they take, and one slab. */
+  /** Bytes that are set aside for keys and values, the spare slabs apart: at most four times what they take, and one slab. */
   get heldBytes(): number {
     return this.#slabs.heldBytes;
   }
@@ -124,6 +124,7 @@ export class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuesti
     const head = new Uint8Array(headBytes);
     writeUint53(head, 0, this.#changedAt);
     writeUint53(head, 8, this.#entries.size);
+    this.#slabs.share();
     return inPieces(snapshotParts(head, this.#entries.freeze()));
   }
 

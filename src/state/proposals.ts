@@ -8,7 +8,6 @@ import {
   ByteWriter,
   type Codec,
   decodeText,
-  emptyBytes,
   encodeText,
   MalformedError,
   type StateMachine,
@@ -59,17 +58,19 @@ export type LearnedBytes =
 const learnedCodes = { unknown: 0, decided: 1, applied: 2 } as const;
 
 const learnedCodec: Codec<LearnedBytes> = {
-  encode(learned) {
-    const writer = new ByteWriter().uint8(learnedCodes[learned.kind]);
+  write(learned, writer) {
+    writer.uint8(learnedCodes[learned.kind]);
     switch (learned.kind) {
       case "unknown":
-        return writer.finish();
+        return;
       case "decided":
-        return writer.uint53(learned.index).raw(learned.command).finish();
+        writer.uint53(learned.index).raw(learned.command);
+        return;
       case "applied":
-        return writer.text(learned.machine).raw(learned.answer).finish();
+        writer.text(learned.machine).raw(learned.answer);
+        return;
       default:
-        return unreachable(learned);
+        unreachable(learned);
     }
   },
   decode(bytes) {
@@ -102,20 +103,27 @@ export function proposalsMachine(
   return {
     version: 1,
     commands: {
-      encode: (command) => command,
+      write(command, writer) {
+        writer.raw(command);
+      },
       decode(command) {
         splitValues(command);
         return command;
       },
     },
     answers: {
-      encode: () => emptyBytes,
+      write() {},
       decode(bytes) {
         if (bytes.length !== 0) throw new MalformedError("this answer is nothing but its index");
         return undefined;
       },
     },
-    questions: { encode: encodeLearnQuestion, decode: decodeText },
+    questions: {
+      write(requestId, writer) {
+        writer.characters(requestId);
+      },
+      decode: decodeText,
+    },
     replies: learnedCodec,
     apply: () => undefined,
     query: learn,

@@ -23,9 +23,17 @@ import {
   unreachable,
   writeUint53,
 } from "../core/index.ts";
-import { answerStatuses, encodeAnswer, encodeOutOfOrder, encodeRejection } from "./answers.ts";
+import {
+  answerHeadBytes,
+  type AnswerStatus,
+  answerStatuses,
+  encodeAnswer,
+  encodeOutOfOrder,
+  encodeRejection,
+  writeAnswerHead,
+} from "./answers.ts";
 import { EntryContext } from "./entry-context.ts";
-import { decodeQuestion, EnvelopeCursor } from "./envelope.ts";
+import { decodeQuestion, EnvelopeCursor, questionStart } from "./envelope.ts";
 import { digestOf, emptyHash, hashRange, hashView } from "./hash.ts";
 import { Machines, type NamedMachine } from "./machines.ts";
 import { FrameReader, inPieces } from "./pieces.ts";
@@ -43,6 +51,9 @@ import {
   snapshotParts,
 } from "./state-snapshot.ts";
 
+const writerBytes = 16 * 1024;
+const writerBytesMax = 64 * 1024;
+
 export class ReplicatedState {
   /** Of the rules in this folder, and of the form of the snapshot. */
   readonly version: number = snapshotForm;
@@ -54,6 +65,8 @@ export class ReplicatedState {
   readonly #cursor = new EnvelopeCursor();
   readonly #context = new EntryContext();
   readonly #hash = emptyHash();
+  /** Answers are written here: those that are kept are copied, the others leave it piece by piece. */
+  #writer = new ByteWriter(writerBytes);
   /** Of the run that is being applied: its entries share it. */
   #view: DataView = new DataView(new ArrayBuffer(0));
 
@@ -106,17 +119,23 @@ export class ReplicatedState {
   /** Answers a question (`encodeQuestion`) with an answer envelope: `answered` at the index applied, or why not. */
   query(question: Uint8Array): Uint8Array {
     try {
-      const { machine: name, question: inner } = decodeQuestion(question);
-      const named = this.#machines.named(name);
-      if (named === undefined) return encodeAnswer("unknownMachine", this.#applied);
+      const start = questionStart(question);
+      const named = this.#machines.find(question, 1, start);
+      if (named === undefined) {
+        // A name that is no text makes no sense.
+        decodeText(question.subarray(1, start));
+        return encodeAnswer("unknownMachine", this.#applied);
+      }
       const { machine } = named;
-      const reply = machine.replies.encode(machine.query(machine.questions.decode(inner)));
-      if (reply.length > limits.replyBytesMax) {
+      const reply: unknown = machine.query(machine.questions.decode(question.subarray(start)));
+      const writer = this.#newAnswer("answered", this.#applied);
+      machine.replies.write(reply, writer);
+      if (writer.byteLength > answerHeadBytes + limits.replyBytesMax) {
         throw new MalformedError(
           `the reply is larger than ${limits.replyBytesMax} bytes: ask for it in parts`,
         );
       }
-      return encodeAnswer("answered", this.#applied, reply);
+      return writer.cut();
     } catch (thrown) {
       return encodeRejection(this.#applied, thrown);
     }
@@ -287,11 +306,22 @@ export class ReplicatedState {
     const { machine } = named;
     try {
       const answer: unknown = machine.apply(machine.commands.decode(command), this.#context);
-      return encodeAnswer("answered", index, machine.answers.encode(answer));
+      const writer = this.#newAnswer("answered", index);
+      machine.answers.write(answer, writer);
+      return writer.copy();
     } catch (thrown) {
       // Whatever it is, every agent throws it alike: the command is refused, and the group goes on.
       return this.#without(index, encodeRejection(index, thrown));
     }
+  }
+
+  /** The writer, with nothing but the head of an answer in it. */
+  #newAnswer(status: AnswerStatus, index: number): ByteWriter {
+    this.#writer.drop();
+    // What a large answer has made it grow to goes with that answer.
+    if (this.#writer.capacity > writerBytesMax) this.#writer = new ByteWriter(writerBytes);
+    writeAnswerHead(this.#writer, status, index);
+    return this.#writer;
   }
 
   // ── restore ────────────────────────────────────────────────────────────────────────────────────────────────────────────────

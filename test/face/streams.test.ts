@@ -3,6 +3,7 @@ import type { Refusal } from "../../src/core/boundary.ts";
 import { stampEntry, encodeCommand, type EntryKind } from "../../src/core/entry.ts";
 import { QuorateError } from "../../src/core/errors.ts";
 import { logIndex, term } from "../../src/core/ids.ts";
+import { encodeWith } from "../../src/core/machine.ts";
 import { concatBytes } from "../../src/core/bytes.ts";
 import { GroupClient } from "../../src/runtime/face/group-client.ts";
 import { LogHandle } from "../../src/runtime/face/log-face.ts";
@@ -333,7 +334,7 @@ describe("status", () => {
 describe("questions", () => {
   const found = (): Uint8Array => {
     const value = encodeJson(5);
-    return encodeAnswer("answered", 9, mapReplyCodec.encode({ kind: "found", version: 3, value }));
+    return encodeAnswer("answered", 9, encodeWith(mapReplyCodec, { kind: "found", version: 3, value }));
   };
 
   test("a refused or lost question is asked again until it is answered", async () => {

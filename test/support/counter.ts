@@ -1,20 +1,26 @@
-import { type ApplyContext, encodeText, MalformedError, type StateMachine } from "../../src/core/index.ts";
+import { type ApplyContext, type Codec, MalformedError, type StateMachine } from "../../src/core/index.ts";
+
+const oneByte: Codec<number> = {
+  write(n, writer) {
+    writer.raw(Uint8Array.of(n));
+  },
+  decode: (bytes) => bytes[0] ?? 0,
+};
 
 /** Counts what it is asked to add; throws at 13; tells what it was told about the entry. */
 export class Counter implements StateMachine<number, string, number, number> {
   readonly version = 1;
   total = 0;
   readonly seen: number[] = [];
-  readonly commands = {
-    encode: (n: number) => Uint8Array.of(n),
-    decode: (bytes: Uint8Array) => bytes[0] ?? 0,
+  readonly commands = oneByte;
+  readonly answers: Codec<string> = {
+    write(text, writer) {
+      writer.characters(text);
+    },
+    decode: String,
   };
-  readonly answers = { encode: encodeText, decode: String };
-  readonly questions = this.commands;
-  readonly replies = {
-    encode: (n: number) => Uint8Array.of(n),
-    decode: (bytes: Uint8Array) => bytes[0] ?? 0,
-  };
+  readonly questions = oneByte;
+  readonly replies = oneByte;
 
   apply(command: number, context: ApplyContext): string {
     if (command === 13) throw new Error("13 is not counted");
