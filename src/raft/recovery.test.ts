@@ -15,6 +15,7 @@ import {
 import type { BaseRecord, RaftProtocol, RaftRecord } from "./messages.ts";
 import { RaftCore } from "./raft.ts";
 import { runOf, TestCluster, texts } from "./test-cluster.ts";
+import { append } from "./test-membership.ts";
 import { baseOf, index } from "./test-stories.ts";
 
 const members: Members = membersOf([agentId("a"), agentId("b"), agentId("c")]);
@@ -253,6 +254,29 @@ describe("what recovery makes of records that begin before the base", () => {
     expect(logOf(core)).toEqual([1, 3, 3]);
     const before = coreFrom([entries(5, 2, 2), entries(5, 3), base(4, 1, 3)], 20);
     expect(logOf(before)).toEqual([1, 3]);
+  });
+
+  test("R23: who takes part as of the base, and what entries behind it bring; those in front follow nothing that is known", () => {
+    const [before, decided, newest] = ["x y z", "x y", "x"].map((ids) =>
+      membersOf(ids.split(" ").map(agentId)),
+    );
+    const run = append(
+      2,
+      [4, 2],
+      [
+        [2, before!],
+        [2, "t"],
+        [2, newest!],
+      ],
+    ).runs[0]!;
+    const records = (at: number, ofBase: Members): RaftRecord[] => [
+      { kind: "entries", run },
+      baseOf({ index: at, term: 2, members: ofBase, hardState: { term: 2 as Term } }),
+    ];
+    expect(coreFrom(records(6, decided!), 20).status().members).toEqual(newest);
+    expect(coreFrom(records(7, newest!), 20).status().members).toEqual(newest);
+    const anew = coreFrom([...records(6, decided!), baseOf({ index: 9, term: 2, members })], 20);
+    expect(anew.status().members).toEqual(members);
   });
 
   test("R4, R30: a base with an earlier term than the entries before it, or before an earlier base, is refused", () => {

@@ -20,6 +20,7 @@ import type { RaftProtocol, RaftRecord } from "./messages.ts";
 import { RaftCore } from "./raft.ts";
 import { runOf, type Envelope, type TestAgent, type TestCluster } from "./test-cluster.ts";
 import type { SnapshotFile } from "./test-agent.ts";
+import { append as entriesOf, type Content } from "./test-membership.ts";
 import {
   a1,
   anchorOf,
@@ -103,6 +104,35 @@ describe("a snapshot that was taken here", () => {
     expect(cluster.take(is("voteAnswer")).map(({ message }) => message)).toEqual([
       { kind: "voteAnswer", term: 1, granted: false },
     ]);
+  });
+
+  test("R31: what takes the place of the log's first entries must be durable before those are let go", () => {
+    const cluster = started();
+    decide(cluster, "abc");
+    const agent = cluster.agent(2);
+    cluster.isolate(agent);
+    cluster.tell(agent, "a1", append(4, 4, runOf(5, 1)));
+    cluster.snapshots.take(agent);
+    cluster.sync(agent);
+    const { first } = agent.core.status();
+    expect([first, agent.core.neededFrom]).toEqual([5, agent.core.recordOf(index(5))]);
+    const { neededFrom } = agent.core;
+    // A leader of term 2 has another entry 5. Its term is durable, that entry not yet.
+    cluster.tell(agent, "a3", { ...append(4, 4, runOf(5, 2)), term: 2 as Term });
+    cluster.sync(agent, agent.records.length - 1);
+    expect(agent.core.neededFrom).toBe(neededFrom);
+    cluster.crash(agent);
+    cluster.restart(agent);
+    expect([agent.core.lastIndex, agent.core.termAt(index(5))]).toEqual([5, 1]);
+  });
+
+  test("R23: a base repeats who takes part, and that is no news", () => {
+    const cluster = started();
+    decide(cluster, "a");
+    const agent = cluster.agent(2);
+    cluster.snapshots.take(agent);
+    cluster.sync(agent);
+    expect(agent.eventsOf("members")).toEqual([]);
   });
 
   test("R36: a tail of so many bytes in front of it stays, and peers that lag are fed from that", () => {
@@ -411,6 +441,17 @@ describe("a snapshot that arrives", () => {
     cluster.crash(left);
     cluster.restart(left);
     expect(left.core.role).toBe("learner");
+  });
+
+  test("R23: members that only the entries brought that it makes void are no longer in force", () => {
+    const { cluster, left, file } = snapshotFor();
+    const others = membersOf(cluster.members.voters, [agentId("a4")]);
+    const entries: Content[] = Array.from({ length: 8 }, () => [2, "void"]);
+    cluster.tell(left, "a2", entriesOf(2, [1, 1], [...entries, [2, others]]));
+    expect(left.core.status().members).toEqual(others);
+    cluster.snapshots.arrive(left, a1, asOfTerm(cluster, file, 3));
+    expect(left.core.status().members).toEqual(cluster.members);
+    expect(left.eventsOf("members").map((event) => event.members)).toEqual([others, cluster.members]);
   });
 
   test("the leader's word of a checkpoint that the snapshot has passed is not waited for", () => {

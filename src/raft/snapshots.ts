@@ -136,7 +136,6 @@ function restore(state: RaftState, out: Outbox<RaftProtocol>): void {
   state.installing = false;
   state.restoring = true;
   state.handedOut = snapshot.index;
-  state.applying.clear();
   out.events.push({ kind: "restore", snapshot });
 }
 
