@@ -11,6 +11,9 @@ import {
   type EntryKind,
   entryKind,
   entryKinds,
+  hasMembersEntry,
+  isMembersEntry,
+  isProposable,
   entryLength,
   entryPayload,
   entrySequence,
@@ -93,7 +96,14 @@ describe("the bytes of an entry", () => {
   });
 
   it("give each kind its number for good", () => {
-    expect(entryKinds).toEqual({ noop: 0, command: 1, openSession: 2, closeSession: 3, members: 4 });
+    expect(entryKinds).toEqual({
+      noop: 0,
+      command: 1,
+      openSession: 2,
+      closeSession: 3,
+      members: 4,
+      forcedMembers: 5,
+    });
   });
 
   it("come back whole, whatever they hold and wherever they stand", () => {
@@ -113,6 +123,21 @@ describe("the bytes of an entry", () => {
         expect(checkEntryForm(bytes, offset)).toBe(bytes.byteLength);
       }),
     );
+  });
+
+  it("are proposed by clients, or written by a leader alone, and of these some bring members", () => {
+    const found = (Object.keys(entryKinds) as EntryKind[]).map((one) => {
+      const bytes = encodeCommand({ kind: one, session: 0, sequence: 0, unsettled: 0 }, new Uint8Array(1));
+      return [one, isProposable(bytes, 0), isMembersEntry(bytes, 0)];
+    });
+    expect(found).toEqual([
+      ["noop", false, false],
+      ["command", true, false],
+      ["openSession", true, false],
+      ["closeSession", true, false],
+      ["members", false, true],
+      ["forcedMembers", false, true],
+    ]);
   });
 
   it("are commands without a stamp until a leader gives them one", () => {
@@ -186,9 +211,24 @@ describe("a run", () => {
 
   it("is refused if an entry is of an unknown kind, though its checksum is right", () => {
     const { bytes } = runOf(1, [1]);
-    bytes[52] = 5;
+    bytes[52] = Object.keys(entryKinds).length;
     expect(() => decodeRun(seal(bytes))).toThrow("unknown kind");
     expect(() => entryKind(bytes, 0)).toThrow("unknown kind");
+  });
+
+  it.each(["members", "forcedMembers"] as const)("is searched through for an entry of kind %s", (mark) => {
+    const [plain, other] = (["command", mark] as const).map((one) =>
+      encodeCommand({ kind: one, session: 0, sequence: 0, unsettled: 0 }, new Uint8Array(9)),
+    ) as [Uint8Array, Uint8Array];
+    expect(hasMembersEntry(concatBytes([plain, plain, plain]))).toBe(false);
+    expect(hasMembersEntry(concatBytes([other, plain, plain]))).toBe(true);
+    expect(hasMembersEntry(concatBytes([plain, plain, other]))).toBe(true);
+  });
+
+  it("is refused if an entry's length is beyond what a signed number holds", () => {
+    const { bytes } = runOf(1, [1]);
+    bytes[3] = 0x80;
+    expect(() => decodeRun(bytes)).toThrow("shorter than its header");
   });
 
   it.each([53, 54, 55])("is refused if spare byte %i is not zero, though its checksum is right", (at) => {

@@ -68,6 +68,7 @@ export {
   entryUnsettled,
   entryKind,
   isMembersEntry,
+  hasMembersEntry,
   isProposable,
   entryPayload,
   checkEntryForm,

@@ -10,6 +10,7 @@ import {
   entryLength,
   entryPayload,
   entryTerm,
+  hasMembersEntry,
   isMembersEntry,
   isProposable,
   limits,
@@ -119,14 +120,11 @@ export const raftCodec: ProtocolCodec<RaftProtocol> = {
 /** Whether peers of that version know the message and what it carries. */
 function canBeSaid(message: RaftMessage | RaftPromise, version: WireVersion): boolean {
   if (!hasMessage(version, message.kind)) return false;
-  return message.kind !== "append" || has(version, "entry.members") || !message.runs.some(hasMembers);
-}
-
-function hasMembers({ bytes }: Run): boolean {
-  for (let offset = 0; offset < bytes.length; offset += entryLength(bytes, offset)) {
-    if (isMembersEntry(bytes, offset)) return true;
-  }
-  return false;
+  return (
+    message.kind !== "append" ||
+    has(version, "entry.members") ||
+    !message.runs.some(({ bytes }) => hasMembersEntry(bytes))
+  );
 }
 
 function writeMessage(
@@ -291,6 +289,7 @@ function readAppend(reader: ByteReader, tail: Uint8Array): Append {
 /** A run whose entries of kind `members` can be taken into force unseen. */
 function readRun(bytes: Uint8Array, first?: LogIndex): Run {
   const run = decodeRun(bytes, first);
+  if (!hasMembersEntry(bytes)) return run;
   for (let offset = 0; offset < bytes.length; offset += entryLength(bytes, offset)) {
     if (isMembersEntry(bytes, offset)) decodeMembers(entryPayload(bytes, offset));
   }

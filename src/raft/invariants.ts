@@ -1,5 +1,6 @@
 /** What must hold after every input, as far as one agent can see it. O(members): it runs after every simulated step. */
 import { assert, jointVoteResult, never, type Hibernation } from "../core/index.ts";
+import { peersMax } from "./options.ts";
 import type { Progress } from "./progress.ts";
 import { isVoter, leaderOf, mayCampaign, type Leading, type RaftState } from "./state.ts";
 
@@ -64,6 +65,7 @@ function checkLeading(state: RaftState, leading: Leading): void {
     assert(log.termAt(leading.firstIndex) === state.term, "R7: a leader's first entry is of its term");
   }
   for (const peer of leading.peers.values()) checkPeer(state, leading, peer);
+  assert(leading.peers.size <= peersMax, "R16: a leader has no more peers than it has room for sends");
   for (const id of state.members.voters) {
     assert(id === state.self || leading.peers.has(id), "R23: a leader knows every other voter");
   }

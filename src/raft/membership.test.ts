@@ -116,6 +116,11 @@ describe("members come and go", () => {
     cluster.change(cluster.agent(1), "-a3");
     cluster.run(100);
     cluster.change(cluster.agent(1), "+a3");
+    const progress = cluster
+      .agent(1)
+      .core.status()
+      .peers.find(({ id }) => id === "a3");
+    expect(progress, "what was known of it is not relied on").toMatchObject({ matched: 0, mode: "probe" });
     cluster.run(300);
     expect(inForce(cluster.agent(3))).toBe("a1 a2 a3");
     cutOff(cluster, 2);

@@ -186,7 +186,7 @@ function newProgress(state: RaftState, id: AgentId, now: Now): Progress {
 
 /**
  * At a beat: whoever was removed gets the entry that removes it and the news that it is decided for some beats more, so that
- * it does not campaign in vain; then it is on its own. It would need a snapshot? Then it is on its own at once.
+ * it does not campaign in vain; then it is on its own. One that lacks so much that it would need a snapshot is so at once.
  */
 export function dismissLeavers(state: RaftState, leading: Leading): void {
   if (state.commitIndex < state.configurations.newestIndex) return;

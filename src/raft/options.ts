@@ -74,7 +74,7 @@ export function raftLimits(given: Partial<RaftLimits> = {}): RaftLimits {
 
 // One input can fill every follower's window and tell each of them a commit, a heartbeat and a read's answer besides. Those
 // who were removed and are still told so are never more than the voters that a joint configuration has besides.
-const peersMax = 2 * limits.votersMax + limits.learnersMax;
+export const peersMax: number = 2 * limits.votersMax + limits.learnersMax;
 assert(peersMax * (limits.inFlightAppendsMax + 4) <= limits.laneEffectsMax, "the sends of one input fit");
 assert(limits.appendRunsMax + 4 <= limits.laneEffectsMax, "the records of one input fit");
 assert(limits.applyRunsMax <= limits.laneEffectsMax, "the commits of one input fit");

@@ -7,6 +7,7 @@ import {
   entryKind,
   entryLength,
   entryPayload,
+  hasMembersEntry,
   isMembersEntry,
   mayFollow,
   unreachable,
@@ -90,9 +91,10 @@ function truncate(state: RaftState, last: LogIndex): void {
   state.pending.truncate(last);
 }
 
-/** Members that the run's entries bring are in force from here on. It reads one byte of every entry: more only of those. */
+/** Members that the run's entries bring are in force from here on. */
 function noteMembers(state: RaftState, run: Run): void {
   const { bytes } = run;
+  if (!hasMembersEntry(bytes)) return;
   let offset = 0;
   for (let index = run.first; index <= run.last; index++) {
     if (isMembersEntry(bytes, offset)) {

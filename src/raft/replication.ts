@@ -17,7 +17,7 @@ import {
 import { commitThrough } from "./committing.ts";
 import type { AppendMatched, AppendRejected, RaftProtocol } from "./messages.ts";
 import type { Progress } from "./progress.ts";
-import { newTicket, type Leading, type PackedAppend, type RaftState } from "./state.ts";
+import { isMember, newTicket, type Leading, type PackedAppend, type RaftState } from "./state.ts";
 import { successorDown, successorMatched } from "./transfer.ts";
 
 /** Heartbeats that leave while an append stays unanswered; if the peer answers them, the append counts as lost. */
@@ -155,6 +155,8 @@ function pack(state: RaftState, first: LogIndex, runs: readonly Run[], byteLengt
 /** The newest snapshot, or the one that is on its way already and still leads into the log. Not too often. */
 function sendSnapshot(state: RaftState, leading: Leading, peer: Progress, out: Outbox<RaftProtocol>): void {
   if (peer.mode !== "snapshot") peer.snapshotNeeded();
+  // Whoever was removed is worth some entries, not a snapshot.
+  if (!isMember(state, peer.id)) return;
   if (leading.beat - peer.transferBeat < transferBeats) return;
   const { base, log } = state;
   assert(base.snapshot !== undefined, "a log that starts behind an entry has a snapshot of it");
