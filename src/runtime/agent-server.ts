@@ -139,7 +139,11 @@ export class AgentServer {
       connection.end(encodeFrame("refuse", "", encodeRefuse(version)).parts, "refused");
       return;
     }
-    const welcome = encodeFrame("welcome", "", encodeWelcome({ version, cluster, agent }));
+    const welcome = encodeFrame(
+      "welcome",
+      "",
+      encodeWelcome({ version, cluster, agent, ...(network.key !== undefined && { key: network.key }) }),
+    );
     connection.sendAtOnce(welcome.parts);
     if (hello.role === "client") this.#welcomeClient(connection, where, version);
     else {
@@ -169,6 +173,9 @@ export class AgentServer {
     if (!isClient && !network.awaits(hello.from)) {
       return { code: "DENIED", message: `${hello.from} is no peer that this agent waits for` };
     }
+    const stranger = isClient ? undefined : network.admit(hello.from as AgentId, hello.key);
+    if (stranger !== undefined)
+      return { code: stranger.code, message: `${stranger.message} ${stranger.hint}` };
     if (isClient && this.#clients.size >= limits.clientConnectionsMax) {
       return { code: "OVERLOADED", message: `${limits.clientConnectionsMax} clients are connected already` };
     }

@@ -21,6 +21,7 @@ import { describeError, harmless, silentLogger, type Logger } from "./logger.ts"
 import { orderAt } from "./order-at.ts";
 import { Outgoing } from "./outgoing.ts";
 import { PeerFinder } from "./peer-finder.ts";
+import { PeerKeys } from "./peer-keys.ts";
 import { recoveriesOf } from "./recover.ts";
 import { Repair } from "./repair.ts";
 import { LoopScheduler } from "./scheduler.ts";
@@ -130,7 +131,8 @@ export class AgentRuntime {
     const scheduler = new LoopScheduler();
     const answers = new Outgoing(scheduler);
     const later: Later = {};
-    const { network, server, finder } = socketsOf(options, checked, { logger, answers, later });
+    const keys = new PeerKeys(folder.path);
+    const { network, server, finder } = socketsOf(options, checked, { logger, answers, later, keys });
     undo.push(async () => {
       finder.close();
       network.close();
@@ -153,6 +155,7 @@ export class AgentRuntime {
         return networkWithAnswers(network, answers);
       },
       addresses: () => new Map(later.agent?.agents.map((agent) => [agent.id, agent.address as Address])),
+      decided: (group, index, members) => keys.decided(group, index, members),
       repair: (group, out) => later.agent?.repair(group, out) ?? false,
       forward: (group, leader, order, done) => {
         const at = network.addressOf(leader);
@@ -280,7 +283,7 @@ interface Later {
 function socketsOf(
   options: AgentOptions,
   { id, peers, join, folder }: Checked,
-  { logger, answers, later }: { logger: Logger; answers: Outgoing; later: Later },
+  { logger, answers, later, keys }: { logger: Logger; answers: Outgoing; later: Later; keys: PeerKeys },
 ): Pick<Parts, "network" | "server" | "finder"> {
   const { cluster } = folder.identity;
   const { wireVersionMax: versionMax = wireVersionMax } = options;
@@ -290,6 +293,8 @@ function socketsOf(
     peers,
     wireVersionMax: versionMax,
     logger,
+    key: folder.identity.publicKey,
+    keys,
     events: {
       receive: (from, group, message) => later.events?.receive(from, group, message),
       linkChanged: (peer, up) => later.events?.linkChanged(peer, up),

@@ -6,7 +6,7 @@
 import { unreachable } from "../core/assert.ts";
 import type { Refusal } from "../core/boundary.ts";
 import type { ProgressState } from "../core/decision.ts";
-import { entrySequence, entrySession } from "../core/entry.ts";
+import { entryIndex, entryPayload, entrySequence, entrySession, isMembersEntry } from "../core/entry.ts";
 import type { QuorateError } from "../core/errors.ts";
 import {
   logIndex,
@@ -25,6 +25,7 @@ import type { Order, OrderResult } from "../driver/orders.ts";
 import type { Clock, Scheduler } from "../driver/world.ts";
 import type { BackupAt } from "./backup/backup-wire.ts";
 import { GroupBackups, type BackupResult } from "./backup/group-backups.ts";
+import { decodeAnchor, decodeMembers } from "../raft/fields.ts";
 import type { CampaignResult, Cancel, GroupStatus, OrderOutcome, ProposeOptions } from "./gateway.ts";
 
 /** Somebody in this process who uses the group. */
@@ -66,6 +67,8 @@ export interface HubEvents {
   readonly led?: (leader: string, term: number) => void;
   /** Another configuration is in force, or it has just been read from the journal. */
   readonly members?: (members: Members) => void;
+  /** A configuration is decided: also those of before, after a restart. */
+  readonly decided?: (index: LogIndex, members: Members) => void;
   /** Where agents listen, as far as this one knows. */
   readonly addresses?: (() => ReadonlyMap<AgentId, Address>) | undefined;
   /** Gives the leader, elsewhere, an order that was given here. */
@@ -123,6 +126,8 @@ export class GroupHub implements GroupObserver {
   // ── what the driver tells ──
 
   applied(bytes: Uint8Array, offset: number, answer: Uint8Array): void {
+    if (isMembersEntry(bytes, offset))
+      this.#events.decided?.(entryIndex(bytes, offset), decodeMembers(entryPayload(bytes, offset)));
     if (this.#diskFull) this.#checkDisk();
     if (this.#polls.size > 0) this.#schedulePolls();
     if (answer.length === 0) return;
@@ -174,6 +179,10 @@ export class GroupHub implements GroupObserver {
 
   snapshotNews(news: SnapshotNews): void {
     this.#events.snapshot?.(news);
+    if (news.kind !== "received") return;
+    const { index, anchor } = news.snapshot;
+    const decided = decodeAnchor(anchor);
+    if (decided !== undefined) this.#events.decided?.(index, decided.members);
   }
 
   failed(error: QuorateError): void {

@@ -10,6 +10,8 @@ import { wireVersionMin, type WireVersion } from "../core/wire-version.ts";
 
 const wireMagic = encodeText("QUORATE\n");
 export const clusterIdBytes = 16;
+/** Ed25519. */
+const publicKeyBytes = 32;
 /** "Whichever cluster it is": for clients only. */
 export const anyCluster: Uint8Array = new Uint8Array(clusterIdBytes);
 
@@ -27,12 +29,16 @@ export interface Hello {
   readonly from: string;
   /** The agent that is meant to be there; empty: whichever. */
   readonly to: string;
+  /** An agent's public key, which tells whether it is the one that it was. Absent: a client, or a program of the first version. */
+  readonly key?: Uint8Array;
 }
 
 export interface Welcome {
   readonly version: number;
   readonly cluster: Uint8Array;
   readonly agent: string;
+  /** As in a hello. */
+  readonly key?: Uint8Array;
 }
 
 export interface Refuse {
@@ -41,15 +47,27 @@ export interface Refuse {
 }
 
 export function encodeHello(hello: Hello): Uint8Array {
-  return new ByteWriter()
+  const writer = new ByteWriter()
     .raw(wireMagic)
     .uint16(hello.versionMin)
     .uint16(hello.versionMax)
     .uint8(roles.indexOf(hello.role))
     .raw(hello.cluster)
     .text(hello.from)
-    .text(hello.to)
-    .finish();
+    .text(hello.to);
+  return withKey(writer, hello.key);
+}
+
+function withKey(writer: ByteWriter, key: Uint8Array | undefined): Uint8Array {
+  return (key === undefined ? writer : writer.bytes(key)).finish();
+}
+
+/** The key, if one is there. */
+function keyIn(reader: ByteReader): { readonly key?: Uint8Array } {
+  if (reader.remaining < 4 + publicKeyBytes) return {};
+  const key = reader.bytes().slice();
+  if (key.length !== publicKeyBytes) throw new MalformedError("a public key has 32 bytes");
+  return { key };
 }
 
 /** Throws {@link MalformedError}. Fields behind the known ones are ignored: a later version may add some. */
@@ -67,18 +85,19 @@ export function decodeHello(head: Uint8Array): Hello {
   const to = reader.text();
   if (from.length > 64 || to.length > 64) throw new MalformedError("a name is longer than 64 characters");
   if (role !== "client") agentId(from);
-  return { versionMin, versionMax, role, cluster, from, to };
+  return { versionMin, versionMax, role, cluster, from, to, ...keyIn(reader) };
 }
 
 export function encodeWelcome(welcome: Welcome): Uint8Array {
-  return new ByteWriter().uint16(welcome.version).raw(welcome.cluster).text(welcome.agent).finish();
+  const writer = new ByteWriter().uint16(welcome.version).raw(welcome.cluster).text(welcome.agent);
+  return withKey(writer, welcome.key);
 }
 
 export function decodeWelcome(head: Uint8Array): Welcome {
   const reader = new ByteReader(head);
   const version = reader.uint16();
   const cluster = reader.raw(clusterIdBytes).slice();
-  return { version, cluster, agent: agentId(reader.text()) };
+  return { version, cluster, agent: agentId(reader.text()), ...keyIn(reader) };
 }
 
 export function encodeRefuse(refuse: Refuse): Uint8Array {

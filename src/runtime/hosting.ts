@@ -4,7 +4,7 @@
  */
 import { randomInt } from "node:crypto";
 import { QuorateError } from "../core/errors.ts";
-import type { Address, AgentId, GroupName } from "../core/ids.ts";
+import type { Address, AgentId, GroupName, LogIndex } from "../core/ids.ts";
 import { everybody, unknownMembers, type Members } from "../core/members.ts";
 import { Prng } from "../core/prng.ts";
 import { Driver } from "../driver/driver.ts";
@@ -61,6 +61,8 @@ export interface HostingOptions {
     order: Order,
     done: (result: OrderOutcome) => void,
   ) => void;
+  /** A group has decided who takes part. */
+  readonly decided?: (group: GroupName, index: LogIndex, members: Members) => void;
   /** A group's members listen there, as the group itself says. */
   readonly members?: (addresses: ReadonlyMap<AgentId, Address>) => void;
   /** Silent by default. */
@@ -133,6 +135,7 @@ export class Hosting {
       diskFull: (full) => this.#noteDisk(group.name, full),
       led: (leader, term) => this.#log.info(`${group.name}: ${leader} leads in term ${term}`),
       members: (members) => this.#noteMembers(group.name, members),
+      decided: (index, members) => this.#options.decided?.(group.name, index, members),
       addresses: this.#options.addresses,
       forward: this.#forwarding(group.name),
       diverged: (index) =>

@@ -5,6 +5,7 @@
  */
 import { assert } from "../core/assert.ts";
 import { limits } from "../core/limits.ts";
+import type { QuorateError } from "../core/errors.ts";
 import type { AgentId } from "../core/ids.ts";
 import type { WireVersion } from "../core/wire-version.ts";
 import type { HostPort } from "./address.ts";
@@ -28,6 +29,10 @@ export interface LinkOptions {
   /** Speak no version above this one. */
   readonly versionMax: WireVersion;
   readonly logger: Logger;
+  /** This agent's public key. */
+  readonly key?: Uint8Array | undefined;
+  /** Why a peer with that key must not be talked to. */
+  readonly admit: (peer: AgentId, key: Uint8Array | undefined) => QuorateError | undefined;
   /** What came, in the version of its connection. Throws `MalformedError` to have the connection closed. */
   readonly frame: (from: AgentId, frame: Frame, version: WireVersion) => void;
   readonly changed: (peer: AgentId, up: boolean) => void;
@@ -59,8 +64,8 @@ export class Link {
   readonly #lanes: Readonly<Record<PeerRole, Lane>> = { control: new Lane(), bulk: new Lane() };
   #closed = false;
   #up = false;
-  /** So that a peer that stays away is one line in the log, not one per attempt. */
-  #complained = false;
+  /** The last complaint, so that a peer that stays away is one line in the log, not one per attempt. */
+  #complaint = "";
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -136,7 +141,7 @@ export class Link {
 
   #dial(role: PeerRole): void {
     const lane = this.#lanes[role];
-    const { self, peer, cluster, versionMax } = this.#options;
+    const { self, peer, cluster, versionMax, key, admit } = this.#options;
     lane.retry = undefined;
     lane.dialling = dial({
       to: this.address,
@@ -145,11 +150,14 @@ export class Link {
         cluster,
         from: self,
         to: peer,
+        ...(key !== undefined && { key }),
       },
       versionMax,
       source: lane.queue,
       frameBytesMax: limits.frameBytesMax,
-      welcomed: (_welcome, connection, version) => {
+      welcomed: (welcome, connection, version) => {
+        const refusal = admit(peer, welcome.key);
+        if (refusal !== undefined) throw refusal;
         lane.dialling = undefined;
         lane.backOff.reset();
         return this.#opened(lane, role, connection, version);
@@ -194,15 +202,15 @@ export class Link {
     if (up === this.#up || this.#closed) return;
     this.#up = up;
     if (up) {
-      this.#complained = false;
+      this.#complaint = "";
       this.#options.logger.info(`the link to ${this.peer} is up`);
     } else this.#complain(reason);
     this.#options.changed(this.peer, up);
   }
 
   #complain(reason: string): void {
-    if (this.#complained) return;
-    this.#complained = true;
+    if (this.#complaint === reason) return;
+    this.#complaint = reason;
     this.#options.logger.warn(`the link to ${this.peer} is down: ${reason}`);
   }
 }

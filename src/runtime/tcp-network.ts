@@ -1,7 +1,7 @@
 /** The driver's `Network` over TCP: one link per peer, and the messages of all groups on it. */
 import { present } from "../core/assert.ts";
 import type { Channel } from "../core/boundary.ts";
-import { MalformedError } from "../core/errors.ts";
+import { MalformedError, type QuorateError } from "../core/errors.ts";
 import type { Address, AgentId, GroupName } from "../core/ids.ts";
 import { wireVersionMax, type WireVersion } from "../core/wire-version.ts";
 import type { MessageCodec } from "../driver/transfer-messages.ts";
@@ -12,6 +12,7 @@ import type { Connection } from "./connection.ts";
 import { encodeFrame, type Frame } from "./frame.ts";
 import { Link, type Accepted, type PeerRole } from "./link.ts";
 import type { Logger } from "./logger.ts";
+import type { PeerKeys } from "./peer-keys.ts";
 
 /** What a network tells whoever drives the groups. */
 export interface NetworkEvents {
@@ -37,6 +38,9 @@ export interface TcpNetworkOptions {
   /** Speak no version above this one. Default: the newest. */
   readonly wireVersionMax?: WireVersion;
   readonly logger: Logger;
+  /** This agent's public key, and who its peers are by theirs. Absent: nobody shows or checks one. */
+  readonly key?: Uint8Array;
+  readonly keys?: PeerKeys;
   readonly events: NetworkEvents;
 }
 
@@ -65,6 +69,8 @@ export class TcpNetwork implements Network {
       address,
       versionMax: this.#options.wireVersionMax ?? wireVersionMax,
       logger,
+      key: this.#options.key,
+      admit: (id, key) => this.admit(id, key),
       frame: (from, frame, version) => this.#frame(from, frame, version),
       changed: (id, up) => {
         if (!this.#closed) events.linkChanged(id, up);
@@ -120,6 +126,15 @@ export class TcpNetwork implements Network {
   flush(): void {
     for (const link of this.#waiting) link.flush();
     this.#waiting.length = 0;
+  }
+
+  /** Why that peer, with that key, must not be talked to; undefined where it may. */
+  admit(peer: AgentId, key: Uint8Array | undefined): QuorateError | undefined {
+    return this.#options.keys?.admit(peer, key);
+  }
+
+  get key(): Uint8Array | undefined {
+    return this.#options.key;
   }
 
   /** Whether that peer is known, and is the one of the two that dials. */

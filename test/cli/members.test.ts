@@ -2,9 +2,11 @@
  * Goal: members come and go while the group decides, as people do it: by commands, on real processes. Method: a cluster of
  * one grows to three, loses its leader from the configuration, has a dead member replaced; what was decided stays.
  */
+import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 
-import { Workplace, takePort, type Running } from "./harness.ts";
+import { Workplace, allGone, takePort, type Running } from "./harness.ts";
 
 interface Listed {
   readonly leader: string | null;
@@ -113,5 +115,51 @@ describe("quorate members", { timeout: 120_000 }, () => {
     ]);
     expect(refused.code).toBe(1);
     expect(refused.stderr).toMatch(/No agent answers/);
+  });
+
+  test("pitfall 26: an agent whose disk was wiped is not let in as the voter that it was, and comes back as a learner", async () => {
+    await using place = new Workplace();
+    const { up, pids } = await place.up("--agents", "3");
+    await place.json(["put", "k", "1"]);
+    await up.end();
+    await allGone(pids);
+    const folder = join(place.folder, ".quorate", "agent_3");
+    const identity = JSON.parse(readFileSync(join(folder, "identity.json"), "utf8")) as { cluster: string };
+    const file = JSON.parse(readFileSync(join(folder, "cluster.json"), "utf8")) as {
+      agents: { id: string; address: string }[];
+    };
+    const [one, two, three] = file.agents.map(({ address }) => address) as [string, string, string];
+    rmSync(folder, { recursive: true });
+    const running = ["agent_1", "agent_2"].map((id) =>
+      place.start(["agent", "--data", join(".quorate", id)]),
+    );
+    await running[0]?.shows(/leads in term/);
+
+    // Made anew as if nothing had happened: with the same name, address and founding members.
+    const peers = ["--peer", `agent_1=${one}`, "--peer", `agent_2=${two}`];
+    await place.json([
+      "init",
+      "--id",
+      "agent_3",
+      "--listen",
+      three,
+      ...peers,
+      "--data",
+      folder,
+      "--cluster",
+      identity.cluster,
+    ]);
+    const wiped = place.start(["agent", "--data", folder]);
+    await running[1]?.shows(/agent_3 has another key than before/);
+    await wiped.end("SIGKILL");
+
+    // The way back: out, and in again.
+    await place.json(["members", "remove", "agent_3", "--agent", one]);
+    rmSync(folder, { recursive: true });
+    await place.json(["init", "--id", "agent_3", "--listen", three, "--join", one, "--data", folder]);
+    place.start(["agent", "--data", folder]);
+    await place.json(["members", "add", `agent_3=${three}`, "--agent", one]);
+    expect(voters(await list(place, "--agent", one))).toEqual(["agent_1", "agent_2", "agent_3"]);
+    expect(await place.json(["get", "k", "--agent", three])).toMatchObject({ value: 1 });
   });
 });
