@@ -476,6 +476,12 @@ const groups: readonly Group[] = [
     options: { voters: 4, learners: 1, limits: small },
     isBusy: true,
   },
+  {
+    name: "members that come and go under load",
+    options: { voters: 3, learners: 1, limits: small },
+    isBusy: true,
+    isChanging: true,
+  },
   { name: "one voter, and others that come and go", options: { voters: 1 }, isChanging: true },
   { name: "three voters that come and go", options: { voters: 3, limits: small }, isChanging: true },
   {

@@ -99,8 +99,9 @@ function noteMembers(state: RaftState, run: Run): void {
   for (let index = run.first; index <= run.last; index++) {
     if (isMembersEntry(bytes, offset)) {
       const members = decodeMembers(entryPayload(bytes, offset));
-      // Before the base has come, it is not known which one they follow.
-      const isFree = state.baseRecord === 0 || entryKind(bytes, offset) === "forcedMembers";
+      // Before the base has come that the log starts from, it is not known which ones they follow.
+      const isUnknown = state.baseRecord === 0 || state.base.index < state.log.start;
+      const isFree = isUnknown || entryKind(bytes, offset) === "forcedMembers";
       assert(
         isFree || mayFollow(state.members, members),
         "R24: majorities of neighbouring configurations share a voter",

@@ -15,7 +15,7 @@ import {
 import type { BaseRecord, RaftProtocol, RaftRecord } from "./messages.ts";
 import { RaftCore } from "./raft.ts";
 import { runOf, TestCluster, texts } from "./test-cluster.ts";
-import { append } from "./test-membership.ts";
+import { append as appendOf, type Content } from "./test-membership.ts";
 import { baseOf, index } from "./test-stories.ts";
 
 const members: Members = membersOf([agentId("a"), agentId("b"), agentId("c")]);
@@ -257,26 +257,25 @@ describe("what recovery makes of records that begin before the base", () => {
   });
 
   test("R23: who takes part as of the base, and what entries behind it bring; those in front follow nothing that is known", () => {
-    const [before, decided, newest] = ["x y z", "x y", "x"].map((ids) =>
-      membersOf(ids.split(" ").map(agentId)),
+    const [before, decided, newest] = ["x y z", "x y", "x"].map((ids) => {
+      return membersOf(ids.split(" ").map(agentId));
+    }) as [Members, Members, Members];
+    const bringing = (first: number, ...contents: Content[]): RaftRecord => {
+      return { kind: "entries", run: appendOf(2, [first - 1, 2], contents).runs[0]! };
+    };
+    const baseWith = (at: number, ofBase: Members): RaftRecord =>
+      baseOf({ index: at, term: 2, members: ofBase, hardState: { term: 2 as Term } });
+    const inForce = (...records: RaftRecord[]): Members => coreFrom(records, 20).status().members;
+    const run = bringing(5, [2, before], [2, "t"], [2, newest]);
+    expect(inForce(run, baseWith(6, decided))).toEqual(newest);
+    expect(inForce(run, baseWith(7, newest))).toEqual(newest);
+    expect(inForce(run, baseWith(6, decided), baseWith(9, members)), "a log that begins anew").toEqual(
+      members,
     );
-    const run = append(
-      2,
-      [4, 2],
-      [
-        [2, before!],
-        [2, "t"],
-        [2, newest!],
-      ],
-    ).runs[0]!;
-    const records = (at: number, ofBase: Members): RaftRecord[] => [
-      { kind: "entries", run },
-      baseOf({ index: at, term: 2, members: ofBase, hardState: { term: 2 as Term } }),
-    ];
-    expect(coreFrom(records(6, decided!), 20).status().members).toEqual(newest);
-    expect(coreFrom(records(7, newest!), 20).status().members).toEqual(newest);
-    const anew = coreFrom([...records(6, decided!), baseOf({ index: 9, term: 2, members })], 20);
-    expect(anew.status().members).toEqual(members);
+    // What came between a base in front of all entries and the first of them is gone.
+    expect(inForce(run, baseWith(2, members), baseWith(7, newest))).toEqual(newest);
+    const later = bringing(6, [2, before]);
+    expect(inForce(bringing(5, [2, "t"]), baseWith(2, members), later, baseWith(5, decided))).toEqual(before);
   });
 
   test("R4, R30: a base with an earlier term than the entries before it, or before an earlier base, is refused", () => {
