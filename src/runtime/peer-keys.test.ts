@@ -25,8 +25,8 @@ function withoutB(): readonly [Members, Members] {
   return [joint, leaveJoint(joint)];
 }
 
-describe("pitfall 26: a peer's key", () => {
-  test("is kept when it is first shown, also over a restart, and another one is refused", () => {
+describe("a peer's key", () => {
+  test("pitfall 26: is kept when it is first shown, also over a restart, and another one is refused", () => {
     expect(new PeerKeys(folder).admit(b, key(1))).toBeUndefined();
     const keys = new PeerKeys(folder);
     expect(keys.admit(b, key(1))).toBeUndefined();
@@ -36,7 +36,7 @@ describe("pitfall 26: a peer's key", () => {
     expect(keys.admit(b, undefined)).toBeUndefined();
   });
 
-  test("is forgotten once every group that had the member has decided to go on without it, and not before", () => {
+  test("pitfall 26: is forgotten once every group that had the member has decided to go on without it, and not before", () => {
     const keys = new PeerKeys(folder);
     keys.admit(b, key(1));
     const [joint, alone] = withoutB();
@@ -50,7 +50,7 @@ describe("pitfall 26: a peer's key", () => {
     expect(keys.admit(b, key(1)), "the new one is the one that counts").toBeDefined();
   });
 
-  test("is not forgotten again where an old decision is told again after a restart", () => {
+  test("pitfall 26: is not forgotten again where an old decision is told again after a restart", () => {
     const keys = new PeerKeys(folder);
     const [joint, alone] = withoutB();
     keys.decided(main, index(5), joint);

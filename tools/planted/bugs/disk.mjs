@@ -1,4 +1,4 @@
-/** Disks that fail, rot and lie: pitfalls 24 and 25. */
+/** Disks that fail, rot, lie and are wiped: pitfalls 24 to 26. */
 const story = "src/simulator/scenarios.test.ts";
 
 /** @type {readonly import("../bugs.mjs").PlantedBug[]} */
@@ -143,5 +143,33 @@ export const diskBugs = [
     becomes: "if (end < offset) {",
     test: "src/core/entry.test.ts",
     title: "pitfall 25: is refused if any one bit of it is flipped",
+  },
+  {
+    pitfall: 26,
+    bug: "whoever has the name is the member",
+    file: "src/runtime/peer-keys.ts",
+    text: "if (known !== undefined) return anotherKey(peer);",
+    becomes: "",
+    test: "src/runtime/peer-keys.test.ts",
+    title: "pitfall 26: is kept when it is first shown, also over a restart, and another one is refused",
+  },
+  {
+    pitfall: 26,
+    bug: "a wiped member is let in as soon as one of its groups goes on without it",
+    file: "src/runtime/peer-keys.ts",
+    text: "const isMember = [...this.#groups.values()].some((other) => other.members.includes(id));",
+    becomes: "const isMember = now.includes(id);",
+    test: "src/runtime/peer-keys.test.ts",
+    title:
+      "pitfall 26: is forgotten once every group that had the member has decided to go on without it, and not before",
+  },
+  {
+    pitfall: 26,
+    bug: "an old decision that is told again lets a wiped member in",
+    file: "src/runtime/peer-keys.ts",
+    text: "if (before !== undefined && before.index >= index) return;",
+    becomes: "",
+    test: "src/runtime/peer-keys.test.ts",
+    title: "pitfall 26: is not forgotten again where an old decision is told again after a restart",
   },
 ];
