@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { pino } from "pino";
 
+import { limits } from "../core/limits.ts";
 import { type WireVersion, wireVersionMax, wireVersionMin } from "../core/wire-version.ts";
 import { AgentRuntime } from "../runtime/agent.ts";
 import type { LocalGateway } from "../runtime/local-gateway.ts";
@@ -18,6 +19,7 @@ interface AgentOptions extends OutputOptions {
   readonly data: string;
   readonly listen?: string;
   readonly wireVersionMax?: WireVersion;
+  readonly electionPriority?: number;
   readonly logLevel: string;
 }
 
@@ -36,6 +38,11 @@ export function agentCommand(context: CommandContext): Command {
       "--wire-version-max <number>",
       "speak no newer version of the wire than this one; for a careful upgrade (default: the newest)",
       wholeNumber(wireVersionMin, wireVersionMax),
+    )
+    .option(
+      "--election-priority <number>",
+      "0 to 100: the highest that is there should lead; 0: only where it is asked to (default: 50)",
+      wholeNumber(0, limits.priorityMax),
     )
     .addOption(
       new Option("--log-level <level>", "what goes to the log")
@@ -70,6 +77,7 @@ async function runAgent(options: AgentOptions, context: CommandContext, parent: 
     listen: options.listen ?? addressOf(file.agents, id),
     peers: file.agents,
     ...(options.wireVersionMax !== undefined && { wireVersionMax: options.wireVersionMax }),
+    electionPriority: options.electionPriority,
     groups: [
       {
         name: groupDefault,

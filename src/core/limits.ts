@@ -49,6 +49,8 @@ export interface Limits {
 
   // ── groups ──
   readonly votersMax: number;
+  /** How much an agent may be preferred as a leader. */
+  readonly priorityMax: number;
   readonly learnersMax: number;
   /** Where one member listens, in a configuration. */
   readonly addressBytesMax: number;
@@ -224,6 +226,7 @@ export const limits: Limits = {
   readTicketsMax: 1024,
   // ── groups ──
   votersMax: 7,
+  priorityMax: 100,
   learnersMax: 32,
   addressBytesMax: 300,
   groupsPerAgentMax: 4096,

@@ -17,6 +17,8 @@ export const addedIn = {
   "entry.members": 2,
   campaignNow: 2,
   "voteRequest.transfer": 2,
+  "heartbeat.nextPriority": 2,
+  "heartbeatAnswer.priority": 2,
   hibernate: 2,
   hibernating: 2,
   wakeUp: 2,

@@ -47,6 +47,7 @@ import type {
   ForwardRefused,
   HardState,
   Heartbeat,
+  HeartbeatAnswer,
   RaftMessage,
   RaftPromise,
   RaftProtocol,
@@ -82,6 +83,9 @@ const recordKinds = { foundingBase: 1, hardState: 2, entries: 3, base: 4 } as co
   RaftRecord["kind"] | "foundingBase",
   number
 >;
+
+/** In place of a priority: none is told. */
+const noPriority = 255;
 
 const noTail: readonly Uint8Array[] = [];
 
@@ -160,9 +164,11 @@ function writeMessage(
     case "heartbeat":
       writer.uint53(message.term).uint53(message.commit).uint53(message.round);
       writeCheckpoint(writer, message.checkpoint);
+      if (has(version, "heartbeat.nextPriority")) writer.uint8(message.nextPriority ?? 0);
       return noTail;
     case "heartbeatAnswer":
       writer.uint53(message.term).uint53(message.round);
+      if (has(version, "heartbeatAnswer.priority")) writer.uint8(message.priority ?? noPriority);
       return noTail;
     case "commit":
       writer.uint53(message.term).uint53(message.commit);
@@ -216,9 +222,9 @@ function readMessage(reader: ByteReader, tail: Uint8Array, version: WireVersion)
         hintTerm: readTerm(reader),
       };
     case messageKinds.heartbeat:
-      return readHeartbeat(reader);
+      return readHeartbeat(reader, version);
     case messageKinds.heartbeatAnswer:
-      return { kind: "heartbeatAnswer", term: readTerm(reader), round: reader.uint53() };
+      return readHeartbeatAnswer(reader, version);
     case messageKinds.commit:
       return { kind: "commit", term: readTerm(reader), commit: readIndex(reader) };
     case messageKinds.campaignNow:
@@ -257,16 +263,47 @@ function writeCheckpoint(writer: ByteWriter, checkpoint: Checkpoint | undefined)
   if (checkpoint !== undefined) writer.uint53(checkpoint.index).bytes(checkpoint.digest);
 }
 
-function readHeartbeat(reader: ByteReader): Heartbeat {
+function readHeartbeat(reader: ByteReader, version: WireVersion): Heartbeat {
   const term = readTerm(reader);
   const commit = readIndex(reader);
   const round = reader.uint53();
-  if (!readBoolean(reader)) return { kind: "heartbeat", term, commit, round };
+  const checkpoint = readCheckpoint(reader);
+  const nextPriority = has(version, "heartbeat.nextPriority") ? readPriority(reader) : 0;
+  return {
+    kind: "heartbeat",
+    term,
+    commit,
+    round,
+    ...(checkpoint !== undefined && { checkpoint }),
+    ...(nextPriority > 0 && { nextPriority }),
+  };
+}
+
+function readHeartbeatAnswer(reader: ByteReader, version: WireVersion): HeartbeatAnswer {
+  const answer: HeartbeatAnswer = {
+    kind: "heartbeatAnswer",
+    term: readTerm(reader),
+    round: reader.uint53(),
+  };
+  if (!has(version, "heartbeatAnswer.priority")) return answer;
+  const priority = readPriority(reader, noPriority);
+  return priority === noPriority ? answer : { ...answer, priority };
+}
+
+function readPriority(reader: ByteReader, absent = 0): number {
+  const priority = reader.uint8();
+  if (priority > limits.priorityMax && priority !== absent)
+    throw new MalformedError("a priority beyond the limit");
+  return priority;
+}
+
+function readCheckpoint(reader: ByteReader): Checkpoint | undefined {
+  if (!readBoolean(reader)) return undefined;
   const index = readIndex(reader);
   const digest = reader.bytes();
   if (digest.length > limits.digestBytesMax) throw new MalformedError("a digest is longer than the limit");
   // A copy: the digest may be kept for longer than the bytes that it arrived with.
-  return { kind: "heartbeat", term, commit, round, checkpoint: { index, digest: new Uint8Array(digest) } };
+  return { index, digest: new Uint8Array(digest) };
 }
 
 /** However many runs were sent, they arrive as one. */

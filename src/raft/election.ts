@@ -29,6 +29,7 @@ import {
   isMember,
   isVoter,
   leaderOf,
+  losesPatience,
   mayCampaign,
   patienceEnds,
   restartPatience,
@@ -38,7 +39,7 @@ import { enterTerm, waitForLeader } from "./transitions.ts";
 
 /** The deadline of whoever does not lead has come. */
 export function patienceMayEnd(state: RaftState, now: Now, out: Outbox<RaftProtocol>): void {
-  if (!mayCampaign(state)) {
+  if (!losesPatience(state)) {
     waitForLeader(state, now);
     return;
   }
@@ -65,6 +66,7 @@ export function campaign(state: RaftState, now: Now, out: Outbox<RaftProtocol>):
 
 function poll(state: RaftState, now: Now, out: Outbox<RaftProtocol>): void {
   refuseReads(state, undefined, out);
+  state.attempts += 1;
   restartPatience(state, now.monotonic);
   state.role = { kind: "polling", votes: new Map([[state.self, true]]) };
   const { last, lastTerm } = state.log;

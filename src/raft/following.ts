@@ -37,6 +37,7 @@ export function acceptLeader(
     assert(state.role.leader === from, "R1: at most one leader in a term");
   }
   state.quietSince = now.monotonic;
+  state.attempts = 0;
   state.leaderHeardAt = now.monotonic;
   return true;
 }
@@ -124,9 +125,15 @@ export function receiveHeartbeat(
   out.sends.push({
     to: from,
     channel: "urgent",
-    message: { kind: "heartbeatAnswer", term: state.term, round: message.round },
+    message: {
+      kind: "heartbeatAnswer",
+      term: state.term,
+      round: message.round,
+      priority: state.priority,
+    },
   });
   if (!isLeader) return;
+  state.nextPriority = message.nextPriority ?? 0;
   commitMatched(state, message.commit);
   if (message.checkpoint !== undefined) receiveCheckpoint(state, message.checkpoint, out);
   if (state.role.kind === "following") askAgain(state, state.role, now, out);

@@ -26,6 +26,7 @@ import {
 } from "../core/index.ts";
 import { acceptLeader, commitMatched } from "./following.ts";
 import type { Hibernate, Hibernating, RaftMessage, RaftPromise, RaftProtocol, WakeUp } from "./messages.ts";
+import { awaitsAnother } from "./priority.ts";
 import type { Progress } from "./progress.ts";
 import { sendHeartbeat, startRound } from "./reads.ts";
 import { isMember, leaderOf, patienceEnds, type Leading, type RaftState, type Rest } from "./state.ts";
@@ -65,7 +66,7 @@ function restsAtBeat(state: RaftState, leading: Leading, now: Now): boolean {
 /** Everybody who is there has all of the log, and nothing is under way. */
 function isIdle(state: RaftState, leading: Leading, now: Now): boolean {
   if (!isSettled(state) || leading.gathering !== undefined || leading.confirming.length > 0) return false;
-  if (leading.transfer !== undefined) return false;
+  if (leading.transfer !== undefined || awaitsAnother(state, leading)) return false;
   if (state.members.outgoing.length > 0 || state.members.next.length > 0) return false;
   const heardSince = now.monotonic - 2 * state.heartbeatInterval;
   for (const peer of leading.peers.values()) {

@@ -13,6 +13,7 @@ import { beat, restless } from "./hibernation.ts";
 import { dismissLeavers, markLogEnd, peersOf } from "./membership.ts";
 import type { HeartbeatAnswer, RaftProtocol } from "./messages.ts";
 import type { Progress } from "./progress.ts";
+import { preferAtBeat } from "./priority.ts";
 import { appendOwn } from "./proposals.ts";
 import { settleConfirmed } from "./reads.ts";
 import { noteHeartbeatAnswered, replicate } from "./replication.ts";
@@ -53,6 +54,7 @@ function leadingFrom(state: RaftState, now: Now): Leading {
     markedAt: now.monotonic,
     earlierEnd: firstIndex,
     lastTime: Math.max(log.lastTime(), now.wall),
+    nextPriority: 0,
     transfer: undefined,
     isRetiring: false,
     lastAppend: undefined,
@@ -80,6 +82,7 @@ export function keepOffice(state: RaftState, leading: Leading, now: Now, out: Ou
   dismissLeavers(state, leading);
   compact(state);
   transferAtBeat(state, leading, now, out);
+  preferAtBeat(state, leading, now, out);
   beat(state, leading, now, out);
 }
 
@@ -110,6 +113,7 @@ export function receiveHeartbeatAnswer(
 ): void {
   if (message.round > leading.round) return;
   peer.heard(now.monotonic);
+  peer.priority = message.priority;
   if (peer.roundAnswered < message.round) peer.roundAnswered = message.round;
   settleConfirmed(state, leading, out);
   noteHeartbeatAnswered(state, leading, peer, out);

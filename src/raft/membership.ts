@@ -114,7 +114,7 @@ function mayEnterJoint(state: RaftState, leading: Leading, { voters, next }: Mem
  * held an election time-out ago (thesis, section 4.2.1: the last round takes no longer). A distance in entries would
  * be too much for a slow group and never reached in a fast one; so however heavy the load, whoever keeps up is caught up.
  */
-function isCaughtUp(state: RaftState, leading: Leading, peer: Progress, now: Now): boolean {
+export function isCaughtUp(state: RaftState, leading: Leading, peer: Progress, now: Now): boolean {
   return (
     peer.mode === "replicate" &&
     peer.heardAt + state.electionTimeoutMin >= now.monotonic &&

@@ -67,6 +67,8 @@ export interface Heartbeat {
   readonly round: number;
   /** The leader's newest one, once it has passed one in this life. */
   readonly checkpoint?: Checkpoint;
+  /** The highest priority among the other voters that are there: whoever has less gives them a head start. */
+  readonly nextPriority?: number;
 }
 
 export interface HeartbeatAnswer {
@@ -75,6 +77,8 @@ export interface HeartbeatAnswer {
   readonly term: Term;
   /** As in the heartbeat. */
   readonly round: number;
+  /** The answerer's. Absent in the first version, which knows no priorities. */
+  readonly priority?: number;
 }
 
 /** News of what is decided, as soon as it is; never answered, and a heartbeat makes up for a lost one. */

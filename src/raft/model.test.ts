@@ -188,7 +188,10 @@ class Chaos {
     this.isChanging = isChanging;
     this.isBusy = isBusy;
     this.deliveries = isBusy ? 20 : this.prng.pick([1, 3, 5]);
-    this.cluster = new TestCluster({ ...options, seed });
+    const priorities = this.prng.chance(0.5)
+      ? []
+      : [1, 2, 3, 4, 5, 6, 7, 8].map(() => this.prng.pick([1, 50, 99]));
+    this.cluster = new TestCluster({ ...options, seed, priorities });
     this.oracle = new Oracle(this.cluster);
     this.loss = this.prng.pick([0, 0.02, 0.2]);
     this.repeat = this.prng.pick([0, 0.05, 0.2]);

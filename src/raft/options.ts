@@ -28,6 +28,8 @@ export interface RaftOptions {
   readonly electionTimeoutMs: readonly [number, number];
   /** A leader is heard from at least so often. At most half of the shortest election time-out. */
   readonly heartbeatMs: number;
+  /** 0 to `limits.priorityMax`, 50 by default: among voters that could lead, the highest should. 0: it never campaigns by itself. */
+  readonly priority?: number | undefined;
   readonly limits?: Partial<RaftLimits>;
   /** Absent: an idle group goes on with its heartbeats. Else whoever hosts it watches its peers while it sleeps (`Hibernation`). */
   readonly hibernation?: HibernationOptions | undefined;
@@ -39,6 +41,8 @@ export interface HibernationOptions {
   /** A sleep that its leader does not renew ends after twice this time; it renews it within this time. */
   readonly renewalMs: number;
 }
+
+export const priorityDefault = 50;
 
 /** What the paper suggests for networks where a message takes well under 15 ms (section 9.3). */
 export const raftTimings = { electionTimeoutMs: [150, 300], heartbeatMs: 50 } as const;

@@ -27,6 +27,10 @@ export class Progress {
   heardAt: Micros;
   /** It has answered in this term. */
   hasAnswered = false;
+  /** As it says itself, once it has; an agent of the first version never does. */
+  priority: number | undefined;
+  /** It should lead in this one's place, and is caught up; from then on for long enough. */
+  settlesAt: Micros | undefined;
   /** The highest heartbeat round that it answered. Never falls. */
   roundAnswered = 0;
   /** The leader's beat at which it last answered an append, or had nothing left to answer. */

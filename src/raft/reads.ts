@@ -80,6 +80,7 @@ export function sendHeartbeat(
       commit,
       round: leading.round,
       ...(checkpoint === undefined ? {} : { checkpoint }),
+      ...(leading.nextPriority > 0 && { nextPriority: leading.nextPriority }),
     },
   });
 }

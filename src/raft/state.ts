@@ -21,7 +21,7 @@ import {
 import { Configurations } from "./configurations.ts";
 import { Log } from "./log.ts";
 import type { Append, BaseRecord, Checkpoint } from "./messages.ts";
-import { raftLimits, type RaftLimits, type RaftOptions } from "./options.ts";
+import { priorityDefault, raftLimits, type RaftLimits, type RaftOptions } from "./options.ts";
 import { PendingRecords } from "./pending-records.ts";
 import type { Progress } from "./progress.ts";
 import { Slab } from "./slab.ts";
@@ -114,6 +114,8 @@ export interface Leading {
   earlierEnd: LogIndex;
   /** Logged time of its last entry, in microseconds. Never falls. */
   lastTime: number;
+  /** The highest priority among the other voters that are there, as of the last beat. */
+  nextPriority: number;
   /** One at a time. */
   transfer: Transfer | undefined;
   /** It was removed, that is decided, and it has tried to hand over. */
@@ -147,6 +149,8 @@ export class RaftState {
   readonly electionTimeoutMin: Micros;
   readonly electionTimeoutMax: Micros;
   readonly heartbeatInterval: Micros;
+  /** 0 to `limits.priorityMax`; 0: it leads only where somebody asks it to. */
+  readonly priority: number;
   /** Undefined: it never sleeps. */
   readonly hibernationOptions: { readonly quietBeats: number; readonly renewalInterval: Micros } | undefined;
 
@@ -203,6 +207,10 @@ export class RaftState {
   quietSince = 0 as Micros;
   /** The patience of this attempt. */
   electionTimeout = 0 as Micros;
+  /** As the leader told last: some voter that is there should lead next, and has this priority. */
+  nextPriority = 0;
+  /** Campaigns since a leader was last heard from. */
+  attempts = 0;
   /** When the current leader was last heard from; it keeps this agent from voting for others. */
   leaderHeardAt = Number.NEGATIVE_INFINITY as Micros;
   /** While it sleeps. Only whoever leads, or follows a known leader, does. */
@@ -223,6 +231,11 @@ export class RaftState {
     this.electionTimeoutMin = microsFromMs(shortest);
     this.electionTimeoutMax = microsFromMs(longest);
     this.heartbeatInterval = microsFromMs(options.heartbeatMs);
+    this.priority = options.priority ?? priorityDefault;
+    assert(
+      Number.isInteger(this.priority) && this.priority >= 0 && this.priority <= limits.priorityMax,
+      "a priority is a whole number up to the limit",
+    );
     this.hibernationOptions = checkHibernation(options.hibernation);
     this.log = new Log(this.limits.logKeptBytesMax);
     const start = { index: 0 as LogIndex, term: 0 as Term, time: 0 };
@@ -279,6 +292,12 @@ export function mayCampaign(state: RaftState): boolean {
   return previous !== undefined && commitIndex < configurations.newestIndex && votesIn(previous, self);
 }
 
+/** Whether its patience ends at all. One of priority 0 waits until it is asked; once it campaigns, it goes on like any other. */
+export function losesPatience(state: RaftState): boolean {
+  if (!mayCampaign(state)) return false;
+  return state.priority > 0 || state.role.kind !== "following" || isSoleVoter(state);
+}
+
 /** Who leads the current term, as far as this agent knows. */
 export function leaderOf(state: RaftState): AgentId | undefined {
   if (state.role.kind === "leading") return state.self;
@@ -320,5 +339,12 @@ export function restartPatience(state: RaftState, now: Micros): void {
 }
 
 export function patienceEnds(state: RaftState): Micros {
-  return (state.quietSince + state.electionTimeout) as Micros;
+  return (state.quietSince + state.electionTimeout + headStart(state)) as Micros;
+}
+
+/** For somebody of higher priority: at most one longest time-out, and half as long with every attempt. */
+function headStart(state: RaftState): number {
+  const distance = state.nextPriority - state.priority;
+  if (distance <= 0) return 0;
+  return Math.floor((state.electionTimeoutMax * distance) / limits.priorityMax / 2 ** state.attempts);
 }

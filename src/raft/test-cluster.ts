@@ -42,6 +42,7 @@ export interface ClusterOptions {
   readonly seed?: number;
   readonly limits?: Partial<RaftLimits>;
   readonly hibernation?: HibernationOptions;
+  readonly priorities?: readonly number[];
 }
 
 const electionTimeoutMs = [150, 300] as const;
@@ -84,6 +85,8 @@ export class TestCluster {
   readonly prng: Prng;
   readonly limits: Partial<RaftLimits> | undefined;
   readonly hibernation: HibernationOptions | undefined;
+  /** Of agent 1, 2, …; those that are not named have the usual one. */
+  readonly priorities: readonly number[];
   /** Messages on their way. */
   wire: Envelope[] = [];
   /** What is done with snapshots. */
@@ -95,12 +98,13 @@ export class TestCluster {
   readonly #out: Outbox<RaftProtocol> = createOutbox();
 
   constructor(options: ClusterOptions = {}) {
-    const { voters = 3, learners = 0, seed = 1, limits, hibernation } = options;
+    const { voters = 3, learners = 0, seed = 1, limits, hibernation, priorities = [] } = options;
     const names = Array.from({ length: voters + learners }, (_, position) => agentId(`a${position + 1}`));
     this.members = membersOf(names.slice(0, voters), names.slice(voters));
     this.prng = new Prng(seed);
     this.limits = limits;
     this.hibernation = hibernation;
+    this.priorities = priorities;
     for (const id of names) this.#add(id, this.members);
   }
 
@@ -119,6 +123,7 @@ export class TestCluster {
         electionTimeoutMs,
         heartbeatMs,
         hibernation: this.hibernation,
+        priority: this.priorities[Number(self.slice(1)) - 1],
         ...(this.limits === undefined ? {} : { limits: this.limits }),
       },
       { records, next: next as RecordNumber },

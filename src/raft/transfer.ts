@@ -13,6 +13,7 @@ import {
   type Refusal,
 } from "../core/index.ts";
 import type { RaftProtocol } from "./messages.ts";
+import { priorityDefault } from "./options.ts";
 import type { Progress } from "./progress.ts";
 import { notLeader } from "./reads.ts";
 import { isVoter, type Leading, type RaftState } from "./state.ts";
@@ -43,14 +44,19 @@ function otherVoters(state: RaftState): AgentId[] {
   return state.members.voters.filter((id) => id !== state.self);
 }
 
-/** Of those that may succeed, the one with the most of the log. */
+/** Of those that may succeed, the one with the most of the log, and then of the highest priority; one of priority 0 last. */
 function bestSuccessor(state: RaftState, leading: Leading, now: Now): Progress | undefined {
   let best: Progress | undefined;
   for (const peer of leading.peers.values()) {
-    if (maySucceed(state, leading, peer, now) && (best === undefined || peer.matched > best.matched))
-      best = peer;
+    if (maySucceed(state, leading, peer, now) && (best === undefined || isBetter(peer, best))) best = peer;
   }
   return best;
+}
+
+function isBetter(peer: Progress, other: Progress): boolean {
+  const [priority = priorityDefault, othersPriority = priorityDefault] = [peer.priority, other.priority];
+  if ((priority === 0) !== (othersPriority === 0)) return priority > 0;
+  return peer.matched === other.matched ? priority > othersPriority : peer.matched > other.matched;
 }
 
 /** A voter that is there, and that needs no snapshot first. While the group slept, its driver had an eye on it. */

@@ -3,7 +3,7 @@ import { assert, never, type AgentId, type Micros, type Now, type Outbox, type T
 import type { RaftProtocol } from "./messages.ts";
 import { refuseReads } from "./reads.ts";
 import { persistTerm } from "./records.ts";
-import { following, isMember, mayCampaign, restartPatience, type RaftState } from "./state.ts";
+import { following, isMember, losesPatience, restartPatience, type RaftState } from "./state.ts";
 
 /** A word of a higher term: that term it is now, perhaps with this agent's vote in it. */
 export function enterTerm(
@@ -34,10 +34,10 @@ export function follow(
   if (!wasFollowing) waitForLeader(state, now);
 }
 
-/** Patience starts anew; only who may campaign ever loses it. */
+/** Patience starts anew, for those who ever lose it. */
 export function waitForLeader(state: RaftState, now: Now): void {
   restartPatience(state, now.monotonic);
-  if (!mayCampaign(state)) state.deadline = never;
+  if (!losesPatience(state)) state.deadline = never;
 }
 
 /** Another configuration is in force, and it may make a voter of this agent, or none. A leader keeps to its own time. */
@@ -45,6 +45,6 @@ export function membersChanged(state: RaftState, now: Now): void {
   for (const id of state.absent) if (!isMember(state, id)) state.absent.delete(id);
   if (state.role.kind === "leading") return;
   assert(state.role.kind === "following", "the log of whoever campaigns does not change");
-  if (!mayCampaign(state)) state.deadline = never;
+  if (!losesPatience(state)) state.deadline = never;
   else if (state.deadline === never) waitForLeader(state, now);
 }

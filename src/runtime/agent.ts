@@ -13,7 +13,7 @@ import type { AgentAddress } from "./cluster-file.ts";
 import { systemClock } from "./clock.ts";
 import { DataFolder, unusable } from "./data-folder.ts";
 import type { GroupHub } from "./group-hub.ts";
-import { checkTimings, type GroupOptions, type GroupTimings } from "./group-options.ts";
+import { checkTuning, type GroupOptions, type GroupTuning } from "./group-options.ts";
 import { Hosting, type HostingNetwork } from "./hosting.ts";
 import { clusterIdText } from "./handshake.ts";
 import { LocalGateway } from "./local-gateway.ts";
@@ -33,7 +33,7 @@ import { TcpNetwork, type NetworkEvents } from "./tcp-network.ts";
 export const agentSocketName = "agent.sock";
 export const defaultListen = "127.0.0.1:7400";
 
-export interface AgentOptions extends GroupTimings {
+export interface AgentOptions extends GroupTuning {
   readonly id: string;
   /** Made before, by `createDataFolder`. */
   readonly dataDir: string;
@@ -108,7 +108,7 @@ export class AgentRuntime {
     const peers = new Map(checkPeers(id, options));
     checkAddresses(id, listen, peers);
     const join = checkJoin(listen, peers, options);
-    checkTimings(options);
+    checkTuning(options);
     checkWireVersion(options.wireVersionMax);
     const folder = await DataFolder.open(options.dataDir, { agent: id, cluster: options.cluster });
     const undo: Undo[] = [() => folder.close()];
@@ -208,7 +208,7 @@ export class AgentRuntime {
 
   /** Brings one more group up. Throws as `Hosting.host` does. */
   host(group: GroupOptions): GroupHub {
-    return this.#parts.hosting.host(withTimings(group, this.#options));
+    return this.#parts.hosting.host(withTuning(group, this.#options));
   }
 
   hub(group: string): GroupHub | undefined {
@@ -396,11 +396,12 @@ function checkJoin(
   return [...searched].flatMap(([address, at]) => (known.has(address) ? [] : [at]));
 }
 
-/** A group takes the agent's timings unless it has its own. */
-function withTimings(group: GroupOptions, defaults: GroupTimings): GroupOptions {
+/** A group takes what the agent has, unless it has its own. */
+function withTuning(group: GroupOptions, defaults: GroupTuning): GroupOptions {
   return {
     ...group,
     electionTimeoutMs: group.electionTimeoutMs ?? defaults.electionTimeoutMs,
     heartbeatMs: group.heartbeatMs ?? defaults.heartbeatMs,
+    electionPriority: group.electionPriority ?? defaults.electionPriority,
   };
 }

@@ -5,7 +5,7 @@ import { agentId, groupName, type AgentId, type GroupName } from "../core/ids.ts
 import { limits } from "../core/limits.ts";
 import type { AnyStateMachine } from "../core/machine.ts";
 import { membersOf, unknownMembers, type Members } from "../core/members.ts";
-import { raftTimings } from "../raft/options.ts";
+import { priorityDefault, raftTimings } from "../raft/options.ts";
 
 /** The mechanisms that can be hosted; the rest of the house adds its own. */
 export const hostedMechanisms = ["raft"] as const;
@@ -20,7 +20,17 @@ export interface GroupTimings {
   readonly heartbeatMs?: number | undefined;
 }
 
-export interface GroupOptions extends GroupTimings {
+/** How a member behaves as one that leads, or might. */
+export interface GroupTuning extends GroupTimings {
+  /**
+   * 0 to 100, 50 by default: among members that could lead, the one of the highest priority should. It goes first when a
+   * leader is gone, and gets leadership once it has been there and caught up for ten longest election time-outs. 0: it
+   * leads only where somebody asks it to (`transferLeadership`, `startElection`); give it to fewer than a majority.
+   */
+  readonly electionPriority?: number | undefined;
+}
+
+export interface GroupOptions extends GroupTuning {
   readonly name: string;
   readonly mechanism: string;
   /** Who founds the group, this agent among them: 1 to 7 voting members. Later ones are agreed on in the group itself. */
@@ -39,7 +49,11 @@ export interface Timings {
   readonly heartbeatMs: number;
 }
 
-export interface CheckedGroup extends Timings {
+export interface Tuning extends Timings {
+  readonly electionPriority: number;
+}
+
+export interface CheckedGroup extends Tuning {
   readonly name: GroupName;
   readonly mechanism: HostedMechanism;
   /** Whoever joins knows of nobody. */
@@ -57,7 +71,7 @@ export function checkGroup(self: AgentId, options: GroupOptions): CheckedGroup {
     members: options.joining === true ? unknownMembers : founders(self, name, options.members),
     machines: options.machines ?? {},
     snapshotLogBytes: checkSnapshotLogBytes(options.snapshotLogBytes),
-    ...checkTimings(options),
+    ...checkTuning(options),
   };
 }
 
@@ -125,6 +139,22 @@ export function checkTimings(given: Given<GroupTimings>): Timings {
     );
   }
   return { electionTimeoutMs: [shortest, longest], heartbeatMs };
+}
+
+/** With the defaults for what was not given. Throws `BAD_OPTION`. */
+export function checkTuning(given: Given<GroupTuning>): Tuning {
+  const { electionPriority = priorityDefault } = given;
+  if (!isPriority(electionPriority)) {
+    throw badOption(
+      `electionPriority is ${shown(electionPriority)}.`,
+      `Give a whole number from 0, which leads only where it is asked to, to ${limits.priorityMax}; ${priorityDefault} is the usual.`,
+    );
+  }
+  return { ...checkTimings(given), electionPriority };
+}
+
+function isPriority(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= limits.priorityMax;
 }
 
 function isRange(value: unknown): value is readonly [number, number] {

@@ -208,7 +208,7 @@ export class Hosting {
   }
 
   #bringUp(group: CheckedGroup, hub: GroupHub, anew: boolean): ReturnType<Driver["host"]> {
-    const { members, electionTimeoutMs, heartbeatMs } = group;
+    const { members, electionTimeoutMs, heartbeatMs, electionPriority } = group;
     return this.#driver.host<RaftProtocol>({
       name: group.name,
       mechanism: group.mechanism,
@@ -225,6 +225,7 @@ export class Hosting {
             prng: new Prng(randomInt(2 ** 48 - 1)),
             electionTimeoutMs,
             heartbeatMs,
+            priority: electionPriority,
           },
           recovered,
         ),

@@ -37,6 +37,7 @@ export {
   hostedMechanisms,
   type GroupOptions,
   type GroupTimings,
+  type GroupTuning,
   type HostedMechanism,
 } from "./group-options.ts";
 export { clusterIdFrom, clusterIdText } from "./handshake.ts";

@@ -56,8 +56,9 @@ export const raftMessages: readonly (RaftMessage | RaftPromise)[] = [
     commit: index(7),
     round: 3,
     checkpoint: { index: index(5), digest: Uint8Array.of(0xd1, 0x9e, 0x57) },
+    nextPriority: 60,
   },
-  { kind: "heartbeatAnswer", term, round: 3 },
+  { kind: "heartbeatAnswer", term, round: 3, priority: 50 },
   { kind: "commit", term, commit: index(7) },
   { kind: "forward", term, commands: [command] },
   {

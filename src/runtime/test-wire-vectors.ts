@@ -25,6 +25,8 @@ export type Field = readonly [bytes: string, meaning: string];
 export interface Vector {
   /** The version that added it. Default: the first. */
   readonly since?: WireVersion;
+  /** The last version that had it so. Default: the newest. */
+  readonly until?: WireVersion;
   readonly name: string;
   readonly kind: FrameKind;
   readonly group: string;
@@ -198,6 +200,7 @@ export const frames: readonly Vector[] = [
     value: 0,
   },
   {
+    until: 1,
     name: "message: a Raft heartbeat for the group main",
     kind: "message",
     group: "main",
@@ -214,6 +217,32 @@ export const frames: readonly Vector[] = [
     }),
     decode: (frame, version) => raftCodec.decodeMessage(frame.head, frame.tail, version),
     value: { kind: "heartbeat", term: 2, commit: 7, round: 3 },
+  },
+  {
+    since: 2,
+    name: "message: a Raft heartbeat; a voter of priority 60 should lead next",
+    kind: "message",
+    group: "main",
+    head: [
+      ["08", "heartbeat"],
+      ["0200000000000000", "term: 2"],
+      ["0700000000000000", "commit: 7"],
+      ["0300000000000000", "round: 3"],
+      ["00", "checkpoint: none"],
+      ["3c", "next priority: 60"],
+    ],
+    encoded: written("message", "main", (writer, version) => {
+      const message = {
+        kind: "heartbeat",
+        term: 2 as Term,
+        commit: 7 as LogIndex,
+        round: 3,
+        nextPriority: 60,
+      } as const;
+      writer.raw(present(raftCodec.encodeMessage(message, version), "every version has it").head);
+    }),
+    decode: (frame, version) => raftCodec.decodeMessage(frame.head, frame.tail, version),
+    value: { kind: "heartbeat", term: 2, commit: 7, round: 3, nextPriority: 60 },
   },
   {
     name: "propose: one command, for whoever leads",

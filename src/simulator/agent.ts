@@ -396,6 +396,7 @@ export class SimulatedAgent {
             members: membersOf(names),
             prng: this.#prng.fork(),
             ...options.raft,
+            priority: options.priorities[this.index],
           },
           recovered,
         );

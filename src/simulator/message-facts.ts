@@ -65,9 +65,11 @@ function hashRaft(hash: RunningHash, message: RaftMessage | RaftPromise): void {
     case "heartbeat":
       hash.add(message.commit);
       hash.add(message.round);
+      hash.add(message.nextPriority ?? 0);
       return;
     case "heartbeatAnswer":
       hash.add(message.round);
+      hash.add(message.priority ?? -1);
       return;
     case "commit":
       hash.add(message.commit);

@@ -65,6 +65,8 @@ export interface SimulationOptions {
   readonly agents: number;
   /** So many of them speak the first version of the wire until they start again: a cluster in the middle of an upgrade. */
   readonly earlierAgents: number;
+  /** How much each is preferred as a leader; empty: all alike. */
+  readonly priorities: readonly number[];
   /** How long the phase with faults lasts. */
   readonly faultSeconds: number;
   /** By when everything must have converged after the faults end. */
@@ -157,6 +159,7 @@ export function drawOptions(seed: number, choices: SimulationChoices = {}): Simu
       logBytes: prng.pick([200, 1000, 1000, 5000, 30_000]),
       pieceBytes: prng.pick([64, 200, 1000, 100_000]),
     },
+    priorities: prng.chance(0.3) ? Array.from({ length: agents }, () => prng.between(1, 100)) : [],
   };
 }
 
@@ -187,6 +190,7 @@ function lightOptions(seed: number, choices: SimulationChoices): SimulationOptio
     seed,
     agents: choices.agents ?? 5,
     earlierAgents: 0,
+    priorities: [],
     faultSeconds: choices.seconds ?? 60,
     convergeSeconds: 60,
     healing: "everybody",

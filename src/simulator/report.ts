@@ -19,7 +19,7 @@ export function optionLines(options: SimulationOptions): readonly string[] {
     `disks     sync ${ms(disk.syncMeanMicros)}, sectors of ${disk.crashSectorBytes} B; hangs ${often(disk.hangs)}; failures ${often(disk.failures)}`,
     `clocks    apart by up to ${options.clockDriftMillionths} millionths; a turn ${ms(options.turnDelayMicros)} after its input`,
     `clients   ${clients.count}, a call every ${clients.intervalMillis} ms, up to ${clients.inFlightMax} in flight, ${clients.keys} keys, ${rate(clients.readShare)} reads`,
-    `raft      election ${raft.electionTimeoutMs.join("–")} ms, heartbeat ${raft.heartbeatMs} ms, window ${raft.limits.inFlightAppendsMax} messages`,
+    `raft      ${options.priorities.length === 0 ? "" : `priorities ${options.priorities.join(" ")}, `}election ${raft.electionTimeoutMs.join("–")} ms, heartbeat ${raft.heartbeatMs} ms, window ${raft.limits.inFlightAppendsMax} messages`,
   ];
 }
 

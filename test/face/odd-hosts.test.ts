@@ -144,6 +144,9 @@ const oddStarts: readonly (readonly [
   ["a version of the wire in words", { wireVersionMax: "1" }, "BAD_OPTION", "wireVersionMax"],
   ["time-outs upside down", { electionTimeoutMs: [300, 150] }, "BAD_OPTION", "electionTimeoutMs"],
   ["a text for the heartbeat", { heartbeatMs: "50" }, "BAD_OPTION", "heartbeatMs"],
+  ["a priority above the limit", { electionPriority: 101 }, "BAD_OPTION", "electionPriority is 101"],
+  ["half a priority", { electionPriority: 0.5 }, "BAD_OPTION", "electionPriority is 0.5"],
+  ["a text for the priority", { electionPriority: "50" }, "BAD_OPTION", 'electionPriority is "50"'],
   ["the name of another function", { agents: ["127.0.0.1:7401"] }, "BAD_OPTION", '"agents"'],
 ];
 

@@ -5,7 +5,7 @@ import { QuorateError } from "../../core/errors.ts";
 import { agentId, type AgentId } from "../../core/ids.ts";
 import { checkWireVersion, type WireVersion } from "../../core/wire-version.ts";
 import type { AgentOptions as RuntimeOptions } from "../agent.ts";
-import { checkMembers, checkTimings, type GroupTimings } from "../group-options.ts";
+import { checkMembers, checkTuning, type GroupTuning } from "../group-options.ts";
 import { clusterIdFrom } from "../handshake.ts";
 import type { Logger } from "../logger.ts";
 import { checkMechanism } from "./mechanisms.ts";
@@ -26,7 +26,7 @@ export interface GroupSpec<M extends Mechanism = Mechanism, S = StateKinds> {
   readonly state?: S | undefined;
 }
 
-export interface AgentOptions extends GroupTimings {
+export interface AgentOptions extends GroupTuning {
   readonly id: string;
   /** The agent's data folder, made once by `Agent.init` or `quorate init`. */
   readonly dataDir: string;
@@ -84,6 +84,7 @@ const agentOptions: OptionList<AgentOptions> = {
     onFatal: true,
     electionTimeoutMs: true,
     heartbeatMs: true,
+    electionPriority: true,
   },
 };
 
@@ -132,7 +133,7 @@ export function checkAgentOptions(options: AgentOptions): RuntimeOptions {
   return {
     id: agentId(given.id),
     dataDir: checkFolder(given.dataDir),
-    ...checkTimings(given),
+    ...checkTuning(given),
     ...(listen !== undefined && { listen: checkAddress("listen", listen) }),
     ...(join !== undefined && { join: checkAddresses("addresses to join", join) }),
     ...(peers !== undefined && { peers: checkPeers(peers) }),
