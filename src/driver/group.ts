@@ -530,6 +530,7 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
       durable: () => this.#durableThrough,
       pushed: () => this.#pushed,
       restores: () => this.#restoring !== undefined,
+      versionOf: (peer) => network.versionOf(peer),
       step: (input) => {
         input(now, this.#out);
         this.#drain();

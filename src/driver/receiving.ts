@@ -78,6 +78,11 @@ export class Receiving {
     return (this.#current?.askAt ?? never) as Micros;
   }
 
+  /** Of the snapshot that is arriving. */
+  get index(): LogIndex | undefined {
+    return this.#current?.arrival.snapshot.index;
+  }
+
   // ── what a sender says ──
 
   offered(from: AgentId, offer: OfferedSnapshot): void {

@@ -2,11 +2,12 @@
 import { describe, expect, it } from "vitest";
 import type { Snapshot } from "../core/boundary.ts";
 import { groupName, logIndex } from "../core/ids.ts";
+import { membersOf } from "../core/members.ts";
 import { limits } from "../core/limits.ts";
 import { DiskError, type DiskFile } from "../journal/disk.ts";
 import { MemoryDisk } from "../journal/memory-disk.ts";
 import type { SnapshotTaken } from "./hosted.ts";
-import { command, peer, runOf, World } from "./test-world.ts";
+import { command, peer, runOf, self, World } from "./test-world.ts";
 
 const entryBytes = command(1).length;
 const file = (index: number, suffix = "snapshot"): string =>
@@ -99,6 +100,21 @@ describe("a snapshot", () => {
     expect(taken).toMatchObject([{ kind: "taken", snapshot: { index: 12 } }]);
   });
 
+  it("D30: is not taken, by hand neither, while a member is not yet upgraded and can't be sent it", () => {
+    const world = worldOf();
+    const taken: SnapshotTaken[] = [];
+    world.core.members = membersOf([self, peer]);
+    world.versions.set(peer, 1);
+    world.apply(15);
+    world.group.takeSnapshot((result) => taken.push(result));
+    world.settle();
+    expect(taken.map(({ kind }) => kind)).toEqual(["failed"]);
+    expect(world.files()).toEqual([]);
+    world.versions.set(peer, 2);
+    world.advance(2_000_000);
+    expect(world.core.base?.index).toBe(15);
+  });
+
   it("D30: is one at a time, of all groups of an agent, and the others follow", () => {
     const world = worldOf();
     const other = new World().host();
@@ -185,6 +201,25 @@ describe("the files of a group", () => {
     expect(world.files()).toEqual([file(5), file(15), file(25)]);
     world.sync();
     expect(world.files()).toEqual([file(25)]);
+  });
+
+  it("D31: are also that of a snapshot which has its name already, while that is on its way to the disk", () => {
+    const world = worldWithBase(5);
+    const take = (): void => {
+      world.apply(world.group.applied + 1);
+      world.group.takeSnapshot(() => {});
+    };
+    // At every moment of a snapshot's taking, the base before the last one is let go of.
+    for (let turns = 0; turns < 12; turns++) {
+      take();
+      world.settle();
+      take();
+      for (let count = 0; count < turns; count++) world.turn();
+      world.sync();
+      expect(world.files()).toContain(file(world.core.base?.index ?? 0));
+      world.sync();
+      expect(world.files()).toEqual([file(world.group.applied)]);
+    }
   });
 
   it("D31: are not that of a snapshot that the core does without", () => {

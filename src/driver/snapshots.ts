@@ -12,6 +12,8 @@ import {
   type Micros,
 } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
+import { everybody } from "../core/members.ts";
+import type { WireVersion } from "../core/wire-version.ts";
 import { unreachable } from "../core/assert.ts";
 import { DiskError } from "../journal/disk.ts";
 import type { SnapshotFound } from "../journal/snapshots.ts";
@@ -21,10 +23,12 @@ import type { AppliedState, LogProtocol, SnapshotNews, SnapshotTaken } from "./h
 import { Receiving } from "./receiving.ts";
 import { Sending } from "./sending.ts";
 import type { Slots } from "./slots.ts";
-import type { TransferMessage } from "./transfer-messages.ts";
+import { transferAddedIn, type TransferMessage } from "./transfer-messages.ts";
 import type { DriverSnapshots } from "./world.ts";
 
 const pausedMicros = microsFromMs(limits.snapshotPausedMsMax);
+const askAgainMicros = microsFromMs(limits.transferAnswerMsMax);
+const versionNeeded = transferAddedIn.snapshotOffer;
 
 /** What all groups of an agent share. */
 export interface SnapshotSharing {
@@ -48,6 +52,8 @@ export interface SnapshotsHost<P extends LogProtocol> extends SnapshotSharing {
   pushed(): number;
   /** Whether the state is about to be replaced. */
   restores(): boolean;
+  /** Of the wire, between this agent and that one; undefined while that is not known. */
+  versionOf(peer: AgentId): WireVersion | undefined;
   /** Gives the core an input, and carries out what comes of it. */
   step(input: (now: Now, out: Outbox<P>) => void): void;
   send(to: AgentId, message: TransferMessage): void;
@@ -184,7 +190,7 @@ export class GroupSnapshots<P extends LogProtocol> {
     for (let told = this.#told.shift(); told !== undefined; told = this.#told.shift()) this.#pass(told);
     this.#letGo();
     this.#answerAskers();
-    if (this.#isDue()) this.#take();
+    if (this.#isDue() && !this.#waitsForUpgrade()) this.#take();
     return this.#sending.waits;
   }
 
@@ -207,6 +213,22 @@ export class GroupSnapshots<P extends LogProtocol> {
     if (this.#damaged) return true;
     const bytes = applying.appliedBytes - this.#appliedBytes;
     return bytes >= Math.max(logBytes, core.base?.byteLength ?? 0);
+  }
+
+  /**
+   * A member that can't be sent a snapshot has to get along by the log alone. So while one is known that is not upgraded, the log
+   * is kept, and nothing is taken, by hand neither.
+   */
+  #waitsForUpgrade(): boolean {
+    const isTooOld = (id: AgentId): boolean => (this.#host.versionOf(id) ?? versionNeeded) < versionNeeded;
+    const old = [...everybody(this.#host.core.status().members)].find(isTooOld);
+    if (old === undefined) return false;
+    this.#pausedUntil = this.#host.now.monotonic + askAgainMicros;
+    const error = new Error(
+      `the member ${old} is of a version that can't be sent snapshots: upgrade it first`,
+    );
+    for (const { done } of this.#askers.splice(0)) done({ kind: "failed", error });
+    return true;
   }
 
   #take(): void {
@@ -308,11 +330,15 @@ export class GroupSnapshots<P extends LogProtocol> {
   }
 
   /**
-   * Besides the base, and those that a crash may bring back, one: the oldest that a peer is getting. Whoever began first comes to
-   * an end, so that no peer is sent one snapshot after the other.
+   * Besides the base, those that a crash may bring back, and those of which the core has yet to hear, one: the oldest that a
+   * peer is getting. Whoever began first comes to an end, so that no peer is sent one snapshot after the other.
    */
   #keepNeeded(): void {
     const needed = new Set([this.#base, ...this.#held.map(({ index }) => index)]);
+    for (const index of [this.#taking?.index, this.#receiving.index]) {
+      if (index !== undefined) needed.add(index);
+    }
+    for (const told of this.#told) if (told.kind === "arrived") needed.add(told.snapshot.index);
     const others = [...this.#sending.inUse].filter((index) => !needed.has(index));
     this.#older = others.length === 0 ? undefined : (Math.min(...others) as LogIndex);
     if (this.#older !== undefined) needed.add(this.#older);

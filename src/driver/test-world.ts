@@ -111,6 +111,7 @@ class ScriptedCore implements LogCore<TestProtocol> {
     this.#installing = snapshot;
   };
   base: Snapshot | undefined;
+  members = membersOf([self]);
   appliedTo = 0;
   #installing: Snapshot | undefined;
   readonly recovered: string[];
@@ -170,7 +171,7 @@ class ScriptedCore implements LogCore<TestProtocol> {
       committed: zero,
       applied: this.base?.index ?? zero,
       hibernating: false,
-      members: membersOf([self]),
+      members: this.members,
       peers: [],
       successor: undefined,
       ...this.standing,

@@ -32,6 +32,8 @@ import { watchMachine, WatchedCore, WatchedJournal, WatchedState, type InputKind
 
 const segmentBytes = 64 * 1024;
 const blockBytesMax = 32 * 1024;
+/** From one piece of a snapshot to the next. Mean. */
+const snapshotStepMicros = 300;
 /** Digests are compared at every so many entries. */
 const digestEvery = 8;
 const channelNumbers: Readonly<Record<Channel, number>> = { urgent: 0, stream: 1, bulk: 2, datagram: 3 };
@@ -372,7 +374,7 @@ export class SimulatedAgent {
     return this.#stage.parts.openSnapshots({
       disk: this.snapshots,
       checksum: crc32,
-      schedule: (task) => this.#later(1, task),
+      schedule: (task) => this.#later(this.#prng.exponential(snapshotStepMicros), task),
       pieceBytes: this.#stage.options.snapshots.pieceBytes,
       onFailure: (error) => {
         if (life === this.#life) callbacks.onFailure(error);

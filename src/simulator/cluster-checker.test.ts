@@ -4,6 +4,7 @@ import { concatBytes } from "../core/bytes.ts";
 import { encodeCommand, stampEntry, type Run } from "../core/entry.ts";
 import { agentId, logIndex, term, type AgentId, type LogIndex, type Term } from "../core/ids.ts";
 import type { Role } from "../core/boundary.ts";
+import { membersOf } from "../core/members.ts";
 import type { RaftRecord } from "../raft/messages.ts";
 import { ClusterChecker, type CoreView } from "./cluster-checker.ts";
 import { Violation, type Invariant } from "./violation.ts";
@@ -275,6 +276,66 @@ describe("states", () => {
     story.checker.applying(0, run(1, [1]).bytes, 0);
     violates("stateMachineSafety", () => story.checker.applying(1, run(1, [1], 5).bytes, 0));
     violates("stateMachineSafety", () => story.checker.applying(2, run(1, [2]).bytes, 0));
+  });
+});
+
+describe("bases", () => {
+  const members = membersOf(names);
+  const base = (index: number, inTerm: number): RaftRecord => ({
+    kind: "base",
+    index: logIndex(index),
+    term: term(inTerm),
+    time: 0,
+    members,
+    snapshot: { digest: new Uint8Array(16), byteLength: 9 },
+    hardState: { term: term(3), votedFor: names[1]! },
+  });
+  const durable = (agent: number): { last: number; base: number; terms: readonly number[] } =>
+    story.checker.mirrors[agent]!.durable;
+
+  beforeEach(() => {
+    story.entries([0, 1], [1, 1, 2]).step(0, { role: "leader", term: term(2), commitIndex: logIndex(3) });
+  });
+
+  it("are of what is committed", () => {
+    violates("stateMachineSafety", () => story.push(2, base(4, 2)));
+    violates("stateMachineSafety", () => story.push(2, base(3, 1)));
+    story.push(2, base(3, 2));
+  });
+
+  it("leave a log that has their entry as it is, and let any other begin anew", () => {
+    story.push(0, { kind: "entries", run: run(4, [2]) }, base(3, 2)).sync(0);
+    expect([durable(0).last, durable(0).base]).toEqual([4, 3]);
+    story.push(2, base(3, 2)).sync(2);
+    expect([durable(2).last, durable(2).base]).toEqual([3, 3]);
+    expect(story.checker.mirrors[2]!.durable).toMatchObject({ term: 3, vote: "b" });
+    story.push(2, { kind: "entries", run: run(4, [2]) }).sync(2);
+    expect(durable(2).last).toBe(4);
+  });
+
+  it("do not make a log begin anew whose records begin behind them", () => {
+    const entries: RaftRecord = { kind: "entries", run: run(3, [2, 2]) };
+    story.checker.recovered(2, [entries, base(2, 1), base(3, 2)], [], 4);
+    expect([durable(2).last, durable(2).base]).toEqual([4, 3]);
+  });
+
+  it("are as good as the entries before them to whoever leads", () => {
+    story.push(2, base(3, 2)).sync(2);
+    story.step(2, { role: "leader", term: term(4) });
+  });
+
+  it("are not where they are of less than was committed", () => {
+    story.push(2, base(2, 1)).sync(2);
+    violates("leaderCompleteness", () => story.step(2, { role: "leader", term: term(4) }));
+  });
+
+  it("are where a state begins, which goes on from there, and never back", () => {
+    story.checker.restored(2, 2);
+    violates("stateMachineSafety", () => story.checker.applying(2, run(2, [1]).bytes, 0));
+    story.checker.applying(2, run(3, [2]).bytes, 0);
+    violates("stateMachineSafety", () => story.checker.restored(2, 3));
+    violates("stateMachineSafety", () => story.checker.restored(1, 4));
+    expect(story.checker.restores).toBe(1);
   });
 });
 

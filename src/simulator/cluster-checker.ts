@@ -70,9 +70,10 @@ export class ClusterChecker {
   readonly #commits: { readonly term: number; readonly index: number }[] = [];
   readonly #decided: (DecidedEntry | undefined)[] = [undefined];
   elections = 0;
-  /** Snapshots that were taken, and that arrived; states that began from one. */
+  /** Snapshots that were taken, that began to come from a peer, and that came; states that began from one. */
   snapshots = 0;
-  transfers = 0;
+  arriving = 0;
+  arrivals = 0;
   restores = 0;
 
   constructor(names: readonly AgentId[]) {
@@ -95,6 +96,7 @@ export class ClusterChecker {
 
   recordPushed(agent: number, record: RaftRecord, number: number, checksum: number): void {
     const mirror = this.#mirror(agent);
+    if (record.kind === "base") this.#checkBase(agent, record.index, record.term);
     if (record.kind === "entries")
       this.#checkNotUndone(agent, record.run.first, entryTerm(record.run.bytes, 0));
     mirror.push(record, number, checksum);
@@ -130,6 +132,15 @@ export class ClusterChecker {
       }
       previousTerm = term;
     }
+  }
+
+  /** What a state starts from is decided. */
+  #checkBase(agent: number, index: number, term: number): void {
+    if (this.#committed[index] === term) return;
+    throw new Violation(
+      "stateMachineSafety",
+      `${this.#name(agent)} has a base at ${index} of term ${term}, which is not committed`,
+    );
   }
 
   #checkNotUndone(agent: number, first: number, term: number): void {
@@ -290,7 +301,8 @@ export class ClusterChecker {
 
   snapshotNews(news: SnapshotNews): void {
     if (news.kind === "taken") this.snapshots += 1;
-    if (news.kind === "received") this.transfers += 1;
+    if (news.kind === "receiving") this.arriving += 1;
+    if (news.kind === "received") this.arrivals += 1;
   }
 
   /** Before an agent applies an entry. */

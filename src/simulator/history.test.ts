@@ -80,6 +80,30 @@ describe("exactly once", () => {
   });
 });
 
+describe("a state that begins from a snapshot", () => {
+  const answered = (index: number): Uint8Array => encodeAnswer("answered", index);
+
+  beforeEach(() => {
+    history.applied(0, 10, entry(1), answered(10), undefined);
+    history.applied(0, 11, entry(2), answered(11), undefined);
+    history.applied(0, 12, entry(1, 4), answered(12), undefined);
+    history.digest(0, 11, Uint8Array.of(7));
+  });
+
+  it("has had every effect up to there, and none behind it", () => {
+    history.restored(1, 11, Uint8Array.of(7));
+    violates("exactlyOnce", () => history.applied(1, 12, entry(2), answered(12), undefined));
+    history.restored(1, 11, Uint8Array.of(7));
+    history.applied(1, 12, entry(1, 4), answered(12), undefined);
+    history.applied(1, 13, entry(3), answered(13), undefined);
+  });
+
+  it("is the state that its taker had there", () => {
+    violates("equalDigests", () => history.restored(1, 11, Uint8Array.of(8)));
+    violates("equalDigests", () => history.restored(1, 12, Uint8Array.of(7)));
+  });
+});
+
 describe("acknowledged", () => {
   it("is what is decided at the index that the answer names", () => {
     cluster.entries.set(10, entry(1));

@@ -7,11 +7,14 @@ import type { RaftRecord } from "../raft/messages.ts";
 import { entryLength, entryTerm } from "../core/entry.ts";
 import { Violation } from "./violation.ts";
 
+/** The term of an entry that the records no longer have. */
+const unknown = -1;
+
 /** Term, vote and log as folded from records. */
 export class Folded {
   term = 0;
   vote: string | undefined;
-  /** Term of the entry at each index; the place 0 stands for the base of an empty log. */
+  /** Term of the entry at each index, as far as the records have it; the place 0 stands for the base of an empty log. */
   terms: number[] = [0];
   /** The state starts from the snapshot at this index; 0: from nothing. */
   base = 0;
@@ -23,12 +26,7 @@ export class Folded {
   fold(record: RaftRecord, termsOfRun: readonly number[]): void {
     switch (record.kind) {
       case "base":
-        // Where the log has the base's entry it stays as it is; else it begins anew behind the base, and what was before it is unknown.
-        if (this.terms[record.index] !== record.term) {
-          this.terms = new Array<number>(record.index).fill(-1);
-          this.terms.push(record.term);
-        }
-        this.base = record.index;
+        this.#foldBase(record.index, record.term);
         if (record.hardState !== undefined) {
           this.term = record.hardState.term;
           this.vote = record.hardState.votedFor;
@@ -39,10 +37,22 @@ export class Folded {
         this.vote = record.votedFor;
         return;
       case "entries":
+        for (let index = this.terms.length; index < record.run.first; index++) this.terms.push(unknown);
         this.terms.length = record.run.first;
         for (const term of termsOfRun) this.terms.push(term);
         return;
     }
+  }
+
+  /** A log that has the base's entry, or begins behind it, stays as it is. Any other begins anew: what was before is unknown. */
+  #foldBase(index: number, term: number): void {
+    const there = this.terms[index];
+    if (there !== term && there !== unknown) {
+      this.terms = new Array<number>(index).fill(unknown);
+      this.terms.push(term);
+    }
+    this.terms[index] = term;
+    this.base = index;
   }
 }
 

@@ -112,8 +112,26 @@ function withJournal(change: (journal: DriverJournal) => Partial<DriverJournal>)
   };
 }
 
+function withState(change: (state: AppliedState) => Partial<AppliedState>): Partial<Parts> {
+  return {
+    createState: (machines) => {
+      const state = productionParts.createState(machines);
+      return {
+        apply: (bytes, offset) => state.apply(bytes, offset),
+        query: (question) => state.query(question),
+        tookEffect: (index) => state.tookEffect(index),
+        changes: (filter, from, changesMax) => state.changes(filter, from, changesMax),
+        digest: () => state.digest(),
+        snapshot: () => state.snapshot(),
+        restore: (pieces, expected) => state.restore(pieces, expected),
+        ...change(state),
+      };
+    },
+  };
+}
+
 /** A disk whose asynchronous sync answers soon and does nothing. */
-function lying(options: JournalOptions): JournalOptions {
+function lying<T extends Pick<JournalOptions, "disk" | "schedule">>(options: T): T {
   const { disk } = options;
   const lyingDisk: Disk = {
     list: () => disk.list(),
@@ -214,6 +232,7 @@ const restless: Partial<SimulationOptions> = {
     heartbeatMs: 20,
     limits: { ...raftLimits(), appendBytesMax: 512, inFlightAppendsMax: 1 },
   },
+  snapshots: { logBytes: 1_000_000, pieceBytes: 1000 },
 };
 
 /** Leaders are cut off while clients read. */
@@ -221,6 +240,23 @@ const divided: Partial<SimulationOptions> = {
   agents: 3,
   partitions: { everySeconds: 0.5, lastsSeconds: 0.5, oneWayShare: 0 },
   clients: { count: 5, intervalMillis: 5, inFlightMax: 1, keys: 1, readShare: 0.5, patienceMillis: 200 },
+};
+
+const neverHappens = { everySeconds: Number.POSITIVE_INFINITY, lastsSeconds: 0 } as const;
+
+/** Snapshots are taken all the time, disks are slow, and whoever crashes has to be given one. */
+const compacting: Partial<SimulationOptions> = {
+  agents: 3,
+  earlierAgents: 0,
+  crashes: { everySeconds: 0.3, lastsSeconds: 0.5 },
+  disk: { syncMeanMicros: 3000, crashSectorBytes: 512, failures: neverHappens, hangs: neverHappens },
+  snapshots: { logBytes: 300, pieceBytes: 200 },
+  clients: { count: 3, intervalMillis: 5, inFlightMax: 8, keys: 3, readShare: 0, patienceMillis: 200 },
+  raft: {
+    electionTimeoutMs: [80, 160],
+    heartbeatMs: 20,
+    limits: { ...raftLimits(), logKeptBytesMax: 200, logHeldBytesMax: 1000 },
+  },
 };
 
 const mutations: readonly Mutation[] = [
@@ -331,23 +367,68 @@ const mutations: readonly Mutation[] = [
     bug: "one agent's state machine answers to its own dice",
     parts: () => {
       let copies = 0;
-      return {
-        createState: (machines) => {
-          copies += 1;
-          const state = productionParts.createState(machines);
-          const salt = copies;
-          return {
-            apply: (bytes, offset) => state.apply(bytes, offset),
-            query: (question) => state.query(question),
-            tookEffect: (index) => state.tookEffect(index),
-            changes: (filter, from, changesMax) => state.changes(filter, from, changesMax),
-            digest: () => state.digest().map((byte) => byte ^ (salt % 3 === 0 ? 1 : 0)),
-            snapshot: () => state.snapshot(),
-            restore: (pieces, expected) => state.restore(pieces, expected),
-          };
-        },
-      };
+      return withState((state) => {
+        copies += 1;
+        const salt = copies;
+        return { digest: () => state.digest().map((byte) => byte ^ (salt % 3 === 0 ? 1 : 0)) };
+      });
     },
+    foundBy: ["equalDigests"],
+  },
+  {
+    bug: "a snapshot has its name before its bytes are on the disk",
+    parts: () => ({ openSnapshots: (options) => productionParts.openSnapshots(lying(options)) }),
+    world: compacting,
+    foundBy: ["noCrash"],
+  },
+  {
+    bug: "the snapshot before goes before the disk knows of the next",
+    parts: () => ({
+      openSnapshots: (options) => {
+        const store = productionParts.openSnapshots(options);
+        return {
+          take: (...given) => store.take(...given),
+          receive: (...given) => store.receive(...given),
+          read: (...given) => store.read(...given),
+          keepOnly: (group, indices) =>
+            store.keepOnly(group, new Set([...indices].toSorted((a, b) => b - a).slice(0, 1))),
+          close: (done) => store.close(done),
+        };
+      },
+    }),
+    world: compacting,
+    foundBy: ["noCrash", "convergence"],
+  },
+  {
+    bug: "a snapshot is of whatever the state is while it is written",
+    parts: () =>
+      withState((state) => ({
+        *snapshot() {
+          const [then = emptyBytes] = state.snapshot();
+          yield then.subarray(0, 100);
+          const [now = emptyBytes] = state.snapshot();
+          yield now.subarray(100);
+        },
+      })),
+    world: compacting,
+    foundBy: ["noCrash", "equalDigests"],
+  },
+  {
+    bug: "a snapshot that has arrived does not take the place of the state",
+    parts: () =>
+      withState((state) => {
+        let isNew = true;
+        return {
+          restore: (pieces, expected) => {
+            if (isNew) state.restore(pieces, expected);
+          },
+          apply: (bytes, offset) => {
+            isNew = false;
+            return state.apply(bytes, offset);
+          },
+        };
+      }),
+    world: compacting,
     foundBy: ["equalDigests"],
   },
   {

@@ -180,7 +180,7 @@ function drawRaft(prng: Prng, delayMicros: number): RaftParameters {
       checkpointEntriesMax: prng.pick([1, 7, 64]),
       inFlightEntriesMax: prng.pick([3, 50, 1000]),
       logKeptBytesMax: prng.pick([200, 2048, 65_536]),
-      logHeldBytesMax: 65_536,
+      logHeldBytesMax: prng.pick([1000, 8192, 65_536]),
     },
   };
 }

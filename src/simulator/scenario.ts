@@ -91,6 +91,16 @@ export class Play {
     return this.#checker.committed;
   }
 
+  /** Snapshots that agents have begun to receive. */
+  get arriving(): number {
+    return this.#checker.arriving;
+  }
+
+  /** Snapshots that have come from a peer. */
+  get arrivals(): number {
+    return this.#checker.arrivals;
+  }
+
   /** Commands and reads that clients were answered. */
   get answers(): number {
     return this.#answers();

@@ -220,6 +220,65 @@ const rollingUpgrade: Scenario = {
   },
 };
 
+const laggingFollower: Scenario = {
+  name: "lagging-follower",
+  title: "a follower that was away for long is sent one snapshot under full load, and no second one",
+  world: ({ clients, raft }) => ({
+    clients: { ...clients, intervalMillis: 20, readShare: 0 },
+    snapshots: { logBytes: 3000, pieceBytes: 500 },
+    raft: { ...raft, limits: { ...raft.limits, logKeptBytesMax: 1000, logHeldBytesMax: 20_000 } },
+  }),
+  *script(play) {
+    const leader = yield* play.atWork();
+    const [follower] = play.others(leader);
+    if (follower === undefined) return;
+    play.crash(follower, "powerFailure");
+    yield pass(3);
+    play.restart(follower);
+    yield within(5, "it has been sent a snapshot", () => play.arrivals > 0);
+    yield within(2, "it has caught up", () => follower.applied >= play.decided - 50);
+    yield throughout(3, "it stays with the others, and is sent no other", () => {
+      return follower.applied >= play.decided - 100 && play.arrivals === 1;
+    });
+    yield play.serves(1);
+  },
+};
+
+const brokenTransfer: Scenario = {
+  name: "broken-transfer",
+  title:
+    "a snapshot arrives in the end, whoever of the two is killed in the middle, and whoever leads by then",
+  world: ({ clients, raft, network }) => ({
+    network: { ...network, delayMeanMicros: 20_000 },
+    clients: { ...clients, intervalMillis: 5, readShare: 0 },
+    snapshots: { logBytes: 5000, pieceBytes: 50 },
+    raft: { ...raft, limits: { ...raft.limits, logKeptBytesMax: 1000, logHeldBytesMax: 20_000 } },
+  }),
+  *script(play) {
+    const leader = yield* play.atWork();
+    const [follower] = play.others(leader);
+    if (follower === undefined) return;
+    play.crash(follower, "powerFailure");
+    yield pass(3);
+    play.restart(follower);
+    for (let times = 0; times < 3 && play.arrivals === 0; times++) {
+      yield within(5, "a snapshot is on its way", () => play.arriving > times);
+      yield pass(0.2);
+      play.crash(follower, times === 1 ? "powerFailure" : "kill");
+      yield pass(0.2);
+      play.restart(follower);
+    }
+    const sender = play.leader;
+    if (sender !== undefined && sender !== follower) {
+      play.crash(sender, "kill");
+      yield within(5, "another leads", () => play.leader !== undefined);
+      play.restart(sender);
+    }
+    yield within(20, "it has caught up", () => follower.applied >= play.decided - 100);
+    yield play.serves(2);
+  },
+};
+
 /** All stories, in the order of the list that they come from. */
 export const scenarios: readonly Scenario[] = [
   lostPower,
@@ -235,4 +294,6 @@ export const scenarios: readonly Scenario[] = [
   hub,
   staleHub,
   rollingUpgrade,
+  laggingFollower,
+  brokenTransfer,
 ];

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { drawOptions } from "./options.ts";
 import { countLines, failureLines, optionLines, replayCommand } from "./report.ts";
-import { Simulation, type RunResult } from "./simulation.ts";
+import { Simulation, type RunCounts, type RunResult } from "./simulation.ts";
 import { productionParts } from "./parts.ts";
 
 function run(seed: number, seconds = 4): RunResult {
@@ -73,6 +73,27 @@ describe("a run", () => {
       expect(options.agents).toBe(agents);
       expect(failure?.detail).toBeUndefined();
     }
+  });
+
+  it("has snapshots: taken, sent to those who need them, and begun from", () => {
+    const runs = [1, 2, 3].map((seed) => {
+      const drawn = drawOptions(seed, { agents: 3, seconds: 6 });
+      const limits = { ...drawn.raft.limits, logKeptBytesMax: 200, logHeldBytesMax: 1000 };
+      return new Simulation({
+        ...drawn,
+        earlierAgents: 0,
+        crashes: { everySeconds: 0.5, lastsSeconds: 0.5 },
+        clients: { ...drawn.clients, count: 4, intervalMillis: 5, inFlightMax: 16, readShare: 0 },
+        snapshots: { logBytes: 300, pieceBytes: 200 },
+        raft: { ...drawn.raft, limits },
+      }).run();
+    });
+    for (const { failure } of runs) expect(failure?.detail).toBeUndefined();
+    const sum = (of: (counts: RunCounts) => number): number =>
+      runs.reduce((total, { counts }) => total + of(counts), 0);
+    expect(sum((counts) => counts.snapshots)).toBeGreaterThan(50);
+    expect(sum((counts) => counts.restores)).toBeGreaterThan(5);
+    expect(sum((counts) => counts.arrivals)).toBeGreaterThan(0);
   });
 
   it("ends after so many steps where that is asked for, without a verdict", () => {

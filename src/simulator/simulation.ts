@@ -29,6 +29,10 @@ export interface RunCounts extends NetworkCounts, FaultCounts {
   readonly elections: number;
   /** Entries decided. */
   readonly committed: number;
+  /** Snapshots that were taken, and that came from a peer; states that began from one. */
+  readonly snapshots: number;
+  readonly arrivals: number;
+  readonly restores: number;
   /** Commands that clients were answered. */
   readonly commands: number;
   readonly reads: number;
@@ -161,6 +165,9 @@ export class Simulation {
         ...network.counts,
         ...this.#faults.counts,
         elections: checker.elections,
+        snapshots: checker.snapshots,
+        arrivals: checker.arrivals,
+        restores: checker.restores,
         committed: checker.committed,
         commands: this.#sum((client) => client.settled),
         reads: this.#sum((client) => client.readsAnswered),
