@@ -393,8 +393,11 @@ export class ClientConnection implements ConnectionHandler, FrameSource {
   #backupPiece(frame: Frame, hub: GroupHub | undefined): void {
     const { request, number } = decodeBackupPiece(frame.head);
     this.#ask(request, frame.group, hub, (known, settle) => {
-      settle("backupPieceAnswer", (writer) => {
-        writeBackupPieceAnswer(writer, this.#backup.piece(known.name, number));
+      // In a turn of its own: between two pieces the agent does what is urgent.
+      setImmediate(() => {
+        settle("backupPieceAnswer", (writer) => {
+          writeBackupPieceAnswer(writer, this.#backup.piece(known.name, number));
+        });
       });
       return undefined;
     });

@@ -69,8 +69,8 @@ export class ClientRequests {
       if (this.#isBehind() || this.#resumed.size >= resumedMax) return;
       this.#held.delete(number);
       this.#start(request);
-      // What can be taken back may wait for long, and goes back into line by itself.
-      if (request.takeBack === undefined) this.#resumed.add(request);
+      // What can be taken back may wait for long, and goes back into line by itself; what is answered at once waits no more.
+      if (request.takeBack === undefined && request.begun) this.#resumed.add(request);
     }
   }
 

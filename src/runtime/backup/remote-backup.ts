@@ -1,5 +1,5 @@
 /** A backup as a client reads it: an agent's snapshot of a group, piece by piece, several of them on their way at a time. */
-import { setTimeout } from "node:timers/promises";
+import { setTimeout as pause } from "node:timers/promises";
 import type { Refusal } from "../../core/boundary.ts";
 import { QuorateError, type Code } from "../../core/errors.ts";
 import { groupName, type GroupName } from "../../core/ids.ts";
@@ -29,6 +29,8 @@ export interface RemoteBackupOptions {
 /** Pieces on their way at a time: enough to keep a disk and a connection busy. */
 const window = 8;
 const retryMs = 100;
+/** An agent that is there reads a piece in milliseconds, whatever else it does. */
+const pieceMsMax = 30_000;
 
 export class RemoteBackup {
   readonly snapshot: FiledSnapshot;
@@ -62,7 +64,7 @@ export class RemoteBackup {
       }
       if (!isPassing(why)) break;
       // oxlint-disable-next-line no-await-in-loop -- meanwhile somebody may be elected
-      await setTimeout(retryMs, undefined, { signal: ends }).catch(() => {});
+      await pause(retryMs, undefined, { signal: ends }).catch(() => {});
     }
     if (options.signal.aborted) throw aborted();
     throw why ?? tooLate(options.timeoutMs);
@@ -91,7 +93,7 @@ export class RemoteBackup {
     }
   }
 
-  /** All pieces, in order. Rejects with `CANNOT_CONNECT` where the agent is gone, and `DATA_CORRUPT` where its file is damaged. */
+  /** All pieces, in order. Rejects with `CANNOT_CONNECT` where the agent is gone, `TIMEOUT` where it hangs, and `DATA_CORRUPT` where its file is damaged. */
   async *pieces(): AsyncGenerator<SnapshotPiece, void, undefined> {
     const count = pieceCount(this.snapshot);
     const underWay: Promise<SnapshotPiece>[] = [];
@@ -116,12 +118,14 @@ export class RemoteBackup {
   async #piece(number: number): Promise<SnapshotPiece> {
     const { group } = this.snapshot;
     return new Promise((resolve, reject) => {
+      const late = setTimeout(() => reject(stuck(this.#agent, number)), pieceMsMax);
       this.#link.request(
         "backupPiece",
         "backupPieceAnswer",
         group,
         (writer) => writer.uint32(number),
         (answer, tail, failure) => {
+          clearTimeout(late);
           if (answer === undefined) {
             reject(notAnswered(this.#agent, group, failure));
             return;
@@ -247,6 +251,14 @@ function ofRefusal(group: GroupName, { kind }: Refusal): QuorateError {
     "NO_QUORUM",
     `Nobody leads the group ${group}, so nobody knows whether an agent has all that was acknowledged.`,
     "Start more of its members; or take what one agent has, with --local.",
+  );
+}
+
+function stuck(agent: string, number: number): QuorateError {
+  return notDone(
+    "TIMEOUT",
+    `The agent at ${agent} has not sent piece ${number} within ${pieceMsMax / 1000} s.`,
+    "Ask another agent with --agent, and look at that one: quorate doctor.",
   );
 }
 
