@@ -62,7 +62,7 @@ async function expectVersions(member: Member, expected: Readonly<Record<string, 
 }
 
 // Each takes a few seconds; the rest is for machines that are busy with other things.
-describe("three agents in processes of their own", { timeout: 60_000 }, () => {
+describe("three agents in processes of their own", { timeout: 120_000 }, () => {
   /** Stops each in good order and starts it again, as the newest that it is, while everybody works. */
   async function roll(
     cluster: ProcessCluster,

@@ -42,6 +42,15 @@ describe("not well:", () => {
       ["warning: 3 of 5 voters here, 3 needed; missing: d, e"],
     ],
     [
+      "while voters change, the old ones are too few",
+      [running("a"), running("b"), silent("c")].map((view) =>
+        view.report === undefined
+          ? view
+          : running(view.id, { status: { members: ["a", "b"], outgoing: ["b", "c", "d"] } }),
+      ),
+      ["problem: 1 of 3 outgoing voters here, 2 needed; missing: c, d"],
+    ],
+    [
       "nobody leads",
       all.map(({ id }) => running(id, { status: { role: "follower" } })),
       ["problem: nobody leads in term 3"],

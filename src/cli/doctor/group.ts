@@ -67,33 +67,40 @@ function leaders(of: string, said: readonly Said[]): Finding[] {
   return findings;
 }
 
-/** How many more voters may fail. */
-function quorum(of: string, said: readonly Said[], { members, learners }: GroupStatus): Finding[] {
+/** How many more voters may fail: while they change, the old ones and the new must both agree. */
+function quorum(of: string, said: readonly Said[], status: GroupStatus): Finding[] {
+  const { members, outgoing = [], next = [], learners } = status;
   const here = new Set(said.map(({ id }) => id));
-  const away = members.filter((id) => !here.has(id));
-  const needed = majority(members.length);
-  const spare = members.length - away.length - needed;
-  const have = `${members.length - away.length} of ${counted(members.length, "voter")} here, ${needed} needed`;
-  const missing = away.length === 0 ? "" : `; missing: ${away.join(", ")}`;
-  const findings: Finding[] = [];
-  if (spare < 0)
-    findings.push(problem(of, `${have}${missing}`, "Nothing is decided until more of them run: start them."));
-  else if (away.length > 0) {
-    const toDo = spare === 0 ? "Start them: with one less, nothing is decided any more." : "Start them.";
-    findings.push(warning(of, `${have}${missing}`, toDo));
-  } else findings.push(fine(of, `${have}: ${spare === 0 ? "none" : count(spare)} may fail`));
-  const lost = learners.filter((id) => !here.has(id));
+  const findings = [votersFinding(of, "voter", members, here)];
+  if (outgoing.length > 0) findings.push(votersFinding(of, "outgoing voter", outgoing, here));
+  if (next.length > 0) findings.push(fine(of, `a change is under way: ${next.join(", ")} will vote`));
   if (learners.length > 0) findings.push(fine(of, `learners: ${learners.join(", ")}`));
+  const lost = learners.filter((id) => !here.has(id));
   if (lost.length > 0) {
-    findings.push(
-      warning(
-        of,
-        `learners that do not answer: ${lost.join(", ")}`,
-        "Start them, or remove them from the group.",
-      ),
-    );
+    const what = `learners that do not answer: ${lost.join(", ")}`;
+    findings.push(warning(of, what, "Start them, or remove them: quorate members remove."));
   }
   return findings;
+}
+
+function votersFinding(
+  of: string,
+  noun: string,
+  voters: readonly string[],
+  here: ReadonlySet<string>,
+): Finding {
+  const away = voters.filter((id) => !here.has(id));
+  const needed = majority(voters.length);
+  const spare = voters.length - away.length - needed;
+  const have = `${voters.length - away.length} of ${counted(voters.length, noun)} here, ${needed} needed`;
+  if (away.length === 0) return fine(of, `${have}: ${spare === 0 ? "none" : count(spare)} may fail`);
+  const what = `${have}; missing: ${away.join(", ")}`;
+  if (spare < 0) {
+    const toDo = "Nothing is decided until more of them run: start them. Lost for ever? quorate recover.";
+    return problem(of, what, toDo);
+  }
+  const toDo = spare === 0 ? "Start them: with one less, nothing is decided any more." : "Start them.";
+  return warning(of, what, toDo);
 }
 
 function membership(of: string, said: readonly Said[]): Finding[] {
