@@ -24,8 +24,11 @@ export interface Protocol {
   event: object;
 }
 
-/** How a message travels: `datagram` may be lost and fits the MTU; `urgent` overtakes `stream` on a link; `bulk` has its own connection. */
-export type Channel = "urgent" | "stream" | "bulk" | "datagram";
+/**
+ * How a message travels: `datagram` may be lost and fits the MTU; `urgent` overtakes `stream` on a link; `lazy` is like
+ * `urgent`, but waits a few milliseconds for something else to leave with; `bulk` has its own connection.
+ */
+export type Channel = "urgent" | "lazy" | "stream" | "bulk" | "datagram";
 
 export interface Send<M> {
   readonly to: AgentId | Address;

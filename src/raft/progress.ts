@@ -23,6 +23,8 @@ export class Progress {
   asked = false;
   /** What the peer was last told to be decided; perhaps in vain. */
   commitTold = 0 as LogIndex;
+  /** The last entry that it has forwarded: somebody there waits for it to be decided. */
+  forwardedThrough = 0 as LogIndex;
   /** When it last answered in this term. */
   heardAt: Micros;
   /** It has answered in this term. */

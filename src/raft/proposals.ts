@@ -54,7 +54,11 @@ export function receiveForward(
   const { role } = state;
   const isTaken = role.kind === "leading" && isMember(state, from);
   const result = isTaken ? append(state, role, commands, now, out) : notLeader(state);
-  if (result.kind === "accepted") return;
+  if (result.kind === "accepted") {
+    const peer = role.kind === "leading" ? role.peers.get(from) : undefined;
+    if (peer !== undefined) peer.forwardedThrough = state.log.last;
+    return;
+  }
   out.sends.push({
     to: from,
     channel: "stream",

@@ -91,6 +91,35 @@ describe("the straight way", () => {
     expect(cluster.wire[0]?.message).toMatchObject({ kind: "append", commit: 3 });
   });
 
+  test("R94: whose own callers wait is told at once, whoever only follows hears of it in passing", () => {
+    const cluster = started();
+    const decided = (): unknown => {
+      const news: Envelope[] = [];
+      for (let round = 0; round < 6; round++) {
+        news.push(...cluster.take(is("commit")));
+        for (const sent of cluster.take(() => true)) cluster.deliver(sent);
+        for (const agent of cluster.agents) cluster.sync(agent);
+      }
+      for (const sent of news) cluster.deliver(sent);
+      return news.map(({ to: peer, channel }) => [peer, channel]);
+    };
+    cluster.propose(cluster.agent(1), "the leader's own");
+    expect(decided()).toEqual([
+      ["a2", "lazy"],
+      ["a3", "lazy"],
+    ]);
+    cluster.propose(cluster.agent(2), "forwarded");
+    expect(decided()).toEqual([
+      ["a2", "urgent"],
+      ["a3", "lazy"],
+    ]);
+    cluster.propose(cluster.agent(1), "the leader's own, later");
+    expect(decided()).toEqual([
+      ["a2", "lazy"],
+      ["a3", "lazy"],
+    ]);
+  });
+
   test("R8: a peer that is behind is told no more than it has", () => {
     const cluster = started();
     cluster.propose(cluster.agent(1), "x");

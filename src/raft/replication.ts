@@ -170,12 +170,16 @@ function noteCommitTold(state: RaftState, peer: Progress, reaches: LogIndex): vo
   if (peer.commitTold < told) peer.commitTold = told;
 }
 
-/** Tells a peer what is decided, unless an append that has just left does. */
+/**
+ * Tells a peer what is decided, unless an append that has just left does. Under load the next append is never far, and the
+ * news is better taken along than a reason to wake the peer; but its own callers must not wait for that.
+ */
 function tellCommit(state: RaftState, peer: Progress, out: Outbox<RaftProtocol>): void {
   const commit = peer.matched < state.commitIndex ? peer.matched : state.commitIndex;
   if (commit <= peer.commitTold) return;
+  const channel = peer.forwardedThrough > peer.commitTold ? "urgent" : "lazy";
   peer.commitTold = commit;
-  out.sends.push({ to: peer.id, channel: "urgent", message: { kind: "commit", term: state.term, commit } });
+  out.sends.push({ to: peer.id, channel, message: { kind: "commit", term: state.term, commit } });
 }
 
 // ── deciding ──

@@ -113,7 +113,11 @@ export class Link {
     this.#lanes[role].queue.drop();
   }
 
+  /** Since when a frame has been waiting for others to leave with, on `performance.now()`; undefined: none has. */
+  lazySinceMs: number | undefined;
+
   flush(): void {
+    this.lazySinceMs = undefined;
     this.#lanes.control.open?.connection.flush();
     this.#lanes.bulk.open?.connection.flush();
   }

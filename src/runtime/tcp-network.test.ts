@@ -92,6 +92,21 @@ describe("a link", () => {
     });
   });
 
+  test("lets a lazy message leave with the next that is not, ahead of the stream, or alone after a while", async () => {
+    const [one, other] = await linked();
+    one.send(other, 1, "lazy");
+    one.send(other, 2, "lazy");
+    expect(one.network.status()[0]?.queuedBytes, "both wait").toBeGreaterThan(0);
+    one.send(other, 3, "stream");
+    expect(one.network.status()[0]?.queuedBytes, "all have left").toBe(0);
+    await until(() => other.received.length === 3, "all arrive");
+    one.send(other, 4, "lazy");
+    await until(() => other.received.length === 4, "nothing else left, so it left alone");
+    one.send(other, 5, "lazy");
+    await until(() => other.received.length === 5, "and so does the next");
+    expect(other.rounds()).toEqual([1, 2, 3, 4, 5]);
+  });
+
   test("comes up again after the peer was gone, and what was said meanwhile is dropped, not queued", async () => {
     const [one, other] = await linked();
     await other.close();

@@ -9,7 +9,7 @@ import type { Network } from "../driver/world.ts";
 import { formatAddress, type HostPort } from "./address.ts";
 import type { AgentAddress } from "./cluster-file.ts";
 import type { Connection } from "./connection.ts";
-import { encodeFrame, type Frame } from "./frame.ts";
+import { encodeFrame, type Frame, type OutgoingFrame } from "./frame.ts";
 import { Link, type Accepted, type PeerRole } from "./link.ts";
 import type { Logger } from "./logger.ts";
 import type { PeerKeys } from "./peer-keys.ts";
@@ -44,12 +44,26 @@ export interface TcpNetworkOptions {
   readonly events: NetworkEvents;
 }
 
+/** How long a `lazy` message waits for company: little to a reader of its state, and several appends under load. */
+const lazyMs = 4;
+
 export class TcpNetwork implements Network {
   readonly #options: TcpNetworkOptions;
   readonly #links = new Map<string, Link>();
   readonly #codecs = new Map<string, MessageCodec>();
   /** Links with something to send, each once. */
   readonly #waiting: Link[] = [];
+  /** Encoded last in this turn: a leader sends the same message to every peer that is as far. */
+  #last:
+    | {
+        readonly message: object;
+        readonly group: GroupName;
+        readonly version: WireVersion;
+        readonly frame: OutgoingFrame;
+      }
+    | undefined;
+  #lazyTimer: NodeJS.Timeout | undefined;
+  readonly #flushLazy = (): void => this.#sendLazy();
   #started = false;
   #closed = false;
 
@@ -110,13 +124,14 @@ export class TcpNetwork implements Network {
     if (link === undefined || codec === undefined) return;
     const role = channel === "bulk" ? "bulk" : "control";
     const version = link.versionOf(role);
-    const encoded = version === undefined ? undefined : codec.encodeMessage(message, version);
-    if (encoded === undefined) {
+    const frame = version === undefined ? undefined : this.#frameOf(message, group, codec, version);
+    if (frame === undefined) {
       link.drop(role);
       return;
     }
-    link.send(encodeFrame("message", group, encoded.head, encoded.tail), role, channel === "urgent");
-    if (!this.#waiting.includes(link)) this.#waiting.push(link);
+    link.send(frame, role, channel === "urgent" || channel === "lazy");
+    if (channel === "lazy") this.#flushLater(link);
+    else if (!this.#waiting.includes(link)) this.#waiting.push(link);
   }
 
   versionOf(to: AgentId): WireVersion | undefined {
@@ -126,6 +141,7 @@ export class TcpNetwork implements Network {
   flush(): void {
     for (const link of this.#waiting) link.flush();
     this.#waiting.length = 0;
+    this.#last = undefined;
   }
 
   /** Why that peer, with that key, must not be talked to; undefined where it may. */
@@ -175,8 +191,42 @@ export class TcpNetwork implements Network {
 
   close(): void {
     this.#closed = true;
+    clearTimeout(this.#lazyTimer);
     for (const link of this.#links.values()) link.close();
     this.#waiting.length = 0;
+  }
+
+  #flushLater(link: Link): void {
+    link.lazySinceMs ??= performance.now();
+    this.#lazyTimer ??= setTimeout(this.#flushLazy, lazyMs).unref();
+  }
+
+  /** Whatever has waited for long enough leaves alone. Under load there is none: something else has taken it along. */
+  #sendLazy(): void {
+    this.#lazyTimer = undefined;
+    const nowMs = performance.now();
+    let longestMs = 0;
+    for (const link of this.#links.values()) {
+      const waitedMs = link.lazySinceMs === undefined ? 0 : nowMs - link.lazySinceMs;
+      if (waitedMs >= lazyMs) link.flush();
+      else longestMs = Math.max(longestMs, waitedMs);
+    }
+    if (longestMs > 0) this.#lazyTimer = setTimeout(this.#flushLazy, lazyMs - longestMs).unref();
+  }
+
+  #frameOf(
+    message: object,
+    group: GroupName,
+    codec: MessageCodec,
+    version: WireVersion,
+  ): OutgoingFrame | undefined {
+    const last = this.#last;
+    if (last?.message === message && last.group === group && last.version === version) return last.frame;
+    const encoded = codec.encodeMessage(message, version);
+    if (encoded === undefined) return undefined;
+    const frame = encodeFrame("message", group, encoded.head, encoded.tail);
+    this.#last = { message, group, version, frame };
+    return frame;
   }
 
   #frame(from: AgentId, frame: Frame, version: WireVersion): void {

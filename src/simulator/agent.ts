@@ -36,7 +36,14 @@ const blockBytesMax = 32 * 1024;
 const snapshotStepMicros = 300;
 /** Digests are compared at every so many entries. */
 const digestEvery = 8;
-const channelNumbers: Readonly<Record<Channel, number>> = { urgent: 0, stream: 1, bulk: 2, datagram: 3 };
+/** `lazy` is `urgent` in no hurry, and every message here takes its time. */
+const channelNumbers: Readonly<Record<Channel, number>> = {
+  urgent: 0,
+  lazy: 0,
+  stream: 1,
+  bulk: 2,
+  datagram: 3,
+};
 const promiseKinds: ReadonlySet<string> = new Set([
   "voteRequest",
   "voteAnswer",

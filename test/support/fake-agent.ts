@@ -102,7 +102,7 @@ export class FakeAgent {
     return hub;
   }
 
-  send(to: FakeAgent, round: number, channel: "urgent" | "stream" | "bulk" = "stream"): void {
+  send(to: FakeAgent, round: number, channel: "urgent" | "lazy" | "stream" | "bulk" = "stream"): void {
     const message = { kind: "heartbeatAnswer", term: 1, round };
     this.network.send(to.id, "main" as GroupName, channel, message);
     this.network.flush();
