@@ -10,12 +10,13 @@ import { entryIndex, entryKind, entrySequence, entrySession } from "../core/entr
 import { QuorateError } from "../core/errors.ts";
 import type { AgentId, GroupName, Micros } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
-import { membersOf } from "../core/members.ts";
+import { membersOf, unknownMembers, type MemberChange } from "../core/members.ts";
 import type { Prng } from "../core/prng.ts";
 import { decodeText } from "../core/text.ts";
 import { wireVersionMax, wireVersionMin, type WireVersion } from "../core/wire-version.ts";
 import { Driver } from "../driver/driver.ts";
 import type { AppliedState, GroupObserver, HostedGroup, QueryAnswer } from "../driver/hosted.ts";
+import type { OrderResult } from "../driver/orders.ts";
 import { isTransfer, type TransferMessage } from "../driver/transfer-messages.ts";
 import type { DriverJournal, DriverSnapshots, JournalCallbacks } from "../driver/world.ts";
 import { raftCodec } from "../raft/codec.ts";
@@ -273,6 +274,13 @@ export class SimulatedAgent {
     this.#run(() => this.#group?.order({ kind: "transfer", to }, () => {}));
   }
 
+  changeMembers(change: MemberChange, accepted: () => void): void {
+    const done = (result: OrderResult): void => {
+      if (result.kind === "accepted") accepted();
+    };
+    this.#run(() => this.#group?.order({ kind: "members", change }, done));
+  }
+
   query(question: Uint8Array, done: (answer: QueryAnswer) => void): void {
     this.#run(() => this.#group?.query(question, "linearizable", done));
   }
@@ -393,6 +401,7 @@ export class SimulatedAgent {
 
   #host(driver: Driver): HostedGroup {
     const { options, parts, names, group } = this.#stage;
+    const founders = names.slice(0, names.length - options.joiners);
     const journal = present(this.#journal, "the driver opens its journal before it hosts");
     return driver.host<RaftProtocol>({
       name: group,
@@ -402,7 +411,7 @@ export class SimulatedAgent {
         const core = parts.createCore(
           {
             self: this.name,
-            members: membersOf(names),
+            members: founders.includes(this.name) ? membersOf(founders) : unknownMembers,
             prng: this.#prng.fork(),
             ...options.raft,
             priority: options.priorities[this.index],

@@ -4,7 +4,8 @@ import { concatBytes } from "../core/bytes.ts";
 import { encodeCommand, stampEntry, type Run } from "../core/entry.ts";
 import { agentId, logIndex, term, type AgentId, type LogIndex, type Term } from "../core/ids.ts";
 import type { Role } from "../core/boundary.ts";
-import { membersOf } from "../core/members.ts";
+import { enterJoint, leaveJoint, membersOf, planMembers, type Members } from "../core/members.ts";
+import { encodeMembers } from "../raft/fields.ts";
 import type { RaftRecord } from "../raft/messages.ts";
 import { ClusterChecker, type CoreView } from "./cluster-checker.ts";
 import { Violation, type Invariant } from "./violation.ts";
@@ -45,9 +46,13 @@ class Core implements CoreView {
 
 /** Three agents, their cores, and their records. */
 class Story {
-  readonly checker = new ClusterChecker(names);
+  readonly checker: ClusterChecker;
   readonly cores = [new Core(), new Core(), new Core()];
   readonly #numbers = [0, 0, 0];
+
+  constructor(joiners = 0) {
+    this.checker = new ClusterChecker(names, joiners);
+  }
 
   push(agent: number, ...records: readonly RaftRecord[]): this {
     for (const record of records) {
@@ -70,6 +75,13 @@ class Story {
   /** Entries of these terms from index 1 on, on the disks of these agents. */
   entries(agents: readonly number[], terms: readonly number[]): this {
     for (const agent of agents) this.push(agent, { kind: "entries", run: run(1, terms) }).sync(agent);
+    return this;
+  }
+
+  /** These agents have voted for `agent`, and that is on their disks. */
+  votes(agent: number, inTerm: number, voters: readonly number[] = [0, 1]): this {
+    for (const voter of voters)
+      this.push(voter, { kind: "hardState", term: term(inTerm), votedFor: names[agent]! }).sync(voter);
     return this;
   }
 
@@ -97,14 +109,14 @@ beforeEach(() => {
 
 describe("election safety", () => {
   it("allows one leader in a term, and the next in the next", () => {
+    story.votes(0, 1).step(0, { role: "leader", term: term(1) });
     story.step(0, { role: "leader", term: term(1) });
-    story.step(0, { role: "leader", term: term(1) });
-    story.step(1, { role: "leader", term: term(2) });
+    story.votes(1, 2).step(1, { role: "leader", term: term(2) });
     expect(story.checker.elections).toBe(2);
   });
 
   it("finds two in one term, however long the first is gone", () => {
-    story.step(0, { role: "leader", term: term(1) });
+    story.votes(0, 1).step(0, { role: "leader", term: term(1) });
     story.step(0, { role: "follower", term: term(3) });
     violates("electionSafety", () => story.step(1, { role: "leader", term: term(1) }));
   });
@@ -145,27 +157,33 @@ describe("log matching", () => {
 
 describe("commits", () => {
   it("need a quorum of disks", () => {
-    story.entries([0, 1], [1]);
+    story.entries([0, 1], [1]).votes(0, 1);
     expect(story.step(0, { role: "leader", term: term(1), commitIndex: logIndex(1) })).toBe(true);
     expect(story.checker.committed).toBe(1);
   });
 
   it("are too early where the entry is only on its way to a second disk", () => {
-    story.entries([0], [1]).push(1, { kind: "entries", run: run(1, [1]) });
+    story
+      .votes(0, 1)
+      .entries([0], [1])
+      .push(1, { kind: "entries", run: run(1, [1]) });
     violates("commitDurability", () =>
       story.step(0, { role: "leader", term: term(1), commitIndex: logIndex(1) }),
     );
   });
 
   it("are not counted where the quorum holds another entry there", () => {
-    story.entries([1, 2], [1]).entries([0], [2]);
+    story.votes(0, 2).entries([1, 2], [1]).entries([0], [2]);
     violates("commitDurability", () =>
       story.step(0, { role: "leader", term: term(2), commitIndex: logIndex(1) }),
     );
   });
 
   it("are never taken back, and never replaced on a disk that has them", () => {
-    story.entries([0, 1], [1, 1]).step(0, { role: "leader", term: term(1), commitIndex: logIndex(2) });
+    story
+      .votes(0, 1)
+      .entries([0, 1], [1, 1])
+      .step(0, { role: "leader", term: term(1), commitIndex: logIndex(2) });
     violates("commitDurability", () => story.step(0, { commitIndex: logIndex(1) }));
     violates("commitDurability", () => story.push(1, { kind: "entries", run: run(2, [3]) }));
   });
@@ -174,14 +192,85 @@ describe("commits", () => {
     story
       .entries([0, 1], [1])
       .entries([2], [2])
+      .votes(0, 1)
       .step(0, { role: "leader", term: term(1), commitIndex: logIndex(1) });
     violates("stateMachineSafety", () => story.step(2, { term: term(2), commitIndex: logIndex(1) }));
   });
 
   it("bind later leaders, and not a late one of an earlier term", () => {
+    story.votes(2, 2, [1, 2]).votes(0, 3);
     story.entries([0, 1], [1, 3]).step(0, { role: "leader", term: term(3), commitIndex: logIndex(2) });
     story.step(2, { role: "leader", term: term(2) });
+    story.votes(2, 4, [1, 2]);
     violates("leaderCompleteness", () => story.step(2, { term: term(4) }));
+  });
+});
+
+describe("members", () => {
+  const founders = membersOf(names.slice(0, 2));
+  const planned = planMembers(founders, { steps: [{ kind: "voter", id: names[2]! }] });
+  if (planned.kind !== "members") throw new Error("a third voter can be planned");
+  const joint = enterJoint(planned.members);
+
+  const membersRun = (first: number, members: Members): Run => {
+    const header = { kind: "members", session: 0, sequence: 0, unsettled: 0 } as const;
+    const bytes = encodeCommand(header, encodeMembers(members));
+    stampEntry(bytes, 0, logIndex(first), term(1), 0);
+    return { first: logIndex(first), last: logIndex(first), bytes };
+  };
+
+  beforeEach(() => {
+    story = new Story(1);
+    story.votes(0, 1).entries([0, 1], [1]);
+    story.step(0, { role: "leader", term: term(1), commitIndex: logIndex(1) });
+  });
+
+  it("decide by both sets while one takes the place of the other", () => {
+    story.push(0, { kind: "entries", run: membersRun(2, joint) }).sync(0);
+    story.entries([2], [1]).push(2, { kind: "entries", run: membersRun(2, joint) });
+    story.sync(2);
+    violates("commitDurability", () => story.step(0, { commitIndex: logIndex(2) }));
+    story.push(1, { kind: "entries", run: membersRun(2, joint) }).sync(1);
+    story.checker.stepped(0, story.cores[0]!);
+    expect(story.checker.members).toEqual(joint);
+  });
+
+  it("who don't vote decide nothing, whatever their disks hold", () => {
+    story.push(0, { kind: "entries", run: run(2, [1]) }).sync(0);
+    story.entries([2], [1, 1]);
+    violates("commitDurability", () => story.step(0, { commitIndex: logIndex(2) }));
+  });
+
+  it("are in force in a log until their entry is replaced", () => {
+    story.push(1, { kind: "entries", run: membersRun(2, joint) });
+    const { pushed } = story.checker.mirrors[1]!;
+    expect(pushed.configuration.members).toEqual(joint);
+    story.push(1, { kind: "entries", run: run(2, [3]) });
+    expect(pushed.configuration.members).toEqual(founders);
+  });
+
+  it("are not changed while the last change is undecided", () => {
+    story.push(0, { kind: "entries", run: membersRun(2, joint) });
+    violates("oneChange", () => story.push(0, { kind: "entries", run: membersRun(3, leaveJoint(joint)) }));
+  });
+
+  it("elect only by a quorum of their own", () => {
+    story.votes(1, 2, [1, 2]);
+    violates("electionQuorum", () => story.step(1, { role: "leader", term: term(2) }));
+  });
+
+  it("elect one of themselves, or one who was and does not know that this is decided", () => {
+    story.votes(2, 2, [0, 1]);
+    violates("electionQuorum", () => story.step(2, { role: "leader", term: term(2) }));
+    const without = membersOf(names.slice(0, 1));
+    story.push(1, { kind: "entries", run: membersRun(2, without) });
+    story.votes(1, 3, [0]).step(1, { role: "leader", term: term(3) });
+    story.votes(1, 4, [0]);
+    story.push(0, { kind: "entries", run: membersRun(2, without) }).sync(0);
+    story.step(0, { commitIndex: logIndex(2) });
+    violates("electionQuorum", () =>
+      story.step(1, { role: "leader", term: term(4), commitIndex: logIndex(2) }),
+    );
   });
 });
 
@@ -255,7 +344,10 @@ describe("restarts", () => {
 
 describe("states", () => {
   beforeEach(() => {
-    story.entries([0, 1], [1, 1]).step(0, { role: "leader", term: term(1), commitIndex: logIndex(2) });
+    story
+      .votes(0, 1)
+      .entries([0, 1], [1, 1])
+      .step(0, { role: "leader", term: term(1), commitIndex: logIndex(2) });
   });
 
   it("take every committed entry in order", () => {
@@ -294,7 +386,8 @@ describe("bases", () => {
     story.checker.mirrors[agent]!.durable;
 
   beforeEach(() => {
-    story.entries([0, 1], [1, 1, 2]).step(0, { role: "leader", term: term(2), commitIndex: logIndex(3) });
+    story.entries([0, 1], [1, 1, 2]).votes(0, 2);
+    story.step(0, { role: "leader", term: term(2), commitIndex: logIndex(3) });
   });
 
   it("are of what is committed", () => {
@@ -321,11 +414,11 @@ describe("bases", () => {
 
   it("are as good as the entries before them to whoever leads", () => {
     story.push(2, base(3, 2)).sync(2);
-    story.step(2, { role: "leader", term: term(4) });
+    story.votes(2, 4, [1, 2]).step(2, { role: "leader", term: term(4) });
   });
 
   it("are not where they are of less than was committed", () => {
-    story.push(2, base(2, 1)).sync(2);
+    story.push(2, base(2, 1)).sync(2).votes(2, 4, [1, 2]);
     violates("leaderCompleteness", () => story.step(2, { role: "leader", term: term(4) }));
   });
 

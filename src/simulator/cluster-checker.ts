@@ -15,6 +15,7 @@ import {
   type EntryKind,
 } from "../core/entry.ts";
 import type { AgentId, LogIndex, Term } from "../core/ids.ts";
+import { membersOf, unknownMembers, type Members } from "../core/members.ts";
 import { majority } from "../core/quorum.ts";
 import type { SnapshotNews } from "../driver/hosted.ts";
 import type { RaftPromise, RaftRecord } from "../raft/messages.ts";
@@ -59,6 +60,8 @@ interface Seen {
 
 export class ClusterChecker {
   readonly mirrors: readonly Mirror[];
+  /** The newest configuration that is decided. */
+  members: Members;
   readonly #names: readonly AgentId[];
   readonly #seen: Seen[];
   readonly #leaders = new Map<number, number>();
@@ -76,9 +79,12 @@ export class ClusterChecker {
   arrivals = 0;
   restores = 0;
 
-  constructor(names: readonly AgentId[]) {
+  /** `joiners`: so many of the last are no founders, and know nobody at first. */
+  constructor(names: readonly AgentId[], joiners: number) {
     this.#names = names;
-    this.mirrors = names.map(() => new Mirror());
+    const founders = names.slice(0, names.length - joiners);
+    this.members = membersOf(founders);
+    this.mirrors = names.map((_, at) => new Mirror(at < founders.length ? this.members : unknownMembers));
     this.#votes = names.map(() => new Map<number, string>());
     this.#seen = names.map(() => ({ role: "follower", term: 0, commit: 0, applied: 0 }));
   }
@@ -100,8 +106,9 @@ export class ClusterChecker {
     if (record.kind === "entries")
       this.#checkNotUndone(agent, record.run.first, entryTerm(record.run.bytes, 0));
     mirror.push(record, number, checksum);
-    if (record.kind === "entries")
-      this.#checkEntries(agent, record.run.bytes, mirror.pushed.terms[record.run.first - 1] ?? 0);
+    if (record.kind !== "entries") return;
+    this.#checkEntries(agent, record.run.bytes, mirror.pushed.terms[record.run.first - 1] ?? 0);
+    this.#checkOneChange(agent);
   }
 
   reportedDurable(agent: number, through: number): void {
@@ -140,6 +147,16 @@ export class ClusterChecker {
     throw new Violation(
       "stateMachineSafety",
       `${this.#name(agent)} has a base at ${index} of term ${term}, which is not committed`,
+    );
+  }
+
+  /** Whoever wrote the newest had seen the one before decided; and a log that has the newest has all before it. */
+  #checkOneChange(agent: number): void {
+    const { previousConfiguration } = this.#mirror(agent).pushed;
+    if (previousConfiguration === undefined || previousConfiguration.index <= this.committed) return;
+    throw new Violation(
+      "oneChange",
+      `${this.#name(agent)} has new members while those of entry ${previousConfiguration.index} are undecided`,
     );
   }
 
@@ -242,6 +259,7 @@ export class ClusterChecker {
     }
     if (before === undefined) this.elections += 1;
     this.#leaders.set(core.term, agent);
+    this.#checkVotes(agent, core);
     for (let at = this.#commits.length - 1; at >= 0; at--) {
       const commit = this.#commits[at] as { term: number; index: number };
       if (commit.term >= core.term) continue;
@@ -254,6 +272,28 @@ export class ClusterChecker {
         `${this.#name(agent)} leads in term ${core.term} without entry ${commit.index} of term ${expected}, committed in term ${commit.term}`,
       );
     }
+  }
+
+  /** It may be on its way out itself: its own vote counts for nothing then. */
+  #checkVotes(agent: number, core: CoreView): void {
+    const name = this.#name(agent);
+    const { configuration, previousConfiguration } = this.#mirror(agent).pushed;
+    const leaving = configuration.index > core.commitIndex ? previousConfiguration?.members : undefined;
+    if (!votersOf(configuration.members).includes(name) && !votersOf(leaving).includes(name))
+      throw new Violation("electionQuorum", `${name} leads in term ${core.term} and is no voter`);
+    if (this.#areEnough(configuration.members, (at) => this.#votes[at]?.get(core.term) === name)) return;
+    throw new Violation(
+      "electionQuorum",
+      `${name} leads in term ${core.term} without the votes of ${inWords(configuration.members)}`,
+    );
+  }
+
+  /** Whether those who `have` are a majority of the voters, and of those whom they replace. */
+  #areEnough({ voters, outgoing }: Members, have: (agent: number) => boolean): boolean {
+    return [voters, outgoing].every((ids) => {
+      const count = ids.filter((id) => have(this.#names.indexOf(id))).length;
+      return ids.length === 0 || count >= majority(ids.length);
+    });
   }
 
   #committedUpTo(agent: number, core: CoreView, before: number): void {
@@ -271,13 +311,18 @@ export class ClusterChecker {
         `${this.#name(agent)} commits entry ${index} of term ${term}, others of term ${this.#committed[index]}`,
       );
     }
-    const holders = this.mirrors.filter((mirror) => mirror.durable.terms[index] === term).length;
-    if (holders < majority(this.mirrors.length)) {
+    // What this input adds to its log is not there yet: these are the members by whom it counted.
+    const { pushed } = this.#mirror(agent);
+    const { members } = pushed.configuration;
+    const holds = (at: number): boolean => this.mirrors[at]?.durable.terms[index] === term;
+    if (!this.#areEnough(members, holds)) {
+      const holders = this.#names.filter((_, at) => holds(at));
       throw new Violation(
         "commitDurability",
-        `${this.#name(agent)} commits entry ${index} of term ${term}, which ${holders} of ${this.mirrors.length} disks hold`,
+        `${this.#name(agent)} commits entry ${index} of term ${term}, which the disks of ${holders.join(", ")} hold, by ${inWords(members)}`,
       );
     }
+    this.members = pushed.membersAt(index);
     for (let at = this.committed + 1; at <= index; at++)
       this.#committed.push(core.termAt(at as LogIndex) ?? -1);
     const last = this.#commits.at(-1);
@@ -339,4 +384,12 @@ export class ClusterChecker {
   #name(agent: number): AgentId {
     return this.#names[agent] as AgentId;
   }
+}
+
+function votersOf(members: Members | undefined): readonly AgentId[] {
+  return members === undefined ? [] : [...members.voters, ...members.outgoing];
+}
+
+function inWords({ voters, outgoing }: Members): string {
+  return outgoing.length === 0 ? voters.join(", ") : `${voters.join(", ")} and of ${outgoing.join(", ")}`;
 }

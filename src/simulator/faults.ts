@@ -15,6 +15,8 @@ export interface FaultCounts {
   partitions: number;
   diskHangs: number;
   diskFailures: number;
+  /** Accepted ones. */
+  memberChanges: number;
 }
 
 /** How long a link's ends take to notice that it broke or came back. Mean. */
@@ -24,9 +26,18 @@ const operationsAhead = 20;
 const wallJumpMicros = 60_000_000;
 /** So often a crash looks for the leader: what it leaves half done is where bugs hide. */
 const leaderShare = 0.4;
+/** What an agent is to be after a change; as often as each is listed. */
+const memberKinds = ["voter", "voter", "voter", "learner", "removed", "removed"] as const;
 
 export class Faults {
-  readonly counts: FaultCounts = { crashes: 0, pauses: 0, partitions: 0, diskHangs: 0, diskFailures: 0 };
+  readonly counts: FaultCounts = {
+    crashes: 0,
+    pauses: 0,
+    partitions: 0,
+    diskHangs: 0,
+    diskFailures: 0,
+    memberChanges: 0,
+  };
   readonly #stage: Stage;
   readonly #prng: Prng;
   readonly #agents: readonly SimulatedAgent[];
@@ -44,7 +55,8 @@ export class Faults {
   }
 
   start(): void {
-    const { crashes, pauses, partitions, campaigns, transfers, disk, wallJumps } = this.#stage.options;
+    const { crashes, pauses, partitions, campaigns, transfers, memberChanges, disk, wallJumps } =
+      this.#stage.options;
     this.#recur(crashes, () => this.#crashOne());
     this.#recur(pauses, () => this.#pauseOne());
     this.#recur(partitions, () => this.#partitionAll());
@@ -55,6 +67,7 @@ export class Faults {
     this.#recur(wallJumps, () =>
       this.#prng.pick(this.#agents).clock.jumpWall(this.#prng.between(-wallJumpMicros, wallJumpMicros)),
     );
+    this.#recur(memberChanges, () => this.#changeMembers());
   }
 
   /** An agent ended by itself, because its disk failed: it restarts like after a crash. A scenario restarts it itself. */
@@ -211,6 +224,19 @@ export class Faults {
     const leader = this.#agents.find((each) => each.leads());
     const to = this.#prng.chance(0.5) ? this.#prng.pick(this.#agents).name : undefined;
     leader?.transferLeadership(to);
+  }
+
+  /** Asks the leader, or now and then anybody, to make a few agents what they are to be from now on. */
+  #changeMembers(): void {
+    const leader = this.#prng.chance(0.9) ? this.#agents.find((each) => each.leads()) : undefined;
+    const agent = leader ?? this.#one("running");
+    if (agent === undefined) return;
+    const chosen = this.#prng.shuffled(this.#agents).slice(0, this.#prng.between(1, 3));
+    const steps = chosen.map(({ name }) => ({ kind: this.#prng.pick(memberKinds), id: name }));
+    agent.changeMembers({ steps }, () => {
+      this.counts.memberChanges += 1;
+    });
+    this.#stage.trace?.fault("memberChange", agent.name, { steps });
   }
 
   // ── links ──

@@ -39,7 +39,7 @@ function violates(invariant: Invariant, act: () => void): void {
 let cluster: Decided;
 let history: History;
 beforeEach(() => {
-  cluster = new Decided([]);
+  cluster = new Decided([], 0);
   history = new History(cluster, 2);
 });
 

@@ -7,7 +7,9 @@ import type { LogCore, Outbox, Send } from "../core/boundary.ts";
 import { emptyBytes, writeUint53 } from "../core/bytes.ts";
 import { entryIndex, entryKind, entryPayload } from "../core/entry.ts";
 import type { LogIndex, RecordNumber, Ticket } from "../core/ids.ts";
+import { isJoint } from "../core/members.ts";
 import { encodeWith } from "../core/machine.ts";
+import { committedIndex } from "../core/quorum.ts";
 import type { AppliedState } from "../driver/hosted.ts";
 import type { DriverJournal } from "../driver/world.ts";
 import type { Disk } from "../journal/disk.ts";
@@ -202,6 +204,21 @@ const commitsOldTerms: Hooks = {
   },
 };
 
+/** Counts the new voters alone while the old ones must agree, too (joint consensus: the paper, section 6). */
+const forgetsOldVoters: Hooks = {
+  after: (out, core) => {
+    const { role, members, peers, durable, committed, term: inTerm } = core.status();
+    if (role !== "leader" || !isJoint(members)) return;
+    const matched = new Map(peers.map((peer) => [peer.id, peer.matched]));
+    const commit = committedIndex(members.voters, (id) => matched.get(id) ?? durable);
+    if (commit <= committed || core.termAt(commit) !== inTerm) return;
+    for (const [to, has] of matched) {
+      const message = { kind: "commit", term: inTerm, commit: Math.min(commit, has) as LogIndex } as const;
+      out.sends.push({ to, channel: "urgent", message });
+    }
+  },
+};
+
 interface Mutation {
   readonly bug: string;
   readonly parts: () => Partial<Parts>;
@@ -211,9 +228,13 @@ interface Mutation {
   readonly foundBy: readonly Invariant[];
 }
 
+const neverHappens = { everySeconds: Number.POSITIVE_INFINITY, lastsSeconds: 0 } as const;
+
 /** Leaders come and go while little of what they appended has left: the ground on which figure 8 grows. */
 const restless: Partial<SimulationOptions> = {
   agents: 3,
+  joiners: 0,
+  memberChanges: neverHappens,
   faultSeconds: 8,
   network: {
     delayMinMicros: 500,
@@ -235,18 +256,30 @@ const restless: Partial<SimulationOptions> = {
   snapshots: { logBytes: 1_000_000, pieceBytes: 1000 },
 };
 
+/** Members come and go all the time, while links break. */
+const changing: Partial<SimulationOptions> = {
+  agents: 5,
+  joiners: 2,
+  healing: "everybody",
+  earlierAgents: 0,
+  memberChanges: { everySeconds: 0.1, lastsSeconds: 0 },
+  partitions: { everySeconds: 0.3, lastsSeconds: 0.2, oneWayShare: 0 },
+};
+
 /** Leaders are cut off while clients read. */
 const divided: Partial<SimulationOptions> = {
   agents: 3,
+  joiners: 0,
+  memberChanges: neverHappens,
   partitions: { everySeconds: 0.5, lastsSeconds: 0.5, oneWayShare: 0 },
   clients: { count: 5, intervalMillis: 5, inFlightMax: 1, keys: 1, readShare: 0.5, patienceMillis: 200 },
 };
 
-const neverHappens = { everySeconds: Number.POSITIVE_INFINITY, lastsSeconds: 0 } as const;
-
 /** Snapshots are taken all the time, disks are slow, and whoever crashes has to be given one. */
 const compacting: Partial<SimulationOptions> = {
   agents: 3,
+  joiners: 0,
+  memberChanges: neverHappens,
   earlierAgents: 0,
   crashes: { everySeconds: 0.3, lastsSeconds: 0.5 },
   disk: { syncMeanMicros: 3000, crashSectorBytes: 512, failures: neverHappens, hangs: neverHappens },
@@ -339,6 +372,12 @@ const mutations: readonly Mutation[] = [
     parts: () => withCore(() => commitsOldTerms),
     world: restless,
     foundBy: ["leaderCompleteness", "commitDurability", "stateMachineSafety", "noCrash"],
+  },
+  {
+    bug: "the new voters alone decide while the old ones must agree, too",
+    parts: () => withCore(() => forgetsOldVoters),
+    world: changing,
+    foundBy: ["commitDurability", "leaderCompleteness", "stateMachineSafety"],
   },
   {
     bug: "sessions do not deduplicate",

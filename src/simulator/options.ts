@@ -87,6 +87,10 @@ export interface SimulationOptions {
   readonly campaigns: Recurring;
   /** Somebody asks the leader to hand over. */
   readonly transfers: Recurring;
+  /** Somebody asks for other members: any number at once, sensible or not. */
+  readonly memberChanges: Recurring;
+  /** So many agents, the last ones, are no founders: they know nobody until they are made members. */
+  readonly joiners: number;
   readonly disk: DiskOptions;
   readonly snapshots: SnapshotOptions;
   readonly clients: ClientOptions;
@@ -115,7 +119,7 @@ export function drawOptions(seed: number, choices: SimulationChoices = {}): Simu
   const delayMeanMicros = prng.pick([50, 300, 2_000, 10_000]);
   const recurring = (likelihood: number, every: readonly number[], lasts: readonly number[]): Recurring =>
     prng.chance(likelihood) ? { everySeconds: prng.pick(every), lastsSeconds: prng.pick(lasts) } : never;
-  return {
+  const drawn: Omit<SimulationOptions, "memberChanges" | "joiners"> = {
     seed,
     agents,
     faultSeconds: choices.seconds ?? prng.between(5, 20),
@@ -161,6 +165,10 @@ export function drawOptions(seed: number, choices: SimulationChoices = {}): Simu
     },
     priorities: prng.chance(0.3) ? Array.from({ length: agents }, () => prng.between(1, 100)) : [],
   };
+  const memberChanges = recurring(0.4, [0.3, 1, 4], [0]);
+  if (memberChanges === never) return { ...drawn, memberChanges, joiners: 0 };
+  // Which agents will be a quorum when the faults end is not known before.
+  return { ...drawn, memberChanges, joiners: prng.between(0, agents - 1), healing: "everybody" };
 }
 
 /** Time-outs that fit the network, as an operator would choose them, now and then too tight. */
@@ -211,6 +219,8 @@ function lightOptions(seed: number, choices: SimulationChoices): SimulationOptio
     pauses: never,
     campaigns: never,
     transfers: never,
+    memberChanges: never,
+    joiners: 0,
     disk: { syncMeanMicros: 150, crashSectorBytes: 4096, failures: never, hangs: never },
     clients: { count: 1, intervalMillis: 100, inFlightMax: 4, keys: 20, readShare: 0, patienceMillis: 1000 },
     raft: { ...raftTimings, limits: raftLimits() },

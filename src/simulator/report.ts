@@ -8,14 +8,15 @@ export function optionLines(options: SimulationOptions): readonly string[] {
   const { network, disk, clients, raft, partitions } = options;
   const rate = (value: number): string => `${Number((value * 100).toPrecision(3))} %`;
   const ms = (micros: number): string => `${micros / 1000} ms`;
+  const joiners = options.joiners === 0 ? "" : `, of whom ${options.joiners} know nobody at first`;
   const phase = options.faultSeconds === 0 ? "what the story says" : `faults for ${options.faultSeconds} s`;
   return [
-    `agents    ${options.agents}; ${phase}, then ${options.healing === "everybody" ? "everybody recovers" : "a quorum recovers"}`,
+    `agents    ${options.agents}${joiners}; ${phase}, then ${options.healing === "everybody" ? "everybody recovers" : "a quorum recovers"}`,
     `network   ${ms(network.delayMinMicros)} + ${ms(network.delayMeanMicros)} on average, ${rate(network.lossRate)} lost, ${rate(network.repeatRate)} repeated, ` +
       `${rate(network.spikeRate)} late by ${ms(network.spikeMicros)}, ${network.ordered ? "in order" : "in any order"}`,
     `faults    crashes ${often(options.crashes)}; pauses ${often(options.pauses)}; partitions ${often(partitions)}, ${rate(partitions.oneWayShare)} one-way; ` +
       `wall clocks set ${often(options.wallJumps)}; campaigns by hand ${often(options.campaigns)}; ` +
-      `hand-overs ${often(options.transfers)}`,
+      `hand-overs ${often(options.transfers)}; changes of members ${often(options.memberChanges)}`,
     `disks     sync ${ms(disk.syncMeanMicros)}, sectors of ${disk.crashSectorBytes} B; hangs ${often(disk.hangs)}; failures ${often(disk.failures)}`,
     `clocks    apart by up to ${options.clockDriftMillionths} millionths; a turn ${ms(options.turnDelayMicros)} after its input`,
     `clients   ${clients.count}, a call every ${clients.intervalMillis} ms, up to ${clients.inFlightMax} in flight, ${clients.keys} keys, ${rate(clients.readShare)} reads`,
@@ -30,7 +31,7 @@ export function countLines(counts: RunCounts): readonly string[] {
     `${counts.simulatedSeconds.toFixed(1)} simulated seconds, ${n(counts.steps)} steps, ${n(counts.elections)} elections`,
     `${n(counts.commands)} commands and ${n(counts.reads)} reads answered, ${n(counts.committed)} entries decided`,
     `${n(counts.sent)} messages: ${n(counts.delivered)} delivered, ${n(counts.lost)} lost, ${n(counts.repeated)} repeated`,
-    `${n(counts.crashes)} crashes, ${n(counts.pauses)} pauses, ${n(counts.partitions)} partitions, ${n(counts.diskHangs)} disk hangs, ${n(counts.diskFailures)} disk failures`,
+    `${n(counts.crashes)} crashes, ${n(counts.pauses)} pauses, ${n(counts.partitions)} partitions, ${n(counts.diskHangs)} disk hangs, ${n(counts.diskFailures)} disk failures, ${n(counts.memberChanges)} changes of members`,
   ];
 }
 

@@ -96,6 +96,32 @@ describe("a run", () => {
     expect(sum((counts) => counts.arrivals)).toBeGreaterThan(0);
   });
 
+  it("has members that come and go, founders and others", () => {
+    const deciders = new Set<string>();
+    const trace = (line: string): void => {
+      const { name, role, members } = JSON.parse(line) as Line & { readonly members?: readonly string[] };
+      if (name === "commit" && role === "leader") deciders.add((members ?? []).toSorted().join(" "));
+    };
+    for (const seed of [1, 2]) {
+      const drawn = drawOptions(seed, { agents: 4, seconds: 4 });
+      const memberChanges = { everySeconds: 0.2, lastsSeconds: 0 };
+      const options = {
+        ...drawn,
+        memberChanges,
+        joiners: 2,
+        earlierAgents: 0,
+        healing: "everybody",
+      } as const;
+      const { failure, counts } = new Simulation(options, { trace }).run();
+      expect(failure?.detail).toBeUndefined();
+      expect(counts.memberChanges).toBeGreaterThan(0);
+    }
+    expect(deciders).toContain("agent-1 agent-2");
+    expect(deciders.size).toBeGreaterThan(5);
+    expect([...deciders].some((voters) => voters.includes("agent-4"))).toBe(true);
+    expect([...deciders].some((voters) => !voters.includes("agent-1"))).toBe(true);
+  });
+
   it("ends after so many steps where that is asked for, without a verdict", () => {
     const result = new Simulation(drawOptions(1), { stepsMax: 500 }).run();
     expect(result.counts.steps).toBe(500);

@@ -4,6 +4,7 @@
  * (the two phases of TigerBeetle's simulator).
  */
 import { agentId, groupName } from "../core/ids.ts";
+import { everybody, isJoint } from "../core/members.ts";
 import { Prng } from "../core/prng.ts";
 import { present } from "../core/assert.ts";
 import { withTransfers } from "../driver/transfer-messages.ts";
@@ -86,7 +87,7 @@ export class Simulation {
     const prng = new Prng(options.seed).fork();
     const events = new EventQueue();
     const names = Array.from({ length: options.agents }, (_, at) => agentId(`agent-${at + 1}`));
-    const checker = new ClusterChecker(names);
+    const checker = new ClusterChecker(names, options.joiners);
     const parts = extras.parts ?? productionParts;
     this.#scenario = extras.scenario;
     this.#stepsMax = extras.stepsMax ?? Number.POSITIVE_INFINITY;
@@ -110,7 +111,7 @@ export class Simulation {
       checker,
       history: new History(checker, options.agents),
       hash: this.#hash,
-      trace: extras.trace === undefined ? undefined : new Trace(events, extras.trace, names),
+      trace: extras.trace === undefined ? undefined : new Trace(events, extras.trace, checker.members.voters),
       fail: (error) => this.#fail(error),
     };
     this.#agents = names.map(
@@ -230,11 +231,14 @@ export class Simulation {
     if (waiting.length > 0) return `${waiting.length} of ${this.#clients.length} clients wait for answers`;
     // One of the others may lead, if it happens to be well too.
     if (!this.#agents.some((agent) => agent.leads())) return "nobody leads";
-    const last = this.#stage.checker.committed;
-    const behind = this.#well.filter((agent) => agent.applied !== last);
+    const { committed: last, members } = this.#stage.checker;
+    if (isJoint(members) || members.next.length > 0) return "a change of members is not at its end";
+    const taking = everybody(members);
+    const partakers = this.#well.filter((agent) => taking.has(agent.name));
+    const behind = partakers.filter((agent) => agent.applied !== last);
     if (behind.length > 0)
       return `${behind.map((agent) => agent.name).join(", ")} have not applied entry ${last}`;
-    for (const agent of this.#well) {
+    for (const agent of partakers) {
       this.#stage.history.digest(agent.index, last, present(agent.digest(), "it has applied entries"));
     }
     return undefined;

@@ -2,9 +2,9 @@
  * A run as lines of JSON, one per transition of an agent and per message, in the order in which they happened: enough for
  * a reader to follow it, and for a model checker to compare it with a specification of Raft. docs/trace.md has the schema.
  */
-import type { CoreView } from "./cluster-checker.ts";
 import type { EventQueue } from "./event-queue.ts";
 import { messageFacts, type SimulatedMessage } from "./message-facts.ts";
+import type { SimulatedCore } from "./parts.ts";
 
 export const traceVersion = 1;
 
@@ -23,13 +23,13 @@ interface Shown {
 export class Trace {
   readonly #events: EventQueue;
   readonly #sink: TraceSink;
-  readonly #members: readonly string[];
+  readonly #founders: readonly string[];
   readonly #shown = new Map<string, Shown>();
 
-  constructor(events: EventQueue, sink: TraceSink, members: readonly string[]) {
+  constructor(events: EventQueue, sink: TraceSink, founders: readonly string[]) {
     this.#events = events;
     this.#sink = sink;
-    this.#members = members;
+    this.#founders = founders;
   }
 
   /** The first line: what the run is. */
@@ -39,7 +39,7 @@ export class Trace {
       mechanism: "raft",
       seed,
       ...(scenario !== undefined && { scenario }),
-      members: this.#members,
+      members: this.#founders,
     });
   }
 
@@ -49,22 +49,22 @@ export class Trace {
   }
 
   /** A core has been made from what the journal holds. */
-  started(agent: string, core: CoreView): void {
+  started(agent: string, core: SimulatedCore): void {
     this.#shown.set(agent, shownOf(core));
     this.#write("start", agent, this.#state(core));
   }
 
-  sent(from: string, to: string, message: SimulatedMessage, core: CoreView): void {
+  sent(from: string, to: string, message: SimulatedMessage, core: SimulatedCore): void {
     this.#write("send", from, { ...this.#state(core), message: { from, to, ...messageFacts(message) } });
   }
 
   /** A core is about to take the message; its state is still the one before. */
-  received(from: string, to: string, message: SimulatedMessage, core: CoreView): void {
+  received(from: string, to: string, message: SimulatedMessage, core: SimulatedCore): void {
     this.#write("receive", to, { ...this.#state(core), message: { from, to, ...messageFacts(message) } });
   }
 
   /** After each input of a core: one line per thing that changed. */
-  stepped(agent: string, core: CoreView): void {
+  stepped(agent: string, core: SimulatedCore): void {
     const shown = this.#shown.get(agent);
     if (shown === undefined) return;
     const now = shownOf(core);
@@ -91,7 +91,7 @@ export class Trace {
     this.#write("end", undefined, facts);
   }
 
-  #state(core: CoreView): Readonly<Record<string, unknown>> {
+  #state(core: SimulatedCore): Readonly<Record<string, unknown>> {
     return {
       role: core.role,
       term: core.term,
@@ -99,7 +99,7 @@ export class Trace {
       commit: core.commitIndex,
       last: core.lastIndex,
       lastTerm: core.termAt(core.lastIndex) ?? 0,
-      members: this.#members,
+      members: core.status().members.voters,
     };
   }
 
@@ -110,7 +110,7 @@ export class Trace {
   }
 }
 
-function shownOf(core: CoreView): Shown {
+function shownOf(core: SimulatedCore): Shown {
   return {
     role: core.role,
     term: core.term,

@@ -6,7 +6,11 @@ export const invariants = {
     "Entries of one index and term are the same everywhere, and so is all before them (Raft, figure 3).",
   leaderCompleteness: "Whoever leads holds every entry committed before its term (Raft, figure 3).",
   stateMachineSafety: "All agents apply the same entry at an index, in order, each once (Raft, figure 3).",
-  commitDurability: "What counts as committed is on the disks of a quorum.",
+  commitDurability:
+    "What counts as committed is on the disks of a quorum of the members in force, of both while two are.",
+  electionQuorum:
+    "Whoever leads has the votes of a quorum of the members in force (Ongaro's thesis, section 4.3).",
+  oneChange: "One configuration at a time is undecided (Ongaro, raft-dev, 2015).",
   promiseDurability: "A vote or an acknowledgement leaves only once what it promises is on disk.",
   journalDurability: "After a crash, everything that was reported durable is back, as it was written.",
   recovery: "A core restarts with the term, the vote and the log that its records say.",
