@@ -61,6 +61,7 @@ function foldBase(state: RaftState, record: BaseRecord, number: RecordNumber): v
   configurations.startAt(index, record.members);
   state.base = record;
   state.baseRecord = number;
+  state.baseEndsLog = log.last === index;
   if (state.commitIndex < index) state.commitIndex = index;
 }
 
@@ -161,7 +162,8 @@ export function recover(state: RaftState, recovered: Recovered<RaftProtocol>): v
   state.durableBase = base.index;
   state.handedOut = base.index;
   state.applied = base.index;
-  state.neededFrom = count > 0 ? firstNeeded(state) : recovered.next;
+  state.neededFrom = (before + 1) as RecordNumber;
+  if (count > 0) noteNeeded(state);
 }
 
 /** The first record of a group's life. Whoever joins one claims nothing by it: it knows of nobody yet. */
@@ -170,20 +172,19 @@ export function foundGroup(state: RaftState, now: Now, out: Outbox<RaftProtocol>
   persist(state, state.base, now, out);
 }
 
-/** Recovery begins with the base, or with entries from before it that the log still has. */
-function firstNeeded({ log, baseRecord }: RaftState): RecordNumber {
-  const { firstRecord } = log;
-  return firstRecord !== undefined && firstRecord < baseRecord ? firstRecord : baseRecord;
-}
-
-/** More is durable, or the log has let go of entries: recovery may need fewer records. */
+/**
+ * More is durable, or the log has let go of entries: recovery may need fewer records. It begins with the record of the log's
+ * first entry; or with the base's own, if the log had nothing behind the base then. Otherwise records of entries follow that
+ * one which can't be understood without those before it, even where all of them were replaced since: then nothing changes.
+ */
 export function noteNeeded(state: RaftState): void {
-  const { durableRecord } = state.pending;
+  const { log, baseRecord, baseEndsLog } = state;
   // Until it is durable, a crash brings back the base before, and all that belongs to it.
-  if (state.baseRecord > durableRecord) return;
-  // And so with entries that take the place of the log's first ones.
-  if ((state.log.firstRecord ?? 0) > durableRecord) return;
-  const needed = firstNeeded(state);
+  if (baseRecord > state.pending.durableRecord) return;
+  const { firstRecord } = log;
+  const isInFront = firstRecord !== undefined && firstRecord < baseRecord;
+  if (!isInFront && !baseEndsLog) return;
+  const needed = isInFront ? firstRecord : baseRecord;
   assert(needed >= state.neededFrom, "R31: what recovery no longer needed it never needs again");
   state.neededFrom = needed;
 }

@@ -106,13 +106,14 @@ describe("a snapshot that was taken here", () => {
     ]);
   });
 
-  test("R31: what takes the place of the log's first entries must be durable before those are let go", () => {
+  test("R31: entries that were replaced are needed as long as what builds on them is given", () => {
     const cluster = started();
     decide(cluster, "abc");
     const agent = cluster.agent(2);
     cluster.isolate(agent);
     cluster.tell(agent, "a1", append(4, 4, runOf(5, 1)));
     cluster.snapshots.take(agent);
+    cluster.tell(agent, "a1", append(5, 4, runOf(6, 1)));
     cluster.sync(agent);
     const { first } = agent.core.status();
     expect([first, agent.core.neededFrom]).toEqual([5, agent.core.recordOf(index(5))]);
@@ -123,7 +124,29 @@ describe("a snapshot that was taken here", () => {
     expect(agent.core.neededFrom).toBe(neededFrom);
     cluster.crash(agent);
     cluster.restart(agent);
-    expect([agent.core.lastIndex, agent.core.termAt(index(5))]).toEqual([5, 1]);
+    expect([agent.core.lastIndex, agent.core.termAt(index(5))]).toEqual([6, 1]);
+    // Now it is. The record of the old entry 6 is behind the base, and builds on the old entry 5.
+    cluster.tell(agent, "a3", { ...append(4, 4, runOf(5, 2)), term: 2 as Term });
+    cluster.sync(agent);
+    expect(agent.core.neededFrom).toBe(neededFrom);
+    cluster.crash(agent);
+    cluster.restart(agent);
+    expect([agent.core.lastIndex, agent.core.termAt(index(5))]).toEqual([5, 2]);
+  });
+
+  test("R31: behind a base that ended the log nothing older is needed", () => {
+    const { cluster, left, file } = snapshotFor();
+    cluster.snapshots.arrive(left, a1, file);
+    const record = left.records.length;
+    cluster.tell(left, "a1", append(7, 7, runOf(8, 1)));
+    cluster.sync(left);
+    expect(left.core.neededFrom).toBe(record);
+    cluster.tell(left, "a2", { ...append(7, 7, runOf(8, 2)), term: 2 as Term });
+    cluster.sync(left);
+    expect(left.core.neededFrom).toBe(record);
+    cluster.crash(left);
+    cluster.restart(left);
+    expect(left.core).toMatchObject({ lastIndex: 8, term: 2 });
   });
 
   test("R23: a base repeats who takes part, and that is no news", () => {

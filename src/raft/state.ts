@@ -165,6 +165,8 @@ export class RaftState {
   base: BaseRecord;
   /** 0: not yet pushed. */
   baseRecord = 0 as RecordNumber;
+  /** The log had no entry behind the base when that was pushed. */
+  baseEndsLog = true;
 
   // ── volatile ──
   nextRecord: RecordNumber;
