@@ -62,7 +62,10 @@ describe("init and agent", { timeout: 60_000 }, () => {
     expect(await place.run(["get", "k", "--agent", b])).toMatchObject({ code: 0, stdout: "7\n" });
     // Logs are JSON lines on stderr.
     const [line = ""] = agents[0]!.stderr.split("\n");
-    expect(JSON.parse(line)).toMatchObject({ agent: "a", msg: expect.stringContaining("its voters are a, b") as string });
+    expect(JSON.parse(line)).toMatchObject({
+      agent: "a",
+      msg: expect.stringContaining("its voters are a, b") as string,
+    });
 
     // A missing peer: nothing is decided, and the caller is told that nothing was, or that nobody knows.
     await agents[1]!.end("SIGKILL");
