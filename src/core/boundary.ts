@@ -101,8 +101,6 @@ export interface PeerStatus {
 export interface Hibernation {
   /** `linkChanged` (down) of one that nothing was heard of for as long as `silence`. They are to hear of this agent meanwhile. */
   readonly present: readonly AgentId[];
-  /** `linkChanged` (up) of one that anything is heard of: it was away when the core fell asleep. */
-  readonly absent: readonly AgentId[];
   /** How often those who watch each other hear of each other. */
   readonly pulseInterval: Micros;
   readonly silence: Micros;

@@ -1,12 +1,13 @@
 /**
  * Idle groups sleep, so that a thousand of them cost no more than one: no heartbeats of their own, no deadline that comes
  * soon. Agents that have sleeping groups in common watch each other (`Hibernation` at the boundary); that stands for the
- * heartbeats of all of them. (The idea is CockroachDB's quiescence and TiKV's hibernating regions; that everybody agrees
- * first, and that a sleep has an end, is ours.)
+ * heartbeats of all of them. (The idea is CockroachDB's quiescence and TiKV's hibernating regions; that each member
+ * agrees for itself, and that a sleep has an end, is ours.)
  *
- * It is a heartbeat that puts to sleep. A leader whose group was idle for some beats asks `hibernate` in place of the next
- * one. A follower that has all of the log, decided, durable and applied, answers `hibernating` and sleeps. If everybody has
- * answered by the next beat, the leader sleeps as well; if not, that beat is a heartbeat again, which wakes those that do.
+ * It is a heartbeat that puts to sleep. A leader with nothing to do asks `hibernate` in place of a heartbeat. A follower that
+ * has all of the log, decided, durable and applied, answers `hibernating` and sleeps; it gets no heartbeats then. Once
+ * everybody who is there sleeps, the leader does, too. So one that lags, or joins, or is of an earlier version, has the
+ * leader to itself, and an answer that is late or lost costs a heartbeat, not the sleep of the others.
  *
  * Nothing is lost by it. A sleeping leader has confirmed nothing since its last round, so reads need another one, and it
  * is deposed like any other. Whoever sleeps has all of the log; an entry more wakes it. And a sleep ends by itself: the
@@ -18,93 +19,133 @@ import {
   never,
   unreachable,
   type AgentId,
-  type Hibernation,
   type LogIndex,
   type Micros,
   type Now,
   type Outbox,
 } from "../core/index.ts";
 import { acceptLeader, commitMatched } from "./following.ts";
-import type { Hibernate, Hibernating, RaftMessage, RaftPromise, RaftProtocol, WakeUp } from "./messages.ts";
+import type {
+  HeartbeatAnswer,
+  Hibernate,
+  Hibernating,
+  RaftMessage,
+  RaftPromise,
+  RaftProtocol,
+} from "./messages.ts";
 import { awaitsAnother } from "./priority.ts";
 import type { Progress } from "./progress.ts";
 import { sendHeartbeat, startRound } from "./reads.ts";
 import { isMember, leaderOf, patienceEnds, type Leading, type RaftState, type Rest } from "./state.ts";
-import { enterTerm, waitForLeader } from "./transitions.ts";
+import { waitForLeader } from "./transitions.ts";
 
-/** A leader that was refused waits twice as long before it asks again, up to so many beats. */
-const quietBeatsMax = 256;
+/** One that answers nothing for so many beats is not waited for. */
+const silentBeatsMax = 20;
+const unaskedBeatsMax = 256;
+const beatsToAnswerMax = 4;
+/** No heartbeat has this number, so it confirms nothing. */
+const refusalRound = 0;
+
+function quietBeatsMin(state: RaftState): number {
+  return state.hibernationOptions?.quietBeats ?? Number.POSITIVE_INFINITY;
+}
 
 /** As a leader begins, and begins again when it wakes. */
-export function restless(state: RaftState): Rest {
-  const quietBeatsNeeded = state.hibernationOptions?.quietBeats ?? Number.POSITIVE_INFINITY;
-  return { quietBeats: 0, quietBeatsNeeded, last: 0 as LogIndex, round: 0, agreed: undefined };
+export function restless(state: RaftState, last: LogIndex | undefined): Rest {
+  const askAtBeat = quietBeatsMin(state);
+  const rest = { quietBeats: 0, askAtBeat, last, round: 0, asleep: false, renewing: undefined };
+  return { ...rest, asked: new Map(), sleepers: new Set() };
+}
+
+/** Whether this member sleeps. A leader can be awake for some while others sleep. */
+export function isAsleep({ role, hibernation }: RaftState): boolean {
+  return role.kind === "leading" ? role.rest.asleep : hibernation !== undefined;
 }
 
 // ── the leader falls asleep ──
 
-/** A beat is due: a heartbeat for everybody, or the question whether all may sleep. */
+/** A beat is due: a heartbeat for everybody, or for those who do not sleep, or the question whether they may. */
 export function beat(state: RaftState, leading: Leading, now: Now, out: Outbox<RaftProtocol>): void {
   leading.beat += 1;
-  if (restsAtBeat(state, leading, now)) ask(state, leading, now, out);
-  else startRound(state, leading, out);
+  noteSilent(state, leading, now);
+  const { rest } = leading;
+  const isQuiet = rest.last === state.log.last && rest.round === leading.round && isIdle(state, leading);
+  rest.last = state.log.last;
+  if (isQuiet) quietBeat(state, leading, now, out);
+  else if (rest.sleepers.size > 0) awaken(state, "other", now, out);
+  else {
+    rest.quietBeats = 0;
+    startRound(state, leading, out);
+  }
   leading.rest.round = leading.round;
 }
 
-function restsAtBeat(state: RaftState, leading: Leading, now: Now): boolean {
-  const { rest } = leading;
-  const wasQuiet =
-    rest.last === state.log.last && rest.round === leading.round && isIdle(state, leading, now);
-  const isRefused = rest.agreed !== undefined && wasQuiet;
-  rest.agreed = undefined;
-  rest.last = state.log.last;
-  rest.quietBeats = wasQuiet && !isRefused ? rest.quietBeats + 1 : 0;
-  if (isRefused) rest.quietBeatsNeeded = Math.min(rest.quietBeatsNeeded * 2, quietBeatsMax);
-  return rest.quietBeats >= rest.quietBeatsNeeded;
+/** One that answers nothing in this group for long is away, however well its agent is. */
+function noteSilent(state: RaftState, { peers, rest, awakeSince }: Leading, now: Now): void {
+  const heardSince = now.monotonic - silentBeatsMax * state.heartbeatInterval;
+  if (awakeSince >= heardSince) return;
+  for (const peer of peers.values()) {
+    const isSilent = peer.heardAt < heardSince && !rest.sleepers.has(peer);
+    if (isSilent && isMember(state, peer.id)) state.absent.add(peer.id);
+  }
 }
 
-/** Everybody who is there has all of the log, and nothing is under way. */
-function isIdle(state: RaftState, leading: Leading, now: Now): boolean {
+function quietBeat(state: RaftState, leading: Leading, now: Now, out: Outbox<RaftProtocol>): void {
+  const { rest } = leading;
+  rest.quietBeats += 1;
+  leading.round += 1;
+  const asks = rest.quietBeats >= rest.askAtBeat;
+  // Who is asked in vain gets heartbeats for ever longer: perhaps it does not know what it is asked.
+  if (asks) rest.askAtBeat = Math.min(rest.askAtBeat * 2, rest.askAtBeat + unaskedBeatsMax);
+  const answersBy = leading.beat - beatsToAnswer(state);
+  for (const peer of leading.peers.values()) {
+    const askedAt = rest.asked.get(peer) ?? Number.NEGATIVE_INFINITY;
+    if (rest.sleepers.has(peer) || askedAt > answersBy) continue;
+    if (asks && mayBeAsked(state, peer)) ask(state, leading, peer, out);
+    else {
+      rest.asked.delete(peer);
+      sendHeartbeat(state, leading, peer, out);
+    }
+  }
+  sleepIfAllDo(state, leading, now);
+}
+
+/** A question stands for the heartbeats of so many beats: where answers take longer than one, groups fall asleep all the same. */
+function beatsToAnswer(state: RaftState): number {
+  const beats = Math.floor(state.electionTimeoutMin / state.heartbeatInterval) - 1;
+  return Math.min(Math.max(beats, 1), beatsToAnswerMax);
+}
+
+/** Here: all of the log is decided, durable and applied, and nothing is under way, with members neither. */
+function isIdle(state: RaftState, leading: Leading): boolean {
+  const { members } = state;
   if (!isSettled(state) || leading.gathering !== undefined || leading.confirming.length > 0) return false;
   if (leading.transfer !== undefined || awaitsAnother(state, leading)) return false;
-  if (state.members.outgoing.length > 0 || state.members.next.length > 0) return false;
-  const heardSince = now.monotonic - 2 * state.heartbeatInterval;
-  for (const peer of leading.peers.values()) {
-    // Whoever was removed is still told so.
-    if (!isMember(state, peer.id)) return false;
-    if (state.absent.has(peer.id)) continue;
-    if (peer.mode !== "replicate" || peer.matched !== state.log.last || peer.heardAt < heardSince)
-      return false;
-  }
-  return hasQuorumWithoutAbsent(state);
+  if (members.outgoing.length > 0 || members.next.length > 0) return false;
+  // Whoever was removed is still told so.
+  for (const id of leading.peers.keys()) if (!isMember(state, id)) return false;
+  return true;
 }
 
-/** Here: all of the log is decided, durable and applied, and no read waits. */
 function isSettled(state: RaftState): boolean {
   const { log, pending, commitIndex, applied, settledReads, commitLoad } = state;
   return (
     commitIndex === log.last &&
     applied === log.last &&
-    pending.count === 0 &&
+    pending.durableIndex === log.last &&
     settledReads.length === 0 &&
     commitLoad === undefined
   );
 }
 
-function hasQuorumWithoutAbsent(state: RaftState): boolean {
-  return jointVoteResult(state.members, (id) => !state.absent.has(id)) === "won";
+function mayBeAsked(state: RaftState, peer: Progress): boolean {
+  return peer.mode === "replicate" && peer.matched === state.log.last;
 }
 
-/** Those that are away are shown a heartbeat: whoever of them is there all the same answers, and that wakes the leader. */
-function ask(state: RaftState, leading: Leading, now: Now, out: Outbox<RaftProtocol>): void {
-  leading.rest.agreed = new Set();
+function ask(state: RaftState, leading: Leading, peer: Progress, out: Outbox<RaftProtocol>): void {
+  leading.rest.asked.set(peer, leading.beat);
   const message = { kind: "hibernate", term: state.term, last: state.log.last } as const;
-  for (const peer of leading.peers.values()) {
-    if (state.absent.has(peer.id)) sendHeartbeat(state, leading, peer, out);
-    else out.sends.push({ to: peer.id, channel: "urgent", message });
-  }
-  // In a group of one nobody else is asked.
-  sleepIfAllAgreed(state, leading, now);
+  out.sends.push({ to: peer.id, channel: "urgent", message });
 }
 
 export function receiveHibernating(
@@ -115,24 +156,59 @@ export function receiveHibernating(
   now: Now,
 ): void {
   peer.heard(now.monotonic);
-  if (message.last !== state.log.last) return;
-  leading.rest.agreed?.add(peer.id);
-  sleepIfAllAgreed(state, leading, now);
+  const { rest } = leading;
+  // Something was sent to it after the question: that wakes it.
+  if (message.last !== state.log.last || !rest.asked.delete(peer) || !isIdle(state, leading)) return;
+  rest.renewing?.delete(peer);
+  if (!rest.sleepers.has(peer)) {
+    rest.sleepers.add(peer);
+    noteSleepers(state, rest);
+  }
+  if (!rest.asleep || rest.renewing?.size === 0) sleepIfAllDo(state, leading, now);
 }
 
-function sleepIfAllAgreed(state: RaftState, leading: Leading, now: Now): void {
-  const { agreed } = leading.rest;
-  if (agreed === undefined || !isIdle(state, leading, now)) return;
-  for (const id of leading.peers.keys()) if (!agreed.has(id) && !state.absent.has(id)) return;
-  leading.rest.agreed = undefined;
-  leaderSleeps(state, leading);
-  state.deadline = (now.monotonic + renewalDraw(state)) as Micros;
+/** It does not sleep, and says so. */
+export function noteRefusal(leading: Leading, peer: Progress, message: HeartbeatAnswer): void {
+  if (message.round === refusalRound) leading.rest.asked.delete(peer);
 }
 
-/** Leaders that fell asleep together do not ask anew together. */
-function renewalDraw(state: RaftState): number {
+/** Everybody but those who are away. */
+function sleepIfAllDo(state: RaftState, leading: Leading, now: Now): void {
+  const { rest } = leading;
+  if (rest.quietBeats < quietBeatsMin(state)) return;
+  for (const peer of leading.peers.values()) {
+    if (!state.absent.has(peer.id) && !rest.sleepers.has(peer)) return;
+  }
+  if (!sleepersAreQuorum(state, leading)) return;
+  rest.asleep = true;
+  rest.renewing = undefined;
+  noteSleepers(state, rest);
+  // Leaders that fell asleep together do not ask anew together.
   const renewal = renewalInterval(state);
-  return state.prng.between(Math.ceil(renewal / 2), renewal);
+  state.deadline = (now.monotonic + state.prng.between(Math.ceil(renewal / 2), renewal)) as Micros;
+}
+
+/** With the leader itself. */
+function sleepersAreQuorum(state: RaftState, { peers, rest }: Leading): boolean {
+  const isThere = (id: AgentId): boolean => {
+    const peer = peers.get(id);
+    return id === state.self || (peer !== undefined && rest.sleepers.has(peer));
+  };
+  return jointVoteResult(state.members, isThere) === "won";
+}
+
+function noteSleepers(state: RaftState, { sleepers, asleep }: Rest): void {
+  if (sleepers.size === 0 && !asleep) state.hibernation = undefined;
+  else
+    sleepWith(
+      state,
+      Array.from(sleepers, ({ id }) => id),
+    );
+}
+
+function sleepWith(state: RaftState, present: readonly AgentId[]): void {
+  const { heartbeatInterval, electionTimeoutMin } = state;
+  state.hibernation = { present, pulseInterval: heartbeatInterval, silence: electionTimeoutMin };
 }
 
 function renewalInterval(state: RaftState): Micros {
@@ -140,25 +216,9 @@ function renewalInterval(state: RaftState): Micros {
   return state.hibernationOptions.renewalInterval;
 }
 
-function leaderSleeps(state: RaftState, leading: Leading): void {
-  const present: AgentId[] = [];
-  const absent: AgentId[] = [];
-  for (const id of leading.peers.keys()) (state.absent.has(id) ? absent : present).push(id);
-  state.hibernation = hibernation(state, present, absent);
-}
-
-function hibernation(state: RaftState, present: readonly AgentId[], absent: readonly AgentId[]): Hibernation {
-  return {
-    present,
-    absent,
-    pulseInterval: state.heartbeatInterval,
-    silence: state.electionTimeoutMin,
-  };
-}
-
 // ── a follower falls asleep ──
 
-/** Stands for a heartbeat that says that all up to `last` is decided. Whoever is not ready to sleep says nothing. */
+/** Stands for a heartbeat that says that all up to `last` is decided. Whoever is not ready to sleep answers it as one. */
 export function receiveHibernate(
   state: RaftState,
   from: AgentId,
@@ -171,10 +231,13 @@ export function receiveHibernate(
     commitMatched(state, message.last);
     if (!mayFollowerSleep(state, message.last)) {
       awaken(state, "leader", now, out);
+      const { term, priority } = state;
+      const answer = { kind: "heartbeatAnswer", term, round: refusalRound, priority } as const;
+      out.sends.push({ to: from, channel: "urgent", message: answer });
       return;
     }
     // The object of a sleep that goes on stays the same.
-    state.hibernation ??= hibernation(state, [from], []);
+    if (state.hibernation === undefined) sleepWith(state, [from]);
     state.deadline = (now.monotonic + 2 * renewalInterval(state)) as Micros;
   }
   out.sends.push({
@@ -201,16 +264,14 @@ function mayFollowerSleep(state: RaftState, last: LogIndex): boolean {
 /** `leader`: it said something. `leaderGone`: its agent is not heard of, or it asks for votes itself. `other`: anything else. */
 export type Rouser = "leader" | "leaderGone" | "other";
 
-/** Called before whatever may change something. A leader tells everybody at once that it is there. */
+/** Called before whatever concerns everybody. A leader tells them all at once that it is there. */
 export function awaken(state: RaftState, by: Rouser, now: Now, out: Outbox<RaftProtocol>): void {
   if (state.hibernation === undefined) return;
   state.hibernation = undefined;
   const { role } = state;
   if (role.kind === "leading") {
-    role.rest = restless(state);
-    role.awakeSince = now.monotonic;
-    role.heartbeatAt = (now.monotonic + state.heartbeatInterval) as Micros;
-    state.deadline = role.heartbeatAt;
+    role.rest = restless(state, undefined);
+    leaderWakes(state, role, now);
     startRound(state, role, out);
     return;
   }
@@ -229,6 +290,35 @@ export function awaken(state: RaftState, by: Rouser, now: Now, out: Outbox<RaftP
   out.sends.push({ to: leader, channel: "urgent", message: { kind: "wakeUp", term: state.term } });
 }
 
+/** Until now nobody owed it an answer. */
+function leaderWakes(state: RaftState, leading: Leading, now: Now): void {
+  leading.awakeSince = now.monotonic;
+  leading.heartbeatAt = (now.monotonic + state.heartbeatInterval) as Micros;
+  state.deadline = leading.heartbeatAt;
+}
+
+/** The leader is awake for one peer, at once; the others sleep on. */
+function attend(
+  state: RaftState,
+  leading: Leading,
+  peer: Progress,
+  now: Now,
+  out: Outbox<RaftProtocol>,
+): void {
+  const { rest } = leading;
+  if (rest.asleep) {
+    rest.asleep = false;
+    rest.renewing = undefined;
+    leaderWakes(state, leading, now);
+  }
+  rest.asked.delete(peer);
+  rest.sleepers.delete(peer);
+  noteSleepers(state, rest);
+  rest.askAtBeat = quietBeatsMin(state);
+  rest.quietBeats = Math.min(rest.quietBeats, rest.askAtBeat - 1);
+  sendHeartbeat(state, leading, peer, out);
+}
+
 /** Before a message is passed on to whom it concerns. */
 export function awakenFor(
   state: RaftState,
@@ -237,82 +327,171 @@ export function awakenFor(
   now: Now,
   out: Outbox<RaftProtocol>,
 ): void {
-  const wasAbsent = state.absent.size > 0 && state.absent.delete(from);
+  if (state.absent.size > 0) state.absent.delete(from);
   if (state.hibernation === undefined) return;
-  const rouser = rouserOf(state, from, message, wasAbsent);
-  if (rouser !== undefined) awaken(state, rouser, now, out);
+  const { role } = state;
+  if (role.kind === "leading") awakenLeaderFor(state, role, from, message, now, out);
+  else {
+    const rouser = rouserOfFollower(state, from, message);
+    if (rouser !== undefined) awaken(state, rouser, now, out);
+  }
 }
 
-/** Undefined where the sleep goes on: the message tells nothing new, or is of somebody who takes no part as far as is known here. */
-function rouserOf(
+/** A member that wants nothing but the leader's attention gets it alone. */
+function awakenLeaderFor(
+  state: RaftState,
+  leading: Leading,
+  from: AgentId,
+  message: RaftMessage | RaftPromise,
+  now: Now,
+  out: Outbox<RaftProtocol>,
+): void {
+  const peer = isMember(state, from) ? leading.peers.get(from) : undefined;
+  switch (message.kind) {
+    case "forward":
+    case "readRequest":
+      if (peer !== undefined) awaken(state, "other", now, out);
+      return;
+    case "preVoteRequest":
+    case "voteRequest":
+      if (peer !== undefined) attend(state, leading, peer, now, out);
+      return;
+    case "appendMatched":
+    case "appendRejected":
+    case "heartbeatAnswer":
+      // One that was away is back. Of a sleeper it is an answer that is late, and tells nothing new.
+      if (peer !== undefined && leading.rest.asleep && !leading.rest.sleepers.has(peer))
+        attend(state, leading, peer, now, out);
+      return;
+    case "append":
+    case "heartbeat":
+    case "commit":
+    case "campaignNow":
+    case "hibernate":
+    case "hibernating":
+    case "wakeUp":
+    case "preVoteAnswer":
+    case "voteAnswer":
+    case "forwardRefused":
+    case "readAnswer":
+      // Of another leader: its term is over, or this one's is, and the sleep with it. Of others: heard without this, or late.
+      return;
+    default:
+      unreachable(message);
+  }
+}
+
+/** Undefined where the sleep goes on: it tells nothing new, or is of somebody who takes no part as far as is known here. */
+function rouserOfFollower(
   state: RaftState,
   from: AgentId,
   message: RaftMessage | RaftPromise,
-  wasAbsent: boolean,
 ): Rouser | undefined {
   const isFromLeader = leaderOf(state) === from;
   switch (message.kind) {
     case "append":
     case "heartbeat":
-    case "commit":
     case "campaignNow":
+      return isFromLeader ? "leader" : "other";
+    case "commit":
+      // One that took its time may come after the question, which said as much.
+      if (message.term === state.term && message.commit <= state.commitIndex) return undefined;
       return isFromLeader ? "leader" : "other";
     case "hibernate":
       return message.term > state.term ? "other" : undefined;
-    case "hibernating":
-    case "heartbeatAnswer":
-      return isMember(state, from) && (wasAbsent || message.term > state.term) ? "other" : undefined;
     case "preVoteRequest":
     case "voteRequest":
       if (!isMember(state, from)) return undefined;
       return isFromLeader ? "leaderGone" : "other";
+    case "forward":
+    case "readRequest":
+    case "wakeUp":
+      // For a leader.
+      return undefined;
+    case "hibernating":
+    case "heartbeatAnswer":
     case "preVoteAnswer":
     case "voteAnswer":
     case "appendMatched":
     case "appendRejected":
-    case "wakeUp":
-    case "forward":
     case "forwardRefused":
-    case "readRequest":
     case "readAnswer":
-      return isMember(state, from) ? "other" : undefined;
+      // It asked nothing, so it is an answer that is late.
+      return undefined;
     default:
       return unreachable(message);
   }
 }
 
-/** A follower wonders whether its leader is there. The leader is awake by now and has said so; a higher term deposes it. */
-export function receiveWakeUp(state: RaftState, message: WakeUp, now: Now, out: Outbox<RaftProtocol>): void {
-  if (message.term > state.term) enterTerm(state, message.term, undefined, now, out);
+/** One who was woken, or begins anew, asks whether somebody leads. Whoever does is heard of by a heartbeat. */
+export function receiveWakeUp(state: RaftState, from: AgentId, now: Now, out: Outbox<RaftProtocol>): void {
+  if (state.role.kind !== "leading" || !isMember(state, from)) return;
+  const peer = state.role.peers.get(from);
+  if (peer !== undefined) attend(state, state.role, peer, now, out);
 }
 
-/** A follower counts on its leader alone; a leader on a quorum. */
+/** A member that comes back to its group: if that sleeps, nobody would say who leads it. */
+export function askWhoLeads(state: RaftState, out: Outbox<RaftProtocol>): void {
+  if (state.hibernationOptions === undefined || state.term === 0) return;
+  const message = { kind: "wakeUp", term: state.term } as const;
+  for (const to of new Set([...state.members.voters, ...state.members.outgoing])) {
+    if (to !== state.self) out.sends.push({ to, channel: "urgent", message });
+  }
+}
+
+/**
+ * A follower counts on its leader alone; a leader on a quorum. A link that is up says only that the agent is there: it is
+ * probed then like by any leader, and what it answers in this group wakes.
+ */
 export function peerLinkWatched(
   state: RaftState,
-  peer: AgentId,
+  id: AgentId,
   up: boolean,
   now: Now,
   out: Outbox<RaftProtocol>,
 ): void {
-  if (up) state.absent.delete(peer);
-  else if (isMember(state, peer)) state.absent.add(peer);
-  if (state.hibernation === undefined) return;
-  if (state.role.kind !== "leading") {
-    if (leaderOf(state) === peer) awaken(state, up ? "other" : "leaderGone", now, out);
-  } else if (state.role.peers.has(peer)) {
-    if (up || !hasQuorumWithoutAbsent(state)) awaken(state, "other", now, out);
-    else leaderSleeps(state, state.role);
+  if (!up && isMember(state, id)) state.absent.add(id);
+  const { role, hibernation } = state;
+  if (hibernation === undefined || !hibernation.present.includes(id)) return;
+  if (role.kind !== "leading") {
+    awaken(state, up ? "other" : "leaderGone", now, out);
+    return;
   }
+  const peer = role.peers.get(id);
+  assert(peer !== undefined, "R51: a leader sleeps with its peers");
+  if (up) {
+    attend(state, role, peer, now, out);
+    return;
+  }
+  const { rest } = role;
+  rest.sleepers.delete(peer);
+  rest.renewing?.delete(peer);
+  // What it owes, it owes from now on.
+  if (!rest.asleep) role.awakeSince = now.monotonic;
+  if (rest.asleep && !sleepersAreQuorum(state, role)) awaken(state, "other", now, out);
+  else noteSleepers(state, rest);
 }
 
 /** The deadline of a sleeper has come. */
 export function sleepEnds(state: RaftState, now: Now, out: Outbox<RaftProtocol>): void {
   const { role } = state;
-  const isRenewal = role.kind === "leading" && role.rest.agreed === undefined;
-  if (!isRenewal) {
+  if (role.kind !== "leading") {
     awaken(state, "other", now, out);
     return;
   }
+  const { rest } = role;
+  if (rest.renewing === undefined) renew(state, role, now, out);
+  else for (const peer of rest.renewing) attend(state, role, peer, now, out);
+}
+
+/** Everybody is asked anew. Whoever is away is shown a heartbeat: if it is there all the same, it answers. */
+function renew(state: RaftState, leading: Leading, now: Now, out: Outbox<RaftProtocol>): void {
+  const { rest } = leading;
+  rest.renewing = new Set(rest.sleepers);
   state.deadline = (now.monotonic + state.heartbeatInterval) as Micros;
-  ask(state, role, now, out);
+  for (const peer of leading.peers.values()) {
+    if (rest.sleepers.has(peer)) ask(state, leading, peer, out);
+    else sendHeartbeat(state, leading, peer, out);
+  }
+  if (rest.renewing.size === 0) sleepIfAllDo(state, leading, now);
 }

@@ -37,20 +37,20 @@ export function checkInvariants(state: RaftState): void {
   if (state.hibernation !== undefined) checkSleep(state, state.hibernation);
 }
 
-function checkSleep(state: RaftState, { present, absent }: Hibernation): void {
+function checkSleep(state: RaftState, { present }: Hibernation): void {
   const { last } = state.log;
   assert(state.commitIndex === last, "R50: whoever sleeps knows all of its log to be decided");
   assert(state.pending.durableIndex === last, "R50: whoever sleeps has all of its log on disk");
   assert(state.applied === last, "R50: whoever sleeps has applied all of its log");
   assert(state.deadline !== never, "R52: a sleep ends by itself");
   if (state.role.kind === "leading") {
-    const { peers, transfer } = state.role;
+    const { peers, transfer, rest } = state.role;
     assert(transfer === undefined, "R40: nobody sleeps over a hand-over");
     for (const id of present)
       assert(peers.get(id)?.matched === last, "R51: those who sleep have all of the log");
-    assert(present.length + absent.length === peers.size, "R51: a sleeping leader has an eye on everybody");
+    assert(present.length === rest.sleepers.size, "R51: a leader has an eye on all who sleep");
     const vouched = jointVoteResult(state.members, (id) => id === state.self || present.includes(id));
-    assert(vouched === "won", "R51: a leader sleeps while a quorum is there");
+    assert(!rest.asleep || vouched === "won", "R51: a leader sleeps while a quorum does");
   } else {
     const leader = leaderOf(state);
     assert(leader !== undefined, "R50: whoever sleeps leads, or follows a leader");

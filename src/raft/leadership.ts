@@ -9,7 +9,7 @@ import {
   type Now,
   type Outbox,
 } from "../core/index.ts";
-import { beat, restless } from "./hibernation.ts";
+import { beat, noteRefusal, restless } from "./hibernation.ts";
 import { dismissLeavers, markLogEnd, peersOf } from "./membership.ts";
 import type { HeartbeatAnswer, RaftProtocol } from "./messages.ts";
 import type { Progress } from "./progress.ts";
@@ -46,7 +46,7 @@ function leadingFrom(state: RaftState, now: Now): Leading {
     round: 0,
     gathering: undefined,
     confirming: [],
-    rest: restless(state),
+    rest: restless(state, firstIndex),
     awakeSince: now.monotonic,
     // What an earlier office left undecided counts: it waits for a quorum just the same.
     committedBytes: log.bytesThrough(state.commitIndex),
@@ -98,7 +98,9 @@ function hearsQuorum(state: RaftState, leading: Leading, now: Now): boolean {
   if (leading.awakeSince >= since) return true;
   const hears = (id: AgentId): boolean => {
     const peer = leading.peers.get(id);
-    return id === state.self || (peer !== undefined && peer.heardAt >= since);
+    if (peer === undefined) return id === state.self;
+    // The driver makes sure that sleepers are there.
+    return peer.heardAt >= since || leading.rest.sleepers.has(peer);
   };
   return jointVoteResult(state.members, hears) === "won";
 }
@@ -115,6 +117,7 @@ export function receiveHeartbeatAnswer(
   peer.heard(now.monotonic);
   peer.priority = message.priority;
   if (peer.roundAnswered < message.round) peer.roundAnswered = message.round;
+  noteRefusal(leading, peer, message);
   settleConfirmed(state, leading, out);
   noteHeartbeatAnswered(state, leading, peer, out);
 }

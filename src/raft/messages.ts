@@ -96,7 +96,7 @@ export interface CampaignNow {
   readonly term: Term;
 }
 
-/** In place of a heartbeat, from the leader of an idle group: the receiver has all of the log, all of it is decided; may all sleep? */
+/** In place of a heartbeat, in an idle group: "You have all of the log, and all of it is decided: sleep." */
 export interface Hibernate {
   readonly kind: "hibernate";
   readonly term: Term;
@@ -113,10 +113,10 @@ export interface Hibernating {
   readonly last: LogIndex;
 }
 
-/** A follower that no longer sleeps, to its leader: "Do you still lead?" Answered by a heartbeat to everybody. */
+/** One who no longer sleeps, or comes back, to whoever leads: "Are you there?" Answered by a heartbeat. */
 export interface WakeUp {
   readonly kind: "wakeUp";
-  /** The follower's. */
+  /** The sender's. */
   readonly term: Term;
 }
 

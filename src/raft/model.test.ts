@@ -252,7 +252,7 @@ class Chaos {
     this.sleeps += 1;
     const hears = (peer: TestAgent): boolean => peer.running && !cluster.cut.has(`${peer.id}>${agent.id}`);
     const gone = hibernation.present.map((id) => cluster.find(id)).find((peer) => !hears(peer));
-    const back = hibernation.absent.map((id) => cluster.find(id)).find(hears);
+    const back = cluster.agents.find((peer) => !hibernation.present.includes(peer.id) && hears(peer));
     if (gone !== undefined && prng.chance(0.1)) cluster.tellLink(agent, gone, false);
     else if (back !== undefined && prng.chance(0.1)) cluster.tellLink(agent, back, true);
   }

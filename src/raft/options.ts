@@ -48,7 +48,7 @@ export const priorityDefault = 50;
 export const raftTimings = { electionTimeoutMs: [150, 300], heartbeatMs: 50 } as const;
 
 /** To fall asleep and to wake costs a group about as much as two heartbeats do, so it should be idle for longer than that. */
-export const raftHibernation: HibernationOptions = { quietBeats: 4, renewalMs: 60_000 };
+export const raftHibernation: HibernationOptions = { quietBeats: 1, renewalMs: 60_000 };
 
 /** The limits in force. Asserts that they fit together: wrong ones are a bug of whoever hosts the group. */
 export function raftLimits(given: Partial<RaftLimits> = {}): RaftLimits {

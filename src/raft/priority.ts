@@ -22,7 +22,7 @@ export function preferAtBeat(state: RaftState, leading: Leading, now: Now, out: 
   let heir: Progress | undefined;
   for (const peer of leading.peers.values()) {
     if (!isVoter(state, peer.id)) continue;
-    const isThere = isCaughtUp(state, leading, peer, now);
+    const isThere = leading.rest.sleepers.has(peer) || isCaughtUp(state, leading, peer, now);
     const priority = peer.priority ?? 0;
     if (isThere && priority > leading.nextPriority) leading.nextPriority = priority;
     if (!isThere || priority <= state.priority) peer.settlesAt = undefined;

@@ -39,8 +39,10 @@ import {
 } from "./election.ts";
 import { receiveAppend, receiveCommit, receiveHeartbeat } from "./following.ts";
 import {
+  askWhoLeads,
   awaken,
   awakenFor,
+  isAsleep,
   peerLinkWatched,
   receiveHibernate,
   receiveHibernating,
@@ -157,7 +159,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
   }
 
   status(): LogStatus {
-    const { role, log, base, pending, commitIndex, applied, hibernation, members } = this.#state;
+    const { role, log, base, pending, commitIndex, applied, members } = this.#state;
     const isLeading = role.kind === "leading";
     const peers = isLeading ? [...role.peers.values()] : [];
     return {
@@ -170,7 +172,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
       durable: pending.durableIndex,
       committed: commitIndex,
       applied,
-      hibernating: hibernation !== undefined,
+      hibernating: isAsleep(this.#state),
       members,
       peers: peers.map(({ id, matched, mode, heardAt }) => ({ id, matched, mode, heardAt })),
       successor: isLeading ? role.transfer?.to : undefined,
@@ -187,7 +189,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
     const state = this.#state;
     if (!state.woken) this.#wakeFirst(now, out);
     else if (now.monotonic < state.deadline) return;
-    else if (state.hibernation !== undefined) sleepEnds(state, now, out);
+    else if (isAsleep(state)) sleepEnds(state, now, out);
     else if (state.role.kind === "leading") keepOffice(state, state.role, now, out);
     else patienceMayEnd(state, now, out);
     this.#finish(now, out);
@@ -198,6 +200,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
     state.woken = true;
     if (state.baseRecord === 0) foundGroup(state, now, out);
     waitForLeader(state, now);
+    askWhoLeads(state, out);
     if (isSoleVoter(state)) campaign(state, now, out);
   }
 
@@ -232,7 +235,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
         receiveHibernate(state, from, message, now, out);
         return;
       case "wakeUp":
-        if (isMember(state, from)) receiveWakeUp(state, message, now, out);
+        receiveWakeUp(state, from, now, out);
         return;
       case "commit":
         receiveCommit(state, from, message, now, out);

@@ -69,13 +69,19 @@ export interface ReadBatch {
 export interface Rest {
   /** Beats in a row before which nothing had happened since the one before. */
   quietBeats: number;
-  /** It asks whether all may sleep after so many. */
-  quietBeatsNeeded: number;
+  /** With so many it asks the next time who may sleep. */
+  askAtBeat: number;
   /** The log's end and the round as they were at the last beat. */
-  last: LogIndex;
+  last: LogIndex | undefined;
   round: number;
-  /** Who agreed, while a question is open. */
-  agreed: Set<AgentId> | undefined;
+  /** The beat of the question that a peer has yet to answer; nothing else was sent to it since. */
+  readonly asked: Map<Progress, number>;
+  /** Those who agreed: they have all of the log, and get no heartbeats. */
+  readonly sleepers: Set<Progress>;
+  /** The leader sleeps, too. */
+  asleep: boolean;
+  /** Sleepers that have yet to agree to sleep on. */
+  renewing: Set<Progress> | undefined;
 }
 
 /** A hand-over that is under way; see `transfer.ts`. */
@@ -217,7 +223,7 @@ export class RaftState {
   leaderHeardAt = Number.NEGATIVE_INFINITY as Micros;
   /** While it sleeps. Only whoever leads, or follows a known leader, does. */
   hibernation: Hibernation | undefined;
-  /** Members to whom the link is known to be down, and of whom nothing was heard since. */
+  /** Members to whom the link is known to be down, or who answered their leader nothing for long, and of whom nothing was heard since. */
   readonly absent: Set<AgentId> = new Set();
 
   constructor(options: RaftOptions) {

@@ -28,10 +28,11 @@ export function follow(
 ): void {
   assert(leader !== state.self, "nobody follows itself");
   refuseReads(state, leader, out);
-  const wasFollowing = state.role.kind === "following";
-  state.role = following(leader);
   // A mere follower's patience goes on: a candidate that it refuses must not keep it from standing itself.
-  if (!wasFollowing) waitForLeader(state, now);
+  const isImpatient = state.role.kind === "following" && state.hibernation === undefined;
+  state.role = following(leader);
+  state.hibernation = undefined;
+  if (!isImpatient) waitForLeader(state, now);
 }
 
 /** Patience starts anew, for those who ever lose it. */
