@@ -7,6 +7,7 @@ import type { LoadResult } from "./closed-loop.ts";
 import { benchCore } from "./core.ts";
 import { etcdVersion, startEtcd } from "./etcd.ts";
 import { benchFailover } from "./failover.ts";
+import { benchIdle } from "./idle.ts";
 import { benchJournal } from "./journal.ts";
 import { hasLimitProbe, measureLimit } from "./limit.ts";
 import { startLoad } from "./load-process.ts";
@@ -14,7 +15,7 @@ import { costDuring } from "./processes.ts";
 import { startQuorate } from "./quorate.ts";
 import { median, table } from "./report.ts";
 
-const parts = ["core", "journal", "cluster", "reads", "failover"] as const;
+const parts = ["core", "journal", "cluster", "reads", "failover", "idle"] as const;
 type Part = (typeof parts)[number];
 
 interface Options {
@@ -22,12 +23,15 @@ interface Options {
   readonly seconds: number;
   readonly repeats: number;
   readonly kills: number;
+  readonly groups: number;
   readonly data: string;
   readonly json: boolean;
 }
 
 const program = new Command("npm run bench --")
-  .description("Measures the core alone, the journal alone, three agent processes beside etcd, and failover.")
+  .description(
+    "Measures the core alone, the journal alone, three agent processes beside etcd, failover, and groups that nobody uses.",
+  )
   .argument("[parts...]", `which of ${parts.join(", ")}`, [...parts])
   .addOption(
     new Option("--clients <counts>", "concurrent callers, one row each")
@@ -37,6 +41,7 @@ const program = new Command("npm run bench --")
   .option("--seconds <n>", "how long each measurement runs", Number, 3)
   .option("--repeats <n>", "measurements of each kind; the median counts", Number, 3)
   .option("--kills <n>", "kills of the leader for failover", Number, 20)
+  .option("--groups <n>", "groups that nobody uses", Number, 1000)
   .option("--data <folder>", "where data folders are made: the disk that is measured", tmpdir())
   .option("--json", "results as JSON", false)
   .action(async (chosen: readonly string[], options: Options) => {
@@ -61,6 +66,7 @@ async function run(chosen: readonly Part[], options: Options): Promise<void> {
     if (chosen.includes("cluster")) say(await cluster(folder, "put", options));
     if (chosen.includes("reads")) say(await cluster(folder, "get", options));
     if (chosen.includes("failover")) say(await failover(folder, options));
+    if (chosen.includes("idle")) say(await idle(folder, options));
     if (options.json) console.log(JSON.stringify(results, undefined, 2));
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -189,6 +195,27 @@ async function failover(folder: string, options: Options): Promise<string> {
   ];
   results["failover"] = rows;
   return table("From kill -9 of the leader to the next acknowledged write", rows);
+}
+
+/** Long enough for the clock ticks in which the system counts CPU time. */
+const idleSecondsMin = 10;
+
+async function idle(folder: string, options: Options): Promise<string> {
+  const seconds = Math.max(options.seconds, idleSecondsMin);
+  const one = await benchIdle(folder, options.groups, seconds, progress);
+  progress("");
+  const rows = [
+    {
+      groups: options.groups,
+      "s until all sleep": one.secondsToSleep.toFixed(1),
+      "cpu % (4)": one.cpuPercent.toFixed(2),
+      "MB max": Math.round(one.residentMegabytesMax),
+      "first write ms": one.firstWriteMs.toFixed(2),
+      "second write ms": one.secondWriteMs.toFixed(2),
+    },
+  ];
+  results["idle"] = rows;
+  return table("Groups that nobody uses: four agents, each group on three or four of them", rows);
 }
 
 function add<T>(into: Map<number, T[]>, key: number, one: T): void {

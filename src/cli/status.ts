@@ -121,7 +121,8 @@ async function watch(
       // oxlint-disable-next-line no-await-in-loop -- one look after the other
       const rows = await ask(places, timeoutMs);
       const text = JSON.stringify(
-        rows.map(({ status, ...row }) => ({ ...row, ...status, lagMs: 0, peers: [] })),
+        // Groups fall asleep and wake all the time, as lag comes and goes.
+        rows.map(({ status, ...row }) => ({ ...row, ...status, lagMs: 0, hibernating: false, peers: [] })),
       );
       if (isLive)
         region.draw([

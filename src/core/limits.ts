@@ -61,6 +61,12 @@ export interface Limits {
   readonly laneEffectsMax: number;
   /** Inputs that the driver takes in one turn; the rest wait for the next. */
   readonly inputsPerTurnMax: number;
+  /** Groups that one turn tells that a peer is gone or back; the others hear it in the next turns. */
+  readonly linkChangesPerTurnMax: number;
+  /** Groups of one agent that look for a leader at a time; the others begin as these have found one. */
+  readonly searchingGroupsMax: number;
+  /** A group that has found none in this time does not keep others waiting any more. */
+  readonly searchMsMax: number;
   /** Commands of one group that one turn hands to its core. */
   readonly commandsPerTurnMax: number;
   /** Reads from the journal that one turn does for one group. */
@@ -233,6 +239,9 @@ export const limits: Limits = {
   // ── driver ──
   laneEffectsMax: 4096,
   inputsPerTurnMax: 16_384,
+  linkChangesPerTurnMax: 128,
+  searchingGroupsMax: 64,
+  searchMsMax: 1000,
   commandsPerTurnMax: 128,
   loadsPerTurnMax: 4,
   applySliceEntriesMax: 128,

@@ -17,22 +17,27 @@ import {
 import { limits } from "../core/limits.ts";
 import { GroupRunner, type AnyRunner, type GroupHost } from "./group.ts";
 import { DeadlineHeap } from "./heap.ts";
+import { Pulse } from "./pulse.ts";
 import type { HostedGroup, HostOptions, LogProtocol } from "./hosted.ts";
 import type { DriverOptions } from "./options.ts";
 import { Queue } from "../core/queue.ts";
 import { restoreState } from "./restoring.ts";
+import { Searches } from "./searches.ts";
 import { Slots } from "./slots.ts";
 import type { SnapshotSharing } from "./snapshots.ts";
 import type { Clock, DriverJournal, Network, Scheduler } from "./world.ts";
 
-type Input =
-  | {
-      readonly kind: "message";
-      readonly group: AnyRunner;
-      readonly from: AgentId | Address;
-      readonly message: object;
-    }
-  | { readonly kind: "link"; readonly group: AnyRunner; readonly peer: AgentId; readonly up: boolean };
+interface Input {
+  readonly group: AnyRunner;
+  readonly from: AgentId | Address;
+  readonly message: object;
+}
+
+interface LinkChange {
+  readonly group: AnyRunner;
+  readonly peer: AgentId;
+  readonly up: boolean;
+}
 
 export class Driver {
   readonly self: AgentId;
@@ -45,6 +50,9 @@ export class Driver {
   readonly #groups = new Map<GroupName, AnyRunner>();
   readonly #deadlines = new DeadlineHeap<AnyRunner>();
   readonly #inputs = new Queue<Input>();
+  readonly #linkChanges = new Queue<LinkChange>();
+  readonly #pulse: Pulse<AnyRunner>;
+  readonly #searches = new Searches();
   /** Groups that the next turn visits, each once. */
   #touched: AnyRunner[] = [];
   /** One outbox for all cores: it is drained after each step, so two never share it. */
@@ -66,6 +74,10 @@ export class Driver {
     this.#network = options.network;
     this.#onFailure = options.onFailure;
     this.#now = { monotonic: options.clock.monotonic(), wall: options.clock.wall() };
+    this.#pulse = new Pulse({
+      send: (peer) => options.network.pulse(peer),
+      fellSilent: (group, peer) => this.#fellSilent(group, peer),
+    });
     this.#journal = options.journal({
       onDurable: (group, through) => this.#durable(group, through),
       onFailure: (error) => this.#fail(error),
@@ -94,24 +106,62 @@ export class Driver {
     if (core.base !== undefined) restoreState(this.#snapshots.store, options.name, core.base, options.state);
     const group = new GroupRunner<P>(this.#hostOf<P>(), options, core, recovered.next);
     this.#groups.set(options.name, group);
-    this.#deadlines.set(group, group.nextDeadline);
-    this.#touch(group);
+    const begin = (): boolean => {
+      if (!this.#hosts(group)) return false;
+      group.begun = true;
+      this.#deadlines.set(group, Math.max(group.nextDeadline, this.#now.monotonic) as Micros);
+      this.#touch(group);
+      return true;
+    };
+    this.#searches.add({ group, lost: undefined, begin }, this.#now.monotonic);
     return group;
   }
 
   /** A message for a group; one that is not hosted here is dropped, as the network might have done. */
   receive(from: AgentId | Address, group: GroupName, message: object): void {
+    if (this.#state !== "running") return;
+    this.#pulse.heard(from as AgentId);
     const runner = this.#groups.get(group);
-    if (runner === undefined || this.#state !== "running") return;
-    this.#inputs.push({ kind: "message", group: runner, from, message });
+    if (runner === undefined) return;
+    this.#inputs.push({ group: runner, from, message });
     this.#requestTurn();
+  }
+
+  /** Something came of that agent that is for no group: its pulse. */
+  heard(from: AgentId): void {
+    if (this.#state === "running") this.#pulse.heard(from);
   }
 
   /** The link to a peer broke (down), or a new one is there (up). */
   linkChanged(peer: AgentId, up: boolean): void {
     if (this.#state !== "running") return;
-    for (const group of this.#groups.values()) this.#inputs.push({ kind: "link", group, peer, up });
-    this.#requestTurn();
+    for (const group of this.#groups.values()) {
+      const change = { group, peer, up };
+      if (!up && isLost(group, peer)) this.#search(change, () => true);
+      else this.#tellLink(change);
+    }
+  }
+
+  #fellSilent(group: AnyRunner, peer: AgentId): void {
+    const { hibernation } = group;
+    assert(hibernation !== undefined, "only who sleeps is told of a silence");
+    // Whoever waits for long to be told may have woken meanwhile, or the peer is heard again.
+    const goesOn = (): boolean =>
+      group.hibernation === hibernation && this.#pulse.isSilent(peer, hibernation.silence);
+    const change = { group, peer, up: false };
+    if (isLost(group, peer)) this.#search(change, goesOn);
+    else this.#tellLink(change);
+  }
+
+  /** A group is to hear that its leader is gone, once there is room for one more that looks for another. */
+  #search(change: LinkChange, isDue: () => boolean): void {
+    const { group, peer } = change;
+    const begin = (): boolean => {
+      if (!this.#hosts(group) || !isDue()) return false;
+      this.#tellLink(change);
+      return true;
+    };
+    this.#searches.add({ group, lost: peer, begin }, this.#now.monotonic);
   }
 
   /** Ends all groups, then the journal. Inputs that still wait are dropped. */
@@ -136,7 +186,10 @@ export class Driver {
       this.#readClock();
       this.#wakeDue();
       this.#takeInputs();
+      if (this.#pulse.deadline <= this.#now.monotonic) this.#pulse.beat(this.#now.monotonic);
+      this.#takeLinkChanges();
       this.#visitTouched();
+      this.#searches.admit(this.#now.monotonic);
       this.#journal.flush();
       this.#network.flush();
       this.#armTimer();
@@ -155,6 +208,7 @@ export class Driver {
    */
   #wakeDue(): void {
     const now = this.#now.monotonic;
+    this.#searches.wasLate(now - this.#deadlines.earliest, now);
     for (
       let due = this.#deadlines.first();
       due !== undefined && due.deadline <= now;
@@ -168,15 +222,29 @@ export class Driver {
 
   #takeInputs(): void {
     for (let taken = 0; taken < limits.inputsPerTurnMax && this.#inputs.count > 0; taken++) {
-      const input = this.#inputs.take();
-      const { group } = input;
+      const { group, from, message } = this.#inputs.take();
       // It may have been closed meanwhile.
-      if (this.#groups.get(group.name) !== group) continue;
-      if (input.kind === "message") group.receive(input.from, input.message);
-      else group.linkChanged(input.peer, input.up);
+      if (!this.#hosts(group)) continue;
+      group.receive(from, message);
       this.#mark(group);
     }
     if (this.#inputs.count > 0) this.#requestTurn();
+  }
+
+  /** One agent that goes may concern every group, and each has a lot to say then. */
+  #takeLinkChanges(): void {
+    for (let taken = 0; taken < limits.linkChangesPerTurnMax && this.#linkChanges.count > 0; taken++) {
+      const { group, peer, up } = this.#linkChanges.take();
+      if (!this.#hosts(group)) continue;
+      group.linkChanged(peer, up);
+      this.#mark(group);
+    }
+    if (this.#linkChanges.count > 0) this.#requestTurn();
+  }
+
+  #tellLink(change: LinkChange): void {
+    this.#linkChanges.push(change);
+    this.#requestTurn();
   }
 
   #visitTouched(): void {
@@ -184,14 +252,18 @@ export class Driver {
     this.#touched = [];
     for (const group of touched) {
       group.touched = false;
-      if (this.#groups.get(group.name) !== group) continue;
+      if (!this.#hosts(group)) continue;
       const isLeft = group.work();
       // It may have ended in the middle.
-      if (this.#groups.get(group.name) !== group) continue;
+      if (!this.#hosts(group)) continue;
       if (isLeft) this.#touch(group);
       group.settle();
-      this.#deadlines.set(group, group.nextDeadline);
+      if (group.begun) this.#deadlines.set(group, group.nextDeadline);
     }
+  }
+
+  #hosts(group: AnyRunner): boolean {
+    return this.#groups.get(group.name) === group;
   }
 
   #touch(group: AnyRunner): void {
@@ -222,7 +294,7 @@ export class Driver {
 
   /** Deadlines mostly move later (each heartbeat does it), so an armed timer stays where it is unless it would fire too late. */
   #armTimer(): void {
-    const earliest = this.#deadlines.earliest;
+    const earliest = this.#earliest;
     if (earliest >= this.#timerAt) return;
     this.#cancelTimer?.();
     this.#timerAt = earliest;
@@ -233,8 +305,12 @@ export class Driver {
     this.#timerAt = never;
     this.#cancelTimer = undefined;
     if (this.#state !== "running") return;
-    if (this.#deadlines.earliest <= this.#clock.monotonic()) this.#requestTurn();
+    if (this.#earliest <= this.#clock.monotonic()) this.#requestTurn();
     else this.#armTimer();
+  }
+
+  get #earliest(): Micros {
+    return Math.min(this.#deadlines.earliest, this.#pulse.deadline, this.#searches.deadline) as Micros;
   }
 
   // ── the journal, and the end ──
@@ -269,12 +345,18 @@ export class Driver {
       snapshots: this.#snapshots,
       soon: (task) => this.#scheduler.soon(task),
       touch: (group) => this.#touch(group),
+      hibernated: (group, before, after) => this.#pulse.replace(group, before, after, this.#now.monotonic),
       removed: (group) => {
         this.#groups.delete(group.name);
         this.#deadlines.remove(group);
       },
     };
   }
+}
+
+/** It sleeps, and counts on that one to lead it. */
+function isLost(group: AnyRunner, peer: AgentId): boolean {
+  return group.hibernation !== undefined && group.leader === peer;
 }
 
 function* decoded<P extends LogProtocol>(

@@ -5,6 +5,7 @@
 import { assert, present, unreachable } from "../core/assert.ts";
 import {
   clearOutbox,
+  type Hibernation,
   type LogCore,
   type Now,
   type Outbox,
@@ -64,6 +65,8 @@ export interface GroupHost<P extends LogProtocol> {
   readonly snapshots: SnapshotSharing;
   /** Puts the group on the list of those that the next turn visits. */
   touch(group: AnyRunner): void;
+  /** It sleeps, no longer sleeps, or counts on other peers than before. */
+  hibernated(group: AnyRunner, before: Hibernation | undefined, after: Hibernation | undefined): void;
   removed(group: AnyRunner): void;
 }
 
@@ -71,7 +74,11 @@ export interface GroupHost<P extends LogProtocol> {
 export interface AnyRunner extends Timed {
   readonly name: GroupName;
   touched: boolean;
+  /** Its core may be woken. */
+  begun: boolean;
   readonly nextDeadline: Micros;
+  readonly leader: AgentId | undefined;
+  readonly hibernation: Hibernation | undefined;
   wake(): void;
   receive(from: AgentId | Address, message: object): void;
   linkChanged(peer: AgentId, up: boolean): void;
@@ -93,6 +100,7 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
   deadline: Micros = never;
   heapPosition = -1;
   touched = false;
+  begun = false;
   role: Role;
   leader: AgentId | undefined;
 
@@ -115,6 +123,8 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
   #durableTold: number;
   #released = 0;
   #leaderHeardAt: number;
+  /** As the driver knows of it. */
+  #hibernated: Hibernation | undefined;
   #campaigns = false;
   #closed = false;
   readonly #refuseNotLeader = (command: Uint8Array): void => this.#refuse(command, this.#notLeader());
@@ -154,7 +164,8 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
       applied: this.applied,
       mechanism: this.#options.mechanism,
       self: this.#host.self,
-      lagMs: status.role === "leader" ? 0 : Math.max(0, silentMicros / 1000),
+      // Of a sleeper the driver makes sure that its leader is there.
+      lagMs: status.role === "leader" || status.hibernating ? 0 : Math.max(0, silentMicros / 1000),
       diskFull: this.#host.journal.diskFull,
       baseBytes: this.#core.base?.byteLength ?? 0,
     };
@@ -226,6 +237,10 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
     return Math.min(this.#core.deadline, this.#snapshots.deadline) as Micros;
   }
 
+  get hibernation(): Hibernation | undefined {
+    return this.#core.hibernation;
+  }
+
   wake(): void {
     const now = this.#host.now.monotonic;
     if (this.#core.deadline <= now) {
@@ -282,6 +297,7 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
   }
 
   settle(): void {
+    this.#noteHibernation(this.#core.hibernation);
     const neededFrom = this.#core.neededFrom;
     assert(neededFrom >= this.#released, "a core never needs again what it let go");
     if (neededFrom === this.#released) return;
@@ -289,8 +305,17 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
     this.#host.journal.release(this.name, neededFrom);
   }
 
+  #noteHibernation(hibernation: Hibernation | undefined): void {
+    const before = this.#hibernated;
+    if (hibernation === before) return;
+    this.#hibernated = hibernation;
+    this.#leaderHeardAt = this.#host.now.monotonic;
+    this.#host.hibernated(this, before, hibernation);
+  }
+
   abandon(): void {
     this.#closed = true;
+    this.#noteHibernation(undefined);
     this.#snapshots.close();
     this.#host.soon(() => {
       this.#reads.refuseAll({ kind: "closed" });

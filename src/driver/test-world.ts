@@ -367,6 +367,7 @@ export class World {
           if (isTransfer(message)) this.transfers.push({ to: to as AgentId, message });
           else this.sent.push(`${to}: ${(message as { text: string }).text}`);
         },
+        pulse: (to) => this.sent.push(`${to}: pulse`),
         versionOf: (agent) => this.versions.get(agent),
         flush: () => {
           this.flushes += 1;

@@ -25,6 +25,8 @@ export interface Scheduler {
 export interface Network {
   /** Queues a message, in order per (to, group, channel). The object is immutable from here on. */
   send(to: AgentId | Address, group: GroupName, channel: Channel, message: object): void;
+  /** Lets that agent hear of this one, as `Driver.heard`. It may be lost or late like any message. */
+  pulse(to: AgentId): void;
   /** The version of the wire in which that agent is told what is sent now; undefined: nobody knows at the moment. */
   versionOf(to: AgentId): WireVersion | undefined;
   /** The turn is over: what was queued leaves, in one write per peer. */

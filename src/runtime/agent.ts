@@ -298,6 +298,7 @@ function socketsOf(
     events: {
       receive: (from, group, message) => later.events?.receive(from, group, message),
       linkChanged: (peer, up) => later.events?.linkChanged(peer, up),
+      heard: (peer) => later.events?.heard(peer),
     },
   });
   const server = new AgentServer({
@@ -340,6 +341,7 @@ async function takeDown(parts: Parts): Promise<void> {
 function networkWithAnswers(network: TcpNetwork, answers: Outgoing): HostingNetwork {
   return {
     send: (to, group, channel, message) => network.send(to, group, channel, message),
+    pulse: (to) => network.pulse(to),
     versionOf: (to) => network.versionOf(to),
     flush: () => {
       network.flush();

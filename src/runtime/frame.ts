@@ -33,6 +33,7 @@ export const frameKinds = {
   pong: 5,
   // between agents
   message: 16,
+  pulse: 17,
   // client to agent
   propose: 32,
   query: 33,
@@ -72,6 +73,7 @@ export const frameAddedIn: Readonly<Partial<Record<FrameKind, WireVersion>>> = {
   backupPiece: 2,
   backupAnswer: 2,
   backupPieceAnswer: 2,
+  pulse: 2,
 };
 
 export function hasFrame(version: WireVersion, kind: FrameKind): boolean {

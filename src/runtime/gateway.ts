@@ -34,6 +34,8 @@ export interface GroupStatus {
   readonly last: number;
   readonly committed: number;
   readonly applied: number;
+  /** Idle and complete, and asleep until something happens. Absent where the agent's program does not say it. */
+  readonly hibernating?: boolean;
   /** Milliseconds since it last heard from whoever leads; 0 at the leader. */
   readonly lagMs: number;
   /** Of the state at `applied`, in hexadecimal digits. */

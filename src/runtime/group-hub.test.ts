@@ -520,6 +520,7 @@ describe("the gateway over a hub", () => {
       last: 1,
       committed: 1,
       applied: 1,
+      hibernating: false,
       lagMs: 2,
       digest: "ab01",
       diskFull: false,

@@ -338,6 +338,7 @@ export class GroupHub implements GroupObserver {
       last: status.last,
       committed: status.committed,
       applied: status.applied,
+      hibernating: status.hibernating,
       lagMs: Math.round(status.lagMs),
       digest: Buffer.from(hosted.digest()).toString("hex"),
       diskFull: status.diskFull,

@@ -16,6 +16,7 @@ import { Journal } from "../journal/journal.ts";
 import { SnapshotStore } from "../journal/snapshots.ts";
 import { raftCodec } from "../raft/codec.ts";
 import type { RaftProtocol } from "../raft/messages.ts";
+import { raftHibernation } from "../raft/options.ts";
 import { RaftCore } from "../raft/raft.ts";
 import { ReplicatedState } from "../state/replicated.ts";
 import { checksum } from "./checksum.ts";
@@ -88,6 +89,7 @@ export class Hosting {
     this.#network = options.network({
       receive: (from, group, message) => this.#driver.receive(from, group, message),
       linkChanged: (peer, up) => this.#driver.linkChanged(peer, up),
+      heard: (peer) => this.#driver.heard(peer),
     });
     this.#driver = new Driver({
       self: options.self,
@@ -226,6 +228,7 @@ export class Hosting {
             electionTimeoutMs,
             heartbeatMs,
             priority: electionPriority,
+            hibernation: raftHibernation,
           },
           recovered,
         ),

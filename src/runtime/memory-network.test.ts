@@ -34,6 +34,7 @@ class Agent {
     this.port = network.join(this.id, steps, {
       receive: (from, _group, message) => this.log.push(`${from}: ${(message as { text: string }).text}`),
       linkChanged: (peer, up) => this.log.push(`${peer} ${up ? "up" : "down"}`),
+      heard: (peer) => this.log.push(`${peer} heard`),
     });
   }
 
@@ -83,8 +84,10 @@ describe("the network within one process", () => {
     network.join("d" as AgentId, steps, {
       receive: (_from, _group, message) => (got = message),
       linkChanged: () => {},
+      heard: () => {},
     });
-    const port = network.join("e" as AgentId, steps, { receive: () => {}, linkChanged: () => {} });
+    const deaf = { receive: () => {}, linkChanged: () => {}, heard: () => {} };
+    const port = network.join("e" as AgentId, steps, deaf);
     const message = { text: "the same object" };
     port.send("d" as AgentId, group, "urgent", message);
     steps.run();

@@ -3,7 +3,6 @@
  * each arrives in a turn of its receiver, never inside the sender's.
  */
 import { badOption, shown } from "../core/arguments.ts";
-import type { Channel } from "../core/boundary.ts";
 import { QuorateError } from "../core/errors.ts";
 import type { Address, AgentId, GroupName } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
@@ -13,8 +12,8 @@ import type { NetworkEvents } from "./tcp-network.ts";
 
 interface Letter {
   readonly from: AgentId;
-  readonly group: GroupName;
-  readonly message: object;
+  /** Undefined: a pulse. */
+  readonly about: { readonly group: GroupName; readonly message: object } | undefined;
 }
 
 class Station {
@@ -54,7 +53,8 @@ export class MemoryNetwork {
     this.#stations.set(id, station);
     for (const other of this.#stations.values()) if (other !== station) this.#announce(station, other, true);
     return {
-      send: (to, group, channel, message) => this.#send(station, to, group, channel, message),
+      send: (to, group, _channel, message) => this.#send(station, to, { group, message }),
+      pulse: (to) => this.#send(station, to, undefined),
       versionOf: () => wireVersionMax,
       flush: () => {},
       close: () => this.#leave(station),
@@ -77,11 +77,11 @@ export class MemoryNetwork {
     if (one !== undefined && other !== undefined) this.#announce(one, other, connected);
   }
 
-  #send(from: Station, to: AgentId | Address, group: GroupName, _channel: Channel, message: object): void {
+  #send(from: Station, to: AgentId | Address, about: Letter["about"]): void {
     const station = this.#stations.get(to);
     if (station === undefined || from.gone || this.#cuts.has(pairName(from.id, to))) return;
     if (station.inbox.length >= limits.memoryLettersMax) return;
-    station.inbox.push({ from: from.id, group, message });
+    station.inbox.push({ from: from.id, about });
     if (station.scheduled) return;
     station.scheduled = true;
     station.scheduler.soon(() => deliver(station));
@@ -111,9 +111,10 @@ function deliver(station: Station): void {
   station.scheduled = false;
   const letters = station.inbox;
   station.inbox = [];
-  for (const { from, group, message } of letters) {
+  for (const { from, about } of letters) {
     if (station.gone) return;
-    station.events.receive(from, group, message);
+    if (about === undefined) station.events.heard(from);
+    else station.events.receive(from, about.group, about.message);
   }
 }
 

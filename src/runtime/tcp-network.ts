@@ -1,5 +1,6 @@
 /** The driver's `Network` over TCP: one link per peer, and the messages of all groups on it. */
 import { present } from "../core/assert.ts";
+import { emptyBytes } from "../core/bytes.ts";
 import type { Channel } from "../core/boundary.ts";
 import { MalformedError, type QuorateError } from "../core/errors.ts";
 import type { Address, AgentId, GroupName } from "../core/ids.ts";
@@ -9,7 +10,7 @@ import type { Network } from "../driver/world.ts";
 import { formatAddress, type HostPort } from "./address.ts";
 import type { AgentAddress } from "./cluster-file.ts";
 import type { Connection } from "./connection.ts";
-import { encodeFrame, type Frame, type OutgoingFrame } from "./frame.ts";
+import { encodeFrame, hasFrame, type Frame, type OutgoingFrame } from "./frame.ts";
 import { Link, type Accepted, type PeerRole } from "./link.ts";
 import type { Logger } from "./logger.ts";
 import type { PeerKeys } from "./peer-keys.ts";
@@ -18,6 +19,8 @@ import type { PeerKeys } from "./peer-keys.ts";
 export interface NetworkEvents {
   receive(from: AgentId, group: GroupName, message: object): void;
   linkChanged(peer: AgentId, up: boolean): void;
+  /** A pulse came from that agent. */
+  heard(peer: AgentId): void;
 }
 
 export interface LinkStatus {
@@ -46,6 +49,7 @@ export interface TcpNetworkOptions {
 
 /** How long a `lazy` message waits for company: little to a reader of its state, and several appends under load. */
 const lazyMs = 4;
+const pulseFrame = encodeFrame("pulse", "", emptyBytes);
 
 export class TcpNetwork implements Network {
   readonly #options: TcpNetworkOptions;
@@ -131,7 +135,19 @@ export class TcpNetwork implements Network {
     }
     link.send(frame, role, channel === "urgent" || channel === "lazy");
     if (channel === "lazy") this.#flushLater(link);
-    else if (!this.#waiting.includes(link)) this.#waiting.push(link);
+    else this.#wait(link);
+  }
+
+  pulse(to: AgentId): void {
+    const link = this.#links.get(to);
+    const version = link?.versionOf("control");
+    if (link === undefined || version === undefined || !hasFrame(version, "pulse")) return;
+    link.send(pulseFrame, "control", true);
+    this.#wait(link);
+  }
+
+  #wait(link: Link): void {
+    if (!this.#waiting.includes(link)) this.#waiting.push(link);
   }
 
   versionOf(to: AgentId): WireVersion | undefined {
@@ -230,6 +246,10 @@ export class TcpNetwork implements Network {
   }
 
   #frame(from: AgentId, frame: Frame, version: WireVersion): void {
+    if (frame.kind === "pulse" && hasFrame(version, "pulse")) {
+      this.#options.events.heard(from);
+      return;
+    }
     if (frame.kind !== "message") throw new MalformedError(`a frame of kind ${frame.kind} from a peer`);
     const codec = this.#codecs.get(frame.group);
     // A group that this agent does not host, or not yet: the peer repeats what matters.

@@ -120,6 +120,11 @@ const memberOrder: Order = {
 };
 
 /** One frame of every kind, and another where a version changed it. */
+function empty(kind: FrameKind, name: string): Vector {
+  const encoded = built(kind, "", none);
+  return { name, kind, group: "", head: [], encoded, decode: (frame) => frame.head.byteLength, value: 0 };
+}
+
 export const frames: readonly Vector[] = [
   {
     name: "hello: agent_1 opens its control connection with agent_2",
@@ -181,24 +186,9 @@ export const frames: readonly Vector[] = [
     decode: (frame) => decodeRefuse(frame.head),
     value: refuse,
   },
-  {
-    name: "ping: are you there?",
-    kind: "ping",
-    group: "",
-    head: [],
-    encoded: built("ping", "", none),
-    decode: (frame) => frame.head.byteLength,
-    value: 0,
-  },
-  {
-    name: "pong: yes",
-    kind: "pong",
-    group: "",
-    head: [],
-    encoded: built("pong", "", none),
-    decode: (frame) => frame.head.byteLength,
-    value: 0,
-  },
+  empty("ping", "ping: are you there?"),
+  empty("pong", "pong: yes"),
+  { ...empty("pulse", "pulse: I am there, whatever groups we have in common"), since: 2 },
   {
     until: 1,
     name: "message: a Raft heartbeat for the group main",

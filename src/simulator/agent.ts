@@ -173,6 +173,7 @@ export class SimulatedAgent {
         network: {
           send: (to, _group, channel, message) =>
             this.#send(to as AgentId, channel, message as SimulatedMessage),
+          pulse: (to) => this.#stage.network.pulse(this.index, this.#stage.names.indexOf(to)),
           versionOf: (to) => this.#stage.network.versionBetween(this.index, this.#stage.names.indexOf(to)),
           flush: () => {},
         },
@@ -253,6 +254,10 @@ export class SimulatedAgent {
       if (isTransfer(message)) this.#transferReceived(from, message);
       this.#driver?.receive(from, this.#stage.group, message);
     });
+  }
+
+  heard(from: AgentId): void {
+    this.#run(() => this.#driver?.heard(from));
   }
 
   linkChanged(peer: AgentId, up: boolean): void {

@@ -29,6 +29,7 @@ function networkOf(options: Partial<NetworkOptions>, seed = 1, versions: readonl
     versionOf: (agent) => versions[agent] ?? wireVersionMax,
     deliver: (from, to, message) =>
       arrived.push({ from, to, message, round: (message as { round: number }).round, at: events.now }),
+    heard: (from, to) => arrived.push({ from, to, message: {}, round: 0, at: events.now }),
   });
   const beat = (round: number) => ({ kind: "heartbeat", term: term(1), commit: logIndex(0), round }) as const;
   return {

@@ -12,6 +12,7 @@ import type { NetworkOptions } from "./options.ts";
 
 /** One message in so many is encoded and decoded on its way. */
 const codecShare = 0.01;
+const pulseChannel = 0;
 
 export interface NetworkCounts {
   sent: number;
@@ -28,6 +29,7 @@ export class FaultyNetwork {
   readonly #codec: MessageCodec;
   readonly #versionOf: (agent: number) => WireVersion;
   readonly #deliver: (from: number, to: number, message: object) => void;
+  readonly #heard: (from: number, to: number) => void;
   readonly #agents: number;
   /** Whether messages from one agent to the other are cut off, by `from * agents + to`. */
   readonly #cut: boolean[];
@@ -44,6 +46,8 @@ export class FaultyNetwork {
     /** Which version of the wire that agent speaks at most. */
     readonly versionOf: (agent: number) => WireVersion;
     readonly deliver: (from: number, to: number, message: object) => void;
+    /** A pulse arrives. */
+    readonly heard: (from: number, to: number) => void;
   }) {
     this.#events = options.events;
     this.#prng = options.prng;
@@ -52,6 +56,7 @@ export class FaultyNetwork {
     this.#codec = options.codec;
     this.#versionOf = options.versionOf;
     this.#deliver = options.deliver;
+    this.#heard = options.heard;
     this.#cut = new Array<boolean>(options.agents ** 2).fill(false);
   }
 
@@ -73,29 +78,35 @@ export class FaultyNetwork {
   }
 
   send(from: number, to: number, channel: number, message: object): void {
-    this.counts.sent += 1;
-    if (this.isCut(from, to)) {
-      this.counts.lost += 1;
-      return;
-    }
-    const { lossRate, repeatRate } = this.#options;
-    if (this.#faults && lossRate > 0 && this.#prng.chance(lossRate)) {
-      this.counts.lost += 1;
-      return;
-    }
+    if (this.#loses(from, to)) return;
     const passed = this.#asRead(from, to, message);
-    if (passed === undefined) {
-      this.counts.lost += 1;
-      return;
-    }
-    this.#schedule(from, to, channel, passed);
+    if (passed === undefined) this.counts.lost += 1;
+    else this.#pass(from, to, channel, () => this.#deliver(from, to, passed));
+  }
+
+  /** It fares like any other urgent message. */
+  pulse(from: number, to: number): void {
+    if (!this.#loses(from, to)) this.#pass(from, to, pulseChannel, () => this.#heard(from, to));
+  }
+
+  #loses(from: number, to: number): boolean {
+    this.counts.sent += 1;
+    const { lossRate } = this.#options;
+    const isLost = this.isCut(from, to) || (this.#faults && lossRate > 0 && this.#prng.chance(lossRate));
+    if (isLost) this.counts.lost += 1;
+    return isLost;
+  }
+
+  #pass(from: number, to: number, channel: number, arrive: () => void): void {
+    this.#schedule(from, to, channel, arrive);
+    const { repeatRate } = this.#options;
     if (this.#faults && repeatRate > 0 && this.#prng.chance(repeatRate)) {
       this.counts.repeated += 1;
-      this.#schedule(from, to, channel, passed);
+      this.#schedule(from, to, channel, arrive);
     }
   }
 
-  #schedule(from: number, to: number, channel: number, message: object): void {
+  #schedule(from: number, to: number, channel: number, arrive: () => void): void {
     const { delayMinMicros, delayMeanMicros, spikeRate, spikeMicros, ordered } = this.#options;
     let delay = Math.ceil(delayMinMicros + this.#prng.exponential(delayMeanMicros));
     if (this.#faults && spikeRate > 0 && this.#prng.chance(spikeRate)) delay += spikeMicros;
@@ -111,7 +122,7 @@ export class FaultyNetwork {
         return;
       }
       this.counts.delivered += 1;
-      this.#deliver(from, to, message);
+      arrive();
     });
   }
 

@@ -99,6 +99,7 @@ export class Simulation {
       codec: withTransfers(parts.codec),
       versionOf: (agent) => this.#agent(agent).version,
       deliver: (from, to, message) => this.#agent(to).receive(this.#agent(from).name, message),
+      heard: (from, to) => this.#agent(to).heard(this.#agent(from).name),
     });
     this.#stage = {
       options,

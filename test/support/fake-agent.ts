@@ -28,6 +28,8 @@ export class FakeAgent {
   readonly #hubs = new Map<string, GroupHub>();
   /** What clients are told of the whole cluster. */
   agents: readonly { id: AgentId; address: string }[] = [];
+  /** Whose pulses came. */
+  readonly heard: AgentId[] = [];
 
   constructor(
     id: string,
@@ -52,6 +54,7 @@ export class FakeAgent {
       events: {
         receive: (from, group, message) => this.received.push({ from, group, message }),
         linkChanged: (peer, up) => this.links.push(`${peer} ${up ? "up" : "down"}`),
+        heard: (peer) => this.heard.push(peer),
       },
     });
     this.network.register("main" as GroupName, raftCodec);

@@ -54,6 +54,11 @@ describe("the table of agents", () => {
     ]);
   });
 
+  test("it says who sleeps because nobody wants anything", () => {
+    const asleep = [rowOf("b", { status: statusOf("b", { role: "leader", hibernating: true }) })];
+    expect(agentsTable(asleep, plain)[1]).toMatch(/^b +leader, asleep +2/);
+  });
+
   test("where nobody knows the process numbers, there is no such column", () => {
     const lines = agentsTable(
       rows.map((row) => ({ ...row, pid: undefined })),

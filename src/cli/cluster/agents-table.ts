@@ -50,7 +50,7 @@ function cellsOf(row: AgentRow, committed: number, paint: Paint): string[] {
   }
   return [
     row.id,
-    takesPart(status) ? paint(styleOf(status), status.role) : paint("yellow", "no member"),
+    takesPart(status) ? paint(styleOf(status), roleOf(status)) : paint("yellow", "no member"),
     status.term.toString(),
     status.last.toString(),
     status.applied.toString(),
@@ -58,6 +58,10 @@ function cellsOf(row: AgentRow, committed: number, paint: Paint): string[] {
     row.address,
     pid,
   ];
+}
+
+function roleOf({ role, hibernating }: GroupStatus): string {
+  return hibernating === true ? `${role}, asleep` : role;
 }
 
 function styleOf(status: GroupStatus): Style {

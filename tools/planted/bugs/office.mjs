@@ -105,7 +105,7 @@ export const officeBugs = [
     pitfall: 19,
     bug: "an input runs inside the call that brings it",
     file: "src/driver/driver.ts",
-    text: 'this.#inputs.push({ kind: "message", group: runner, from, message });',
+    text: "this.#inputs.push({ group: runner, from, message });",
     becomes: "runner.receive(from, message);",
     test: "src/driver/turn.test.ts",
     title:

@@ -1,0 +1,135 @@
+/** Groups that sleep, as their driver sees them: who is told what of whom, how many in a turn, and that nothing else wakes them. */
+import { describe, expect, it } from "vitest";
+import type { Hibernation } from "../core/boundary.ts";
+import { agentId, groupName, term, type Micros } from "../core/ids.ts";
+import { limits } from "../core/limits.ts";
+import { peer, World } from "./test-world.ts";
+
+const stranger = agentId("z");
+const hibernation: Hibernation = {
+  present: [peer],
+  pulseInterval: 50_000 as Micros,
+  silence: 150_000 as Micros,
+};
+const far = 1e12 as Micros;
+
+/** A group whose core sleeps from now on, under the leader `peer`. */
+function asleep(): World {
+  const world = new World().host();
+  world.advance(1000);
+  world.core.onReceive = (_, out) => {
+    world.core.hibernation = hibernation;
+    world.core.deadline = far;
+    out.events.push({ kind: "role", role: "follower", term: term(1), leader: peer });
+  };
+  world.say("sleep");
+  world.settle();
+  world.core.onReceive = () => {};
+  world.core.heard.length = 0;
+  world.sent.length = 0;
+  return world;
+}
+
+const pulses = (world: World): number => world.sent.filter((line) => line === `${peer}: pulse`).length;
+
+describe("a group that sleeps", () => {
+  it("D50: has its peer hear of this agent at the interval that it asks for, and is not woken for that", () => {
+    const world = asleep();
+    for (let time = 51_000; time <= 1_051_000; time += 50_000) {
+      world.driver.heard(peer);
+      world.advance(time);
+    }
+    expect(pulses(world)).toBe(21);
+    expect(world.core.heard).toEqual([]);
+  });
+
+  it("D51: hears that its leader is gone once nothing came of it for as long as it allows", () => {
+    const world = asleep();
+    for (const time of [51_000, 101_000, 151_000]) world.advance(time);
+    expect(world.core.heard).toEqual([`link ${peer} down`]);
+  });
+
+  it("D51: whatever comes of that agent counts, also for a group that is not hosted here; of another agent nothing does", () => {
+    const world = asleep();
+    world.advance(51_000);
+    world.advance(101_000);
+    world.driver.receive(peer, groupName("other"), { kind: "hello", text: "?" });
+    world.advance(151_000);
+    expect(world.core.heard).toEqual([]);
+    world.advance(201_000);
+    world.driver.heard(stranger);
+    world.advance(251_000);
+    world.driver.heard(stranger);
+    world.advance(301_000);
+    expect(world.core.heard).toEqual([`link ${peer} down`]);
+  });
+
+  it("D51: an agent that was stopped blames nobody: its peers have the whole time from then on", () => {
+    const world = asleep();
+    world.advance(51_000);
+    world.advance(101_000);
+    world.advance(9_000_000);
+    expect(world.core.heard).toEqual([]);
+    world.advance(9_050_000);
+    expect(world.core.heard).toEqual([`link ${peer} down`]);
+  });
+
+  it("D51: a pulse leaves while it sleeps, and none once it is awake or closed", () => {
+    const world = asleep();
+    world.advance(51_000);
+    world.core.hibernation = undefined;
+    world.say("wake");
+    world.settle();
+    world.advance(500_000);
+    expect(pulses(world)).toBe(1);
+
+    const other = asleep();
+    other.group.close();
+    other.advance(500_000);
+    expect(pulses(other)).toBe(0);
+  });
+
+  it("shows no lag behind a leader that has nothing to say", () => {
+    const world = asleep();
+    for (let time = 51_000; time <= 951_000; time += 50_000) {
+      world.driver.heard(peer);
+      world.advance(time);
+    }
+    expect(world.group.status().lagMs).toBeLessThan(1000);
+  });
+});
+
+describe("many groups", () => {
+  function hosted(count: number) {
+    const world = new World();
+    const cores = Array.from({ length: count }, (_, at) => {
+      world.driver.host({ ...world.hosting, name: groupName(`group-${at}`) });
+      return world.core;
+    });
+    const heard = (what: string): number =>
+      cores.filter((core) => core.heard.some((line) => line.startsWith(what))).length;
+    return { world, heard };
+  }
+
+  it("D52: hear of a link in slices, so that one turn stays short", () => {
+    const { world, heard } = hosted(limits.linkChangesPerTurnMax + 10);
+    world.settle();
+    world.driver.linkChanged(peer, true);
+    world.turn();
+    expect(heard("link")).toBe(limits.linkChangesPerTurnMax);
+    world.turn();
+    expect(heard("link")).toBe(limits.linkChangesPerTurnMax + 10);
+  });
+
+  it("D53: begin a few at a time, and one that has not begun is woken by nothing", () => {
+    const { world, heard } = hosted(20);
+    world.driver.linkChanged(peer, true);
+    world.settle();
+    world.advance(1000);
+    expect(heard("link")).toBe(20);
+    expect(heard("wake")).toBe(8);
+    // The cores' deadlines come every millisecond, and this agent is never late.
+    for (let time = 2000; time <= (limits.searchMsMax + 60) * 1000; time += 1000) world.advance(time);
+    expect(heard("wake")).toBe(20);
+  });
+});
