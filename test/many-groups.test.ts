@@ -10,7 +10,8 @@ import { World } from "./support/busy-agents.ts";
 const ids = ["a", "b", "c", "d"];
 const groupCount = 500;
 const pairsOfAgents = (ids.length * (ids.length - 1)) / 2;
-const pulsesPerSecond = 20;
+/** One for each longest election time-out. */
+const pulsesPerSecond = 1000 / 300;
 
 /** Every fifth group is on all agents, the others leave one out, each another. */
 const plans = Array.from({ length: groupCount }, (_, at) => ({
@@ -61,7 +62,9 @@ describe.each([
   test("D50: then one pulse per pair of agents, each way, is all that is said", () => {
     const pulses = world.pulses;
     expect(messagesDuring(world, () => world.runFor(10))).toBe(0);
-    expect(world.pulses - pulses).toBeLessThanOrEqual(pairsOfAgents * 2 * pulsesPerSecond * 10);
+    const perSecond = (world.pulses - pulses) / 10;
+    expect(perSecond).toBeGreaterThan(0);
+    expect(perSecond).toBeLessThanOrEqual(Math.ceil(pairsOfAgents * 2 * pulsesPerSecond));
     expect(count(world, sleeps)).toBe(count(world, () => true));
   });
 
@@ -87,7 +90,7 @@ describe.each([
 
   test("D51: an agent falls silent, and no link says so: its groups have other leaders soon", () => {
     world.agent("b").kill("silently");
-    world.secondsUntil(seconds.failover + 0.5, () => allAreLed(world));
+    world.secondsUntil(seconds.failover + 1.5, () => allAreLed(world));
     expect(count(world, sleeps)).toBeGreaterThan(groupCount);
   });
 });
