@@ -94,7 +94,7 @@ export class SimulatedClient implements ClientLink {
 
   #ask(): void {
     const { inFlightMax, readShare } = this.#stage.options.clients;
-    if (this.#session === undefined) return;
+    if (this.#session === undefined || this.#stage.idleTimes.isIdle) return;
     if (this.#prng.chance(readShare)) {
       if (this.#read === undefined) this.#startRead();
       return;

@@ -39,6 +39,8 @@ interface Hooks {
     out: Outbox<RaftProtocol>,
     core: SimulatedCore,
   ) => { kind: "ticket"; ticket: Ticket } | undefined;
+  /** The core never hears that a link broke. */
+  readonly ignoresLinks?: boolean;
 }
 
 /** A core that behaves but for the hooks. Everything else goes to the true one. */
@@ -55,6 +57,7 @@ function hooked(core: SimulatedCore, hooks: Hooks): SimulatedCore {
           if (message === undefined) return undefined;
           args[1] = message;
         }
+        if (name === "linkChanged" && hooks.ignoresLinks === true) return undefined;
         const instead = name === "read" ? hooks.read?.(out, target) : undefined;
         if (instead !== undefined) return instead;
         const result: unknown = Reflect.apply(value, target, args);
@@ -292,6 +295,23 @@ const compacting: Partial<SimulationOptions> = {
   },
 };
 
+/** Clients are quiet for long, and agents are down for longer than anybody may sleep on under them. */
+const drowsy: Partial<SimulationOptions> = {
+  agents: 3,
+  joiners: 0,
+  earlierAgents: 0,
+  faultSeconds: 30,
+  crashes: { everySeconds: 3, lastsSeconds: 20 },
+  idleTimes: { everySeconds: 1, lastsSeconds: 20 },
+  memberChanges: { everySeconds: Number.POSITIVE_INFINITY, lastsSeconds: 0 },
+  raft: {
+    electionTimeoutMs: [150, 300],
+    heartbeatMs: 50,
+    limits: raftLimits(),
+    hibernation: { quietBeats: 1, renewalMs: 600_000 },
+  },
+};
+
 const mutations: readonly Mutation[] = [
   {
     bug: "promises leave before the sync",
@@ -475,6 +495,12 @@ const mutations: readonly Mutation[] = [
     parts: () =>
       withCore(() => ({ receive: (message) => (message.kind === "appendMatched" ? undefined : message) })),
     foundBy: ["convergence"],
+  },
+  {
+    bug: "one who sleeps does not wake when its leader's agent is gone",
+    parts: () => withCore(() => ({ ignoresLinks: true })),
+    world: drowsy,
+    foundBy: ["sleepIsWatched"],
   },
 ];
 

@@ -5,7 +5,7 @@
  */
 import { limits } from "../core/limits.ts";
 import { Prng } from "../core/prng.ts";
-import { raftLimits, raftTimings, type RaftLimits } from "../raft/options.ts";
+import { raftLimits, raftTimings, type HibernationOptions, type RaftLimits } from "../raft/options.ts";
 import type { Scenario } from "./scenario.ts";
 
 export interface NetworkOptions {
@@ -52,6 +52,8 @@ export interface RaftParameters {
   readonly heartbeatMs: number;
   /** Small ones, so that windows fill and tails are cut within a short run. */
   readonly limits: RaftLimits;
+  /** Undefined: an idle group stays awake. */
+  readonly hibernation?: HibernationOptions | undefined;
 }
 
 export interface SnapshotOptions {
@@ -94,6 +96,8 @@ export interface SimulationOptions {
   readonly disk: DiskOptions;
   readonly snapshots: SnapshotOptions;
   readonly clients: ClientOptions;
+  /** Nobody wants anything for a while. */
+  readonly idleTimes: Recurring;
   readonly raft: RaftParameters;
 }
 
@@ -119,6 +123,7 @@ export function drawOptions(seed: number, choices: SimulationChoices = {}): Simu
   const delayMeanMicros = prng.pick([50, 300, 2_000, 10_000]);
   const recurring = (likelihood: number, every: readonly number[], lasts: readonly number[]): Recurring =>
     prng.chance(likelihood) ? { everySeconds: prng.pick(every), lastsSeconds: prng.pick(lasts) } : never;
+  const idleness = drawIdleness(seed);
   const drawn: Omit<SimulationOptions, "memberChanges" | "joiners"> = {
     seed,
     agents,
@@ -155,7 +160,8 @@ export function drawOptions(seed: number, choices: SimulationChoices = {}): Simu
       readShare: prng.pick([0, 0.2, 0.5]),
       patienceMillis: prng.pick([200, 600, 2000]),
     },
-    raft: drawRaft(prng, delayMinMicros + delayMeanMicros),
+    raft: { ...drawRaft(prng, delayMinMicros + delayMeanMicros), hibernation: idleness.hibernation },
+    idleTimes: idleness.times,
     // Last, so that what is drawn before stays what it was.
     earlierAgents: prng.chance(0.15) ? prng.between(1, agents) : 0,
     transfers: recurring(0.3, [0.3, 2], [0]),
@@ -169,6 +175,18 @@ export function drawOptions(seed: number, choices: SimulationChoices = {}): Simu
   if (memberChanges === never) return { ...drawn, memberChanges, joiners: 0 };
   // Which agents will be a quorum when the faults end is not known before.
   return { ...drawn, memberChanges, joiners: prng.between(0, agents - 1), healing: "everybody" };
+}
+
+/** Drawn apart, so that everything else stays what it was. Mostly groups may sleep, and have time to. */
+function drawIdleness(seed: number): { hibernation: HibernationOptions | undefined; times: Recurring } {
+  const prng = new Prng(seed).fork().fork();
+  const hibernation = prng.chance(0.8)
+    ? { quietBeats: prng.pick([1, 1, 3]), renewalMs: prng.pick([300, 2000, 60_000]) }
+    : undefined;
+  const times = prng.chance(0.7)
+    ? { everySeconds: prng.pick([1, 2, 4]), lastsSeconds: prng.pick([0.5, 1, 3]) }
+    : never;
+  return { hibernation, times };
 }
 
 /** Time-outs that fit the network, as an operator would choose them, now and then too tight. */
@@ -223,6 +241,7 @@ function lightOptions(seed: number, choices: SimulationChoices): SimulationOptio
     joiners: 0,
     disk: { syncMeanMicros: 150, crashSectorBytes: 4096, failures: never, hangs: never },
     clients: { count: 1, intervalMillis: 100, inFlightMax: 4, keys: 20, readShare: 0, patienceMillis: 1000 },
+    idleTimes: never,
     raft: { ...raftTimings, limits: raftLimits() },
     snapshots: { logBytes: limits.snapshotLogBytes, pieceBytes: limits.snapshotPieceBytesMax },
   };

@@ -19,8 +19,11 @@ export function optionLines(options: SimulationOptions): readonly string[] {
       `hand-overs ${often(options.transfers)}; changes of members ${often(options.memberChanges)}`,
     `disks     sync ${ms(disk.syncMeanMicros)}, sectors of ${disk.crashSectorBytes} B; hangs ${often(disk.hangs)}; failures ${often(disk.failures)}`,
     `clocks    apart by up to ${options.clockDriftMillionths} millionths; a turn ${ms(options.turnDelayMicros)} after its input`,
-    `clients   ${clients.count}, a call every ${clients.intervalMillis} ms, up to ${clients.inFlightMax} in flight, ${clients.keys} keys, ${rate(clients.readShare)} reads`,
-    `raft      ${options.priorities.length === 0 ? "" : `priorities ${options.priorities.join(" ")}, `}election ${raft.electionTimeoutMs.join("–")} ms, heartbeat ${raft.heartbeatMs} ms, window ${raft.limits.inFlightAppendsMax} messages`,
+    `clients   ${clients.count}, a call every ${clients.intervalMillis} ms, up to ${clients.inFlightMax} in flight, ${clients.keys} keys, ${rate(clients.readShare)} reads; idle ${often(options.idleTimes)}`,
+    `raft      ${options.priorities.length === 0 ? "" : `priorities ${options.priorities.join(" ")}, `}election ${raft.electionTimeoutMs.join("–")} ms, heartbeat ${raft.heartbeatMs} ms, window ${raft.limits.inFlightAppendsMax} messages, ` +
+      (raft.hibernation === undefined
+        ? "never asleep"
+        : `asleep after ${raft.hibernation.quietBeats} quiet heartbeats`),
   ];
 }
 
@@ -28,7 +31,7 @@ export function optionLines(options: SimulationOptions): readonly string[] {
 export function countLines(counts: RunCounts): readonly string[] {
   const n = (value: number): string => value.toLocaleString("en-US");
   return [
-    `${counts.simulatedSeconds.toFixed(1)} simulated seconds, ${n(counts.steps)} steps, ${n(counts.elections)} elections`,
+    `${counts.simulatedSeconds.toFixed(1)} simulated seconds, ${n(counts.steps)} steps, ${n(counts.elections)} elections, ${n(counts.sleeps)} times asleep`,
     `${n(counts.commands)} commands and ${n(counts.reads)} reads answered, ${n(counts.committed)} entries decided`,
     `${n(counts.sent)} messages: ${n(counts.delivered)} delivered, ${n(counts.lost)} lost, ${n(counts.repeated)} repeated`,
     `${n(counts.crashes)} crashes, ${n(counts.pauses)} pauses, ${n(counts.partitions)} partitions, ${n(counts.diskHangs)} disk hangs, ${n(counts.diskFailures)} disk failures, ${n(counts.memberChanges)} changes of members`,

@@ -1,4 +1,5 @@
 /** Misfortunes of whole clusters on which consensus libraries have stumbled, as stories. docs/pitfalls.md says whose they were. */
+import { raftHibernation } from "../raft/options.ts";
 import { pass, throughout, within, type Scenario } from "./scenario.ts";
 
 const lostPower: Scenario = {
@@ -279,6 +280,44 @@ const brokenTransfer: Scenario = {
   },
 };
 
+const idleGroup: Scenario = {
+  name: "idle-group",
+  title:
+    "a group that nobody uses sleeps, and has another leader soon where its own is gone, with a sound or without one",
+  world: ({ raft, clients }) => ({
+    idleTimes: { everySeconds: 0.001, lastsSeconds: 3600 },
+    raft: { ...raft, hibernation: raftHibernation },
+    clients: { ...clients, count: 1 },
+  }),
+  *script(play) {
+    const allSleep = (): boolean => play.agents.every(({ core }) => core?.hibernation !== undefined);
+    // A client opens its session first.
+    yield pass(2);
+    yield within(3, "all sleep", allSleep);
+    yield throughout(2, "they sleep on", allSleep);
+    const first = play.leader;
+    if (first === undefined) return;
+    for (const other of play.others(first)) {
+      play.cut(first, other);
+      play.cut(other, first);
+    }
+    yield within(3, "another leads", () => play.leader !== undefined && play.leader !== first);
+    const second = play.leader;
+    for (const other of play.others(first)) {
+      play.mend(first, other);
+      play.mend(other, first);
+    }
+    const isBack = (): boolean => play.leader === second && !first.leads();
+    yield within(5, "all sleep again, under the one that leads now", () => isBack() && allSleep());
+    yield throughout(1, "it leads on", isBack);
+    if (second === undefined) return;
+    play.crash(second, "kill");
+    yield within(2.5, "a third leads", () => play.leader !== undefined && play.leader !== second);
+    play.restart(second);
+    yield within(5, "all sleep once more", allSleep);
+  },
+};
+
 /** All stories, in the order of the list that they come from. */
 export const scenarios: readonly Scenario[] = [
   lostPower,
@@ -296,4 +335,5 @@ export const scenarios: readonly Scenario[] = [
   rollingUpgrade,
   laggingFollower,
   brokenTransfer,
+  idleGroup,
 ];

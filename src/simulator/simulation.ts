@@ -15,6 +15,7 @@ import { EventQueue } from "./event-queue.ts";
 import { Faults, type FaultCounts } from "./faults.ts";
 import { FaultyNetwork, type NetworkCounts } from "./faulty-network.ts";
 import { History } from "./history.ts";
+import { IdleTimes, SleepWatch } from "./idle-times.ts";
 import type { SimulationOptions } from "./options.ts";
 import { productionParts, type Parts } from "./parts.ts";
 import { RunningHash } from "./running-hash.ts";
@@ -28,6 +29,8 @@ const lookMicros = 100_000;
 
 export interface RunCounts extends NetworkCounts, FaultCounts {
   readonly elections: number;
+  /** How often a leader whose group was idle let members sleep. */
+  readonly sleeps: number;
   /** Entries decided. */
   readonly committed: number;
   /** Snapshots that were taken, and that came from a peer; states that began from one. */
@@ -76,6 +79,7 @@ export class Simulation {
   readonly #agents: readonly SimulatedAgent[];
   readonly #clients: readonly SimulatedClient[];
   readonly #faults: Faults;
+  readonly #sleepWatch: SleepWatch;
   readonly #hash = new RunningHash();
   readonly #scenario: Scenario | undefined;
   readonly #stepsMax: number;
@@ -112,6 +116,7 @@ export class Simulation {
       checker,
       history: new History(checker, options.agents),
       hash: this.#hash,
+      idleTimes: new IdleTimes(events, new Prng(options.seed).fork().fork().fork(), options.idleTimes),
       trace: extras.trace === undefined ? undefined : new Trace(events, extras.trace, checker.members.voters),
       fail: (error) => this.#fail(error),
     };
@@ -123,6 +128,7 @@ export class Simulation {
       (_, at) => new SimulatedClient(this.#stage, at, this.#agents),
     );
     this.#faults = new Faults(this.#stage, this.#agents);
+    this.#sleepWatch = new SleepWatch(this.#stage, this.#agents);
     this.#begin();
   }
 
@@ -167,6 +173,7 @@ export class Simulation {
         ...network.counts,
         ...this.#faults.counts,
         elections: checker.elections,
+        sleeps: this.#sleepWatch.sleeps,
         snapshots: checker.snapshots,
         arrivals: checker.arrivals,
         restores: checker.restores,
@@ -192,6 +199,8 @@ export class Simulation {
     for (const agent of this.#agents) agent.start();
     for (const client of this.#clients) client.start();
     this.#faults.start();
+    this.#stage.idleTimes.start();
+    this.#sleepWatch.start();
     if (this.#scenario !== undefined) this.#perform(this.#scenario);
     else events.after(options.faultSeconds * 1_000_000, () => this.#converge());
   }
@@ -211,6 +220,7 @@ export class Simulation {
     const { options, events, trace } = this.#stage;
     this.#phase = "converging";
     this.#well = this.#faults.end();
+    this.#stage.idleTimes.end();
     trace?.fault("faultsEnd", undefined, { well: this.#well.map((agent) => agent.name) });
     for (const client of this.#clients) client.askLast();
     const latest = events.now + options.convergeSeconds * 1_000_000;

@@ -5,6 +5,7 @@ import type { ClusterChecker } from "./cluster-checker.ts";
 import type { EventQueue } from "./event-queue.ts";
 import type { FaultyNetwork } from "./faulty-network.ts";
 import type { History } from "./history.ts";
+import type { IdleTimes } from "./idle-times.ts";
 import type { SimulationOptions } from "./options.ts";
 import type { Parts } from "./parts.ts";
 import type { RunningHash } from "./running-hash.ts";
@@ -21,6 +22,7 @@ export interface Stage {
   readonly checker: ClusterChecker;
   readonly history: History;
   readonly hash: RunningHash;
+  readonly idleTimes: IdleTimes;
   readonly trace: Trace | undefined;
   /** Something is wrong: the run ends after this event, and the first call counts. */
   readonly fail: (error: Error) => void;

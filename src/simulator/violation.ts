@@ -18,6 +18,7 @@ export const invariants = {
   exactlyOnce: "Each command of a session takes effect once, in the order of the session.",
   linearizable: "A read reflects every write acknowledged before it began, and nothing that is not decided.",
   equalDigests: "Agents that applied the same entries are in the same state.",
+  sleepIsWatched: "Nobody sleeps for long who cannot hear the agent of its leader.",
   noCrash: "No agent fails by itself: no broken assertion, no unexpected error.",
   convergence: "Once the faults end, a quorum decides everything that is asked of it, in bounded time.",
   expectation: "What a scenario says comes true, in the time that it gives.",
