@@ -117,6 +117,45 @@ describe("R51: a leader sleeps only if everybody who is there does", () => {
     expect(cluster.agents.map(({ core }) => core.term)).toEqual([1, 1, 1]);
   });
 
+  test("an answer that is so late that a heartbeat went out meanwhile counts no more: that has woken who gave it", () => {
+    const cluster = new TestCluster({ hibernation }).start();
+    const leader = cluster.agent(1);
+    const late: Envelope[] = [];
+    const isLate = (sent: Envelope): boolean => sent.from === "a3" && sent.message.kind === "hibernating";
+    for (let passed = 0; passed < heartbeatMs * 7; passed++) {
+      cluster.pass(1);
+      for (const agent of cluster.agents)
+        if (agent.core.deadline <= cluster.now.monotonic) cluster.wake(agent);
+      while (cluster.wire.length > 0) {
+        late.push(...cluster.take(isLate));
+        for (const sent of cluster.take(() => true)) cluster.deliver(sent);
+      }
+    }
+    expect(late.length).toBeGreaterThan(0);
+    expect(sleeps(cluster.agent(3))).toBe(false);
+    for (const sent of late) cluster.deliver(sent);
+    expect(leader.core.hibernation?.present).toEqual(["a2"]);
+  });
+
+  test("nobody is told that all is decided while it is not", () => {
+    const cluster = new TestCluster({ hibernation, voters: 5 }).start();
+    const lost = ({ to, message }: Envelope): boolean =>
+      message.kind === "append" && (to === "a3" || to === "a4" || to === "a5");
+    cluster.propose(cluster.agent(1), "x");
+    for (let passed = 0; passed < 1000; passed++) {
+      cluster.pass(1);
+      for (const agent of cluster.agents)
+        if (agent.core.deadline <= cluster.now.monotonic) cluster.wake(agent);
+      for (cluster.take(lost); cluster.wire.length > 0; cluster.take(lost)) {
+        for (const sent of cluster.take(() => true)) cluster.deliver(sent);
+        for (const agent of cluster.agents) cluster.sync(agent);
+      }
+    }
+    expect(cluster.agent(2).core.lastIndex).toBe(2);
+    expect(cluster.agents.map(({ core }) => core.commitIndex)).toEqual([1, 1, 1, 1, 1]);
+    expect(cluster.agents.some(({ core }) => core.hibernation !== undefined)).toBe(false);
+  });
+
   test("one that never answers such a question gets heartbeats, and questions ever more rarely", () => {
     const cluster = new TestCluster({ hibernation }).start();
     const asked: number[] = [];
