@@ -15,8 +15,16 @@ import { costDuring } from "./processes.ts";
 import { startQuorate } from "./quorate.ts";
 import { median, table } from "./report.ts";
 
-const parts = ["core", "journal", "cluster", "reads", "failover", "idle"] as const;
-type Part = (typeof parts)[number];
+const partsToMeasure = {
+  core: "three Raft cores in one thread, without disk and network: commits a second",
+  journal: "records a second, beside one write and one sync in a loop",
+  cluster: "durable writes to three agent processes, beside etcd and the probe where they are installed",
+  reads: "the same with linearizable reads",
+  failover: "kill -9 of the leader, --kills times: median and worst time to the next acknowledged write",
+  idle: "what --groups groups cost that nobody uses, on four agents",
+} as const;
+type Part = keyof typeof partsToMeasure;
+const parts = Object.keys(partsToMeasure) as readonly Part[];
 
 interface Options {
   readonly clients: readonly number[];
@@ -29,9 +37,7 @@ interface Options {
 }
 
 const program = new Command("npm run bench --")
-  .description(
-    "Measures the core alone, the journal alone, three agent processes beside etcd, failover, and groups that nobody uses.",
-  )
+  .description("Measures what is fast here and now, and prints a table for each part.")
   .argument("[parts...]", `which of ${parts.join(", ")}`, [...parts])
   .addOption(
     new Option("--clients <counts>", "concurrent callers, one row each")
@@ -44,6 +50,10 @@ const program = new Command("npm run bench --")
   .option("--groups <n>", "groups that nobody uses", Number, 1000)
   .option("--data <folder>", "where data folders are made: the disk that is measured", tmpdir())
   .option("--json", "results as JSON", false)
+  .addHelpText("after", () => {
+    const lines = Object.entries(partsToMeasure).map(([part, what]) => `  ${part.padEnd(9)} ${what}`);
+    return `\nParts:\n${lines.join("\n")}\n\nExamples:\n  npm run bench -- failover --kills 5\n  npm run bench -- cluster --clients 1,64 --seconds 2`;
+  })
   .action(async (chosen: readonly string[], options: Options) => {
     const unknown = chosen.find((part) => !parts.includes(part as Part));
     if (unknown !== undefined) program.error(`There is no part ${unknown}. Choose from ${parts.join(", ")}.`);

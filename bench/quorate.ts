@@ -11,12 +11,16 @@ const command = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 export interface QuorateCluster {
   readonly addresses: readonly string[];
   readonly pids: readonly number[];
-  /** The agent that leads, as a position in `addresses`. */
-  leader(): number;
+  /** The agent that leads, as a position in `addresses`; undefined where none does, or not all of them answer. */
+  leader(): number | undefined;
+  /** Waits until all answer and one leads; gives that one. */
+  whole(): Promise<number>;
   kill(agent: number): void;
   restart(agent: number): void;
   stop(): Promise<void>;
 }
+
+const attemptsMax = 50;
 
 interface AgentLine {
   readonly id: string;
@@ -51,30 +55,41 @@ export async function startQuorate(parentFolder: string): Promise<QuorateCluster
       stdio: "ignore",
     });
   const children = ids.map(start);
-  const leader = (): number => {
+  const leader = (): number | undefined => {
     const agents = addresses.flatMap((address) => ["--agent", address]);
     const { agents: lines } = run(["status", "--json", ...agents]) as { agents: readonly AgentLine[] };
-    return ids.indexOf(lines.find(({ status }) => status?.role === "leader")?.id ?? "");
+    if (lines.filter(({ status }) => status !== undefined).length < ids.length) return undefined;
+    const found = ids.indexOf(lines.find(({ status }) => status?.role === "leader")?.id ?? "");
+    return found < 0 ? undefined : found;
+  };
+  const whole = async (): Promise<number> => {
+    for (let attempt = 0; ; attempt++) {
+      await sleep(200);
+      try {
+        const found = leader();
+        if (found !== undefined) return found;
+      } catch (error) {
+        // Too few answer yet.
+        if (attempt >= attemptsMax) throw error;
+      }
+      if (attempt >= attemptsMax) throw new Error("the three agents did not find together");
+    }
   };
   const stop = async (): Promise<void> => {
     await Promise.all(children.map(endProcess));
     rmSync(folder, { recursive: true, force: true });
   };
-  for (let attempt = 0; ; attempt++) {
-    await sleep(200);
-    try {
-      if (leader() >= 0) break;
-    } catch (error) {
-      if (attempt >= 50) {
-        await stop();
-        throw error;
-      }
-    }
+  try {
+    await whole();
+  } catch (error) {
+    await stop();
+    throw error;
   }
   return {
     addresses,
     pids: children.map((child) => child.pid ?? 0),
     leader,
+    whole,
     kill: (agent) => void children[agent]?.kill("SIGKILL"),
     restart: (agent) => {
       children[agent] = start(ids[agent] ?? "");
