@@ -13,8 +13,8 @@ import {
   encodeCommand,
   membersOf,
   recordNumber,
-} from "../src/core/index.ts";
-import { RaftCore, type RaftMessage, type RaftPromise, type RaftProtocol } from "../src/raft/index.ts";
+} from "../dist/core/index.js";
+import { RaftCore, type RaftMessage, type RaftPromise, type RaftProtocol } from "../dist/raft/index.js";
 
 interface Mail {
   readonly from: AgentId;

@@ -2,7 +2,7 @@
  * `kill -9` of the leader, then how long until the next write is acknowledged. A prober asks every agent in turn all the
  * time, as a client that knows all of them would; its pauses are short against what is measured.
  */
-import { connect, map } from "../src/index.ts";
+import { connect, map } from "../dist/index.js";
 import { startQuorate } from "./quorate.ts";
 
 /** Milliseconds without an acknowledged write, one number per kill. */

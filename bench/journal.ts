@@ -13,9 +13,9 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import { emptyBytes, groupName } from "../src/core/index.ts";
-import { Journal } from "../src/journal/index.ts";
-import { NodeDisk, checksum } from "../src/runtime/index.ts";
+import { emptyBytes, groupName } from "../dist/core/index.js";
+import { Journal } from "../dist/journal/index.js";
+import { NodeDisk, checksum } from "../dist/runtime/index.js";
 
 export interface JournalResult {
   readonly batch: number;
