@@ -186,9 +186,10 @@ export class Driver {
       this.#readClock();
       this.#wakeDue();
       this.#takeInputs();
-      if (this.#pulse.deadline <= this.#now.monotonic) this.#pulse.beat(this.#now.monotonic);
       this.#takeLinkChanges();
       this.#visitTouched();
+      // Only now does it know of every group whether that still sleeps.
+      if (this.#pulse.deadline <= this.#now.monotonic) this.#pulse.beat(this.#now.monotonic);
       this.#searches.admit(this.#now.monotonic);
       this.#journal.flush();
       this.#network.flush();

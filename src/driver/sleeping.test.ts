@@ -74,6 +74,22 @@ describe("a group that sleeps", () => {
     expect(world.core.heard).toEqual([`link ${peer} down`]);
   });
 
+  it("D51: hears of no silence in the very turn in which it wakes", () => {
+    const world = asleep();
+    world.advance(51_000);
+    world.advance(101_000);
+    world.core.deadline = 151_000 as Micros;
+    world.core.onWake = () => {
+      world.core.hibernation = undefined;
+    };
+    world.group.campaign();
+    world.settle();
+    world.core.heard.length = 0;
+    world.advance(151_000);
+    expect(world.failures).toEqual([]);
+    expect(world.core.heard).toEqual(["wake 151000"]);
+  });
+
   it("D51: a pulse leaves while it sleeps, and none once it is awake or closed", () => {
     const world = asleep();
     world.advance(51_000);
