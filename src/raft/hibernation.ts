@@ -59,7 +59,7 @@ function quietBeatsMin(state: RaftState): number {
 /** As a leader begins, and begins again when it wakes. */
 export function restless(state: RaftState, last: LogIndex | undefined): Rest {
   const askAtBeat = quietBeatsMin(state);
-  const rest = { quietBeats: 0, askAtBeat, last, round: 0, asleep: false, renewing: undefined };
+  const rest = { quietBeats: 0, askAtBeat, last, round: 0, asleep: false };
   return { ...rest, asked: new Map(), sleepers: new Set() };
 }
 
@@ -165,12 +165,9 @@ export function receiveHibernating(
   const { rest } = leading;
   // Something was sent to it after the question: that wakes it.
   if (message.last !== state.log.last || !rest.asked.delete(peer) || !isIdle(state, leading)) return;
-  rest.renewing?.delete(peer);
-  if (!rest.sleepers.has(peer)) {
-    rest.sleepers.add(peer);
-    noteSleepers(state, rest);
-  }
-  if (!rest.asleep || rest.renewing?.size === 0) sleepIfAllDo(state, leading, now);
+  rest.sleepers.add(peer);
+  noteSleepers(state, rest);
+  sleepIfAllDo(state, leading, now);
 }
 
 /** It does not sleep, and says so. */
@@ -187,7 +184,6 @@ function sleepIfAllDo(state: RaftState, leading: Leading, now: Now): void {
   }
   if (!sleepersAreQuorum(state, leading)) return;
   rest.asleep = true;
-  rest.renewing = undefined;
   noteSleepers(state, rest);
   // Leaders that fell asleep together do not ask anew together.
   const renewal = renewalInterval(state);
@@ -315,7 +311,6 @@ function attend(
   const { rest } = leading;
   if (rest.asleep) {
     rest.asleep = false;
-    rest.renewing = undefined;
     leaderWakes(state, leading, now);
   }
   rest.asked.delete(peer);
@@ -344,48 +339,25 @@ export function awakenFor(
   }
 }
 
-/** A member that wants nothing but the leader's attention gets it alone. */
+/**
+ * Who wants something of the leader wakes all; who wants nothing but its attention gets that alone. So does one that was away,
+ * whatever it says, since a leader sleeps only while nobody else is there. Of a sleeper, anything else is an answer that is late.
+ */
 function awakenLeaderFor(
   state: RaftState,
   leading: Leading,
   from: AgentId,
-  message: RaftMessage | RaftPromise,
+  { kind }: RaftMessage | RaftPromise,
   now: Now,
   out: Outbox<RaftProtocol>,
 ): void {
   const peer = isMember(state, from) ? leading.peers.get(from) : undefined;
-  switch (message.kind) {
-    case "forward":
-    case "readRequest":
-      if (peer !== undefined) awaken(state, "other", now, out);
-      return;
-    case "preVoteRequest":
-    case "voteRequest":
-      if (peer !== undefined) attend(state, leading, peer, now, out);
-      return;
-    case "appendMatched":
-    case "appendRejected":
-    case "heartbeatAnswer":
-      // One that was away is back. Of a sleeper it is an answer that is late, and tells nothing new.
-      if (peer !== undefined && leading.rest.asleep && !leading.rest.sleepers.has(peer))
-        attend(state, leading, peer, now, out);
-      return;
-    case "append":
-    case "heartbeat":
-    case "commit":
-    case "campaignNow":
-    case "hibernate":
-    case "hibernating":
-    case "wakeUp":
-    case "preVoteAnswer":
-    case "voteAnswer":
-    case "forwardRefused":
-    case "readAnswer":
-      // Of another leader: its term is over, or this one's is, and the sleep with it. Of others: heard without this, or late.
-      return;
-    default:
-      unreachable(message);
-  }
+  if (peer === undefined) return;
+  const { asleep, sleepers } = leading.rest;
+  const wasAway = asleep && !sleepers.has(peer);
+  if (kind === "forward" || kind === "readRequest") awaken(state, "other", now, out);
+  else if (kind === "preVoteRequest" || kind === "voteRequest" || wasAway)
+    attend(state, leading, peer, now, out);
 }
 
 /** Undefined where the sleep goes on: it tells nothing new, or is of somebody who takes no part as far as is known here. */
@@ -472,14 +444,16 @@ export function peerLinkWatched(
   }
   const { rest } = role;
   rest.sleepers.delete(peer);
-  rest.renewing?.delete(peer);
   // What it owes, it owes from now on.
   if (!rest.asleep) role.awakeSince = now.monotonic;
   if (rest.asleep && !sleepersAreQuorum(state, role)) awaken(state, "other", now, out);
   else noteSleepers(state, rest);
 }
 
-/** The deadline of a sleeper has come. */
+/**
+ * The deadline of a sleeper has come. A leader asks everybody anew, in a beat like any other; whoever is away is shown that beat,
+ * too: if it is there all the same, it answers.
+ */
 export function sleepEnds(state: RaftState, now: Now, out: Outbox<RaftProtocol>): void {
   const { role } = state;
   if (role.kind !== "leading") {
@@ -487,18 +461,12 @@ export function sleepEnds(state: RaftState, now: Now, out: Outbox<RaftProtocol>)
     return;
   }
   const { rest } = role;
-  if (rest.renewing === undefined) renew(state, role, now, out);
-  else for (const peer of rest.renewing) attend(state, role, peer, now, out);
-}
-
-/** Everybody is asked anew. Whoever is away is shown a heartbeat: if it is there all the same, it answers. */
-function renew(state: RaftState, leading: Leading, now: Now, out: Outbox<RaftProtocol>): void {
-  const { rest } = leading;
-  rest.renewing = new Set(rest.sleepers);
-  state.deadline = (now.monotonic + state.heartbeatInterval) as Micros;
-  for (const peer of leading.peers.values()) {
-    if (rest.sleepers.has(peer)) ask(state, leading, peer, out);
-    else sendHeartbeat(state, leading, peer, out);
-  }
-  if (rest.renewing.size === 0) sleepIfAllDo(state, leading, now);
+  rest.asleep = false;
+  rest.sleepers.clear();
+  rest.asked.clear();
+  rest.quietBeats = quietBeatsMin(state);
+  rest.askAtBeat = rest.quietBeats;
+  noteSleepers(state, rest);
+  leaderWakes(state, role, now);
+  beat(state, role, now, out);
 }

@@ -51,6 +51,8 @@ function checkSleep(state: RaftState, { present }: Hibernation): void {
     assert(present.length === rest.sleepers.size, "R51: a leader has an eye on all who sleep");
     const vouched = jointVoteResult(state.members, (id) => id === state.self || present.includes(id));
     assert(!rest.asleep || vouched === "won", "R51: a leader sleeps while a quorum does");
+    const areAway = [...peers.values()].every((peer) => rest.sleepers.has(peer) || state.absent.has(peer.id));
+    assert(!rest.asleep || areAway, "R51: a leader sleeps while all others sleep or are away");
   } else {
     const leader = leaderOf(state);
     assert(leader !== undefined, "R50: whoever sleeps leads, or follows a leader");

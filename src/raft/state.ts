@@ -80,8 +80,6 @@ export interface Rest {
   readonly sleepers: Set<Progress>;
   /** The leader sleeps, too. */
   asleep: boolean;
-  /** Sleepers that have yet to agree to sleep on. */
-  renewing: Set<Progress> | undefined;
 }
 
 /** A hand-over that is under way; see `transfer.ts`. */

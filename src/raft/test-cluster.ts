@@ -204,6 +204,7 @@ export class TestCluster {
 
   wake(agent: TestAgent): void {
     this.step(agent, (core, out) => core.wake(this.now, out));
+    assert(agent.core.deadline > this.now.monotonic, "whoever was woken states a later deadline");
   }
 
   /** The disk finishes the records up to number `through`. */

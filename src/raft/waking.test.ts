@@ -320,6 +320,44 @@ describe("a leader that is gone", () => {
     expect(cluster.agents.map(sleeps)).toEqual([true, true, true]);
   });
 
+  test("R52: one whose link breaks before it answers that question is not waited for; the others sleep on", () => {
+    const cluster = asleep();
+    const [leader, second, third] = [cluster.agent(1), cluster.agent(2), cluster.agent(3)];
+    cluster.isolate(third);
+    let asks = 0;
+    cluster.onSent = ({ message }) => {
+      if (message.kind === "hibernate") asks += 1;
+    };
+    while (asks === 0) cluster.run(1);
+    cluster.tellLink(leader, third, false);
+    cluster.run(heartbeatMs * 5);
+    expect([leader, second].map(sleeps)).toEqual([true, true]);
+    expect(leader.core.hibernation?.present).toEqual(["a2"]);
+    cluster.heal();
+    cluster.run(hibernation.renewalMs + 1000);
+    expect(cluster.agents.map(sleeps)).toEqual([true, true, true]);
+    expect(leader.core.term).toBe(1);
+  });
+
+  test.each(["hibernating", "forwardRefused"] as const)(
+    "R51: whoever was away and is heard of has the leader to itself, were it only by a late %s",
+    (kind) => {
+      const cluster = asleep();
+      const [leader, third] = [cluster.agent(1), cluster.agent(3)];
+      cluster.tellLink(leader, third, false);
+      expect(sleeps(leader)).toBe(true);
+      if (kind === "hibernating") cluster.tell(leader, "a3", { kind, term: 1 as Term, last: 1 as LogIndex });
+      else cluster.tell(leader, "a3", { kind, commands: [], refusal: { kind: "notLeader" } });
+      expect(sleeps(leader)).toBe(false);
+      expect(leader.core.hibernation?.present).toEqual(["a2"]);
+      expect(kinds(cluster.wire)).toEqual(["heartbeat to a3"]);
+      cluster.run(heartbeatMs * 8);
+      expect(leader.core.hibernation?.present).toEqual(["a2", "a3"]);
+      cluster.run(3 * hibernation.renewalMs);
+      expect(cluster.agents.map(sleeps)).toEqual([true, true, true]);
+    },
+  );
+
   test("R52: with that question, a heartbeat looks for those that were away", () => {
     const cluster = asleep({ learners: 1 });
     const [leader, learner] = [cluster.agent(1), cluster.agent(4)];
