@@ -3,7 +3,7 @@ import type { Command } from "commander";
 
 import { unreachable } from "../core/assert.ts";
 import { askAgent, type AskedAgent } from "./ask-agent.ts";
-import { type AgentRow, agentsTable } from "./cluster/agents-table.ts";
+import { type AgentRow, agentsTable, snapshotLines } from "./cluster/agents-table.ts";
 import type { CommandContext } from "./context.ts";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
 import { refusal } from "./failure.ts";
@@ -88,7 +88,8 @@ function rowOf({ place, answer }: Asked): AgentRow {
 }
 
 function show(rows: readonly AgentRow[], options: StatusOptions, context: CommandContext): void {
-  context.result(options, toJson(rows), agentsTable(rows, context.surfaces.out.paint));
+  const { paint } = context.surfaces.out;
+  context.result(options, toJson(rows), [...agentsTable(rows, paint), ...snapshotLines(rows, paint)]);
 }
 
 function toJson(rows: readonly AgentRow[]): object {

@@ -46,7 +46,14 @@ export interface ReceivingHost {
 }
 
 export type ArrivalNews =
-  | { readonly kind: "receiving" | "received"; readonly from: AgentId; readonly snapshot: Snapshot }
+  | {
+      readonly kind: "receiving";
+      readonly from: AgentId;
+      readonly snapshot: Snapshot;
+      /** So much of it was here already, from before. */
+      readonly bytesHere: number;
+    }
+  | { readonly kind: "received"; readonly from: AgentId; readonly snapshot: Snapshot }
   | {
       readonly kind: "notReceived";
       readonly from: AgentId;
@@ -62,6 +69,8 @@ interface Current {
   heardAt: number;
   /** When to ask again, or to say that this agent is still at it. */
   askAt: number;
+  /** It has been told that this one is arriving. */
+  isTold: boolean;
 }
 
 export class Receiving {
@@ -141,6 +150,7 @@ export class Receiving {
     const current = this.#current;
     if (current === undefined) return;
     const { arrival } = current;
+    if (arrival.isOpen && !current.isTold) this.#tellReceiving(current);
     if (arrival.result !== undefined) this.#over(current);
     else if (this.#host.isLate(arrival.snapshot.index)) this.#tooLate(current);
     else if (arrival.isWhole) arrival.finish();
@@ -189,8 +199,16 @@ export class Receiving {
       return;
     }
     const at = now.monotonic;
-    this.#current = { from, arrival, asked: 0, heardAt: at, askAt: at + answerMicros };
-    this.#host.news({ kind: "receiving", from, snapshot });
+    this.#current = { from, arrival, asked: 0, heardAt: at, askAt: at + answerMicros, isTold: false };
+  }
+
+  /** Only now is it known how much of it was here. */
+  #tellReceiving(current: Current): void {
+    const { from, arrival } = current;
+    const { snapshot } = arrival;
+    current.isTold = true;
+    const bytesHere = Math.min(arrival.next * snapshot.pieceBytes, snapshot.byteLength);
+    this.#host.news({ kind: "receiving", from, snapshot, bytesHere });
   }
 
   #goOnWith(current: Current, from: AgentId): void {

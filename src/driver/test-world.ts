@@ -413,7 +413,8 @@ export class World {
         restored: (index) => this.told.push(`restored ${index}`),
         snapshotNews: (news) => {
           const index = "index" in news ? news.index : news.snapshot.index;
-          this.told.push(`${news.kind} ${index}`);
+          const here = news.kind === "receiving" ? ` with ${news.bytesHere}` : "";
+          this.told.push(`${news.kind} ${index}${here}`);
         },
         failed: (error) => this.told.push(`failed ${error.code}`),
         diverged: (index) => this.told.push(`diverged ${index}`),

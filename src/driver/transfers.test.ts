@@ -248,7 +248,7 @@ describe("a receiver", () => {
     for (const piece of pieces.slice(6)) world.hear(piece);
     expect(short(world.said())).toEqual(["stored 10"]);
     expect(arrivedWords(world)).toEqual([`arrived 10 from ${peer}`]);
-    expect(world.told).toEqual(["receiving 10", "received 10"]);
+    expect(world.told).toEqual(["receiving 10 with 0", "received 10"]);
     world.sync();
     expect(world.group.applied).toBe(10);
     expect(world.state.contents).toEqual(new Uint8Array(92).fill(10));
@@ -287,6 +287,7 @@ describe("a receiver", () => {
     world.hear(offered, third);
     expect(world.transfers.map(({ to }) => to)).toEqual([third]);
     expect(short(world.said())).toEqual(["ask 10: 3 + 4"]);
+    expect(world.told).toEqual([`receiving 10 with ${3 * offer.pieceBytes}`]);
     world.hear(offered, peer);
     expect(world.transfers.map(({ to }) => to)).toEqual([peer]);
     expect(short(world.said())).toEqual(["ask 10: 3 + 4"]);

@@ -36,6 +36,8 @@ export interface GroupStatus {
   readonly applied: number;
   /** Idle and complete, and asleep until something happens. Absent where the agent's program does not say it. */
   readonly hibernating?: boolean;
+  /** The snapshot that it would begin from, and how large that is; absent where it has none. */
+  readonly base?: { readonly index: number; readonly bytes: number };
   /** Milliseconds since it last heard from whoever leads; 0 at the leader. */
   readonly lagMs: number;
   /** Of the state at `applied`, in hexadecimal digits. */

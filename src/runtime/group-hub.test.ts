@@ -303,7 +303,9 @@ describe("changes and entries, asked for before they are there", () => {
     hub.entries(2, (entries) => got.push(entries));
     await turn();
     expect(got).toEqual([]);
+    expect(hub.status()?.base).toBeUndefined();
     group.restore(9);
+    expect(hub.status()?.base).toEqual({ index: 9, bytes: 90 });
     await turn();
     expect(got).toEqual([
       { kind: "compacted", earliest: 10 },

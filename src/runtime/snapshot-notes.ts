@@ -25,7 +25,7 @@ export function noteSnapshot(log: Logger, group: GroupName, news: SnapshotNews):
       log.error(`${group}: the snapshot at index ${news.index} is damaged on disk; another one is taken`);
       return;
     case "receiving":
-      log.info(`${group}: gets ${described(news.snapshot)} from ${news.from}`);
+      log.info(`${group}: gets ${described(news.snapshot)} from ${news.from}${goingOn(news.bytesHere)}`);
       return;
     case "received":
       log.info(`${group}: has got ${described(news.snapshot)} from ${news.from}`);
@@ -42,4 +42,8 @@ export function noteSnapshot(log: Logger, group: GroupName, news: SnapshotNews):
 
 function described({ index, byteLength }: Snapshot): string {
   return `the snapshot up to ${index} (${byteLength} bytes)`;
+}
+
+function goingOn(bytesHere: number): string {
+  return bytesHere === 0 ? "" : `, and goes on with the ${bytesHere} bytes of it that are here`;
 }

@@ -48,7 +48,7 @@ describe("three agents in processes of their own", { timeout: 60_000 }, () => {
   });
 
   test("R40: one after the other stopped in good order, nobody waits for an election: it would take 20 s", async () => {
-    const cluster = await new ProcessCluster([20_000, 30_000]).start();
+    const cluster = await new ProcessCluster({ electionTimeoutMs: [20_000, 30_000] }).start();
     await cluster.elect(cluster.member("agent_1"));
     const session = await cluster.session();
     const load = new Load("value", session);

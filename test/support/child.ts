@@ -7,6 +7,8 @@ import { onTestFinished } from "vitest";
 export class Child {
   readonly process: ChildProcess;
   readonly pid: number;
+  /** All lines that it has written. */
+  readonly said: string[] = [];
   readonly errors: string[] = [];
   readonly #lines: string[] = [];
   readonly #readers: ((line: string) => void)[] = [];
@@ -19,6 +21,7 @@ export class Child {
     this.pid = this.process.pid ?? 0;
     if (this.process.stdout !== null) {
       createInterface(this.process.stdout).on("line", (line) => {
+        this.said.push(line);
         const reader = this.#readers.shift();
         if (reader === undefined) this.#lines.push(line);
         else reader(line);

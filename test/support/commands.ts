@@ -1,4 +1,4 @@
-/** A session by hand: numbered commands to the machine "", repeated until each is answered. */
+/** A session by hand: numbered commands, repeated until each is answered. */
 import {
   encodeCommand,
   entryIndex,
@@ -15,6 +15,7 @@ import {
   decodeProposal,
   encodeCommandEnvelope,
   encodeProposal,
+  mapCommands,
   type Answer,
 } from "../../src/state/index.ts";
 
@@ -61,21 +62,30 @@ export class TestSession {
 
   /** Resolves to the index at which the value was decided. */
   async decide(value: string): Promise<number> {
+    return this.#send("", encodeProposal([value]), value);
+  }
+
+  /** Writes to the machine `map`. Resolves to the index at which it was decided. */
+  async put(key: string, value: Uint8Array): Promise<number> {
+    return this.#send("map", mapCommands.put(key, value), key);
+  }
+
+  async #send(machine: string, inner: Uint8Array, what: string): Promise<number> {
     const sequence = this.#next;
     this.#next += 1;
     const command = encodeCommand(
       { kind: "command", session: this.#session, sequence, unsettled: 1000 },
       encodeCommandEnvelope({
         proposer: "test",
-        machine: "",
+        machine,
         requestId: "",
-        command: encodeProposal([value]),
+        command: inner,
       }),
     );
     return new Promise((resolve, reject) => {
       const settle = (answer: Answer): void => {
         if (answer.kind === "answered") resolve(answer.index);
-        else reject(new Error(`${value}: ${answer.kind}`));
+        else reject(new Error(`${what}: ${answer.kind}`));
       };
       this.#pending.set(sequence, { command, settle });
       this.gateway.propose([command]);

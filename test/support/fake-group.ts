@@ -30,6 +30,7 @@ export class FakeGroup implements HostedGroup {
   readonly untracked: number[] = [];
   readonly queries: { question: Uint8Array; at: string; done: (answer: QueryAnswer) => void }[] = [];
   readonly history: MachineChange[] = [];
+  base = 0 as LogIndex;
   /** History and entries before it are gone. */
   earliest = 1;
   campaigns = 0;
@@ -77,6 +78,7 @@ export class FakeGroup implements HostedGroup {
   /** The state is replaced by one of this index: entries and changes up to it are gone. */
   restore(index: number): void {
     this.applied = index as LogIndex;
+    this.base = index as LogIndex;
     this.earliest = index + 1;
     this.observer?.restored(this.applied);
   }
@@ -98,7 +100,7 @@ export class FakeGroup implements HostedGroup {
       role: this.role,
       term: this.term as Term,
       leader: this.leader,
-      base: 0 as LogIndex,
+      base: this.base,
       first: 1 as LogIndex,
       last: this.applied,
       durable: this.applied,
@@ -110,7 +112,7 @@ export class FakeGroup implements HostedGroup {
       successor: this.successor,
       lagMs: 1.6,
       diskFull: this.diskFull,
-      baseBytes: 0,
+      baseBytes: this.base * 10,
     };
   }
 

@@ -9,6 +9,11 @@ import { Child } from "./child.ts";
 import { decidedValues, TestSession } from "./commands.ts";
 import { freePort, temporaryFolder, until } from "./runtime.ts";
 
+export interface ClusterOptions {
+  readonly electionTimeoutMs?: readonly [number, number];
+  readonly snapshotLogBytes?: number;
+}
+
 export interface Member {
   readonly id: string;
   readonly address: string;
@@ -19,11 +24,16 @@ export interface Member {
 export class ProcessCluster {
   readonly members: Member[] = [];
   readonly #folder = temporaryFolder();
-  readonly #electionTimeoutMs: readonly [number, number] | undefined;
+  readonly #options: ClusterOptions;
   #agents = "";
 
-  constructor(electionTimeoutMs?: readonly [number, number]) {
-    this.#electionTimeoutMs = electionTimeoutMs;
+  constructor(options: ClusterOptions = {}) {
+    this.#options = options;
+  }
+
+  /** Where the agent keeps its data. */
+  folder(member: Member): string {
+    return join(this.#folder, member.id);
   }
 
   /** `wireVersionMax`: which version of the wire they speak at most. */
@@ -37,7 +47,7 @@ export class ProcessCluster {
     this.#agents = JSON.stringify(agents);
     for (const { id, address } of agents)
       this.members.push({ id, address, child: this.#spawn(id, wireVersionMax) });
-    for (const { child } of this.members) expect(await child.line()).toBe("up");
+    await Promise.all(this.members.map(isUp));
     return this;
   }
 
@@ -49,7 +59,7 @@ export class ProcessCluster {
 
   async restart(member: Member, wireVersionMax?: WireVersion): Promise<void> {
     member.child = this.#spawn(member.id, wireVersionMax);
-    expect(await member.child.line()).toBe("up");
+    await isUp(member);
   }
 
   /** Has that agent lead, without waiting for anybody's patience. */
@@ -73,9 +83,13 @@ export class ProcessCluster {
   }
 
   #spawn(id: string, wireVersionMax?: WireVersion): Child {
-    const options = JSON.stringify({ wireVersionMax, electionTimeoutMs: this.#electionTimeoutMs });
+    const options = JSON.stringify({ wireVersionMax, ...this.#options });
     return new Child("./run-agent.ts", id, join(this.#folder, id), this.#agents, options);
   }
+}
+
+async function isUp({ child }: Member): Promise<void> {
+  while ((await child.line()) !== "up");
 }
 
 /** Decides one value after the other, from several callers at once, until it is told to stop. */

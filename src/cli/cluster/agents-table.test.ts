@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { GroupStatus } from "../../runtime/gateway.ts";
 import { coloured, plain } from "../terminal/colours.ts";
 import { visibleLength } from "../terminal/width.ts";
-import { type AgentRow, agentsTable } from "./agents-table.ts";
+import { type AgentRow, agentsTable, snapshotLines } from "./agents-table.ts";
 
 function statusOf(self: string, changes: Partial<GroupStatus> = {}): GroupStatus {
   return {
@@ -57,6 +57,13 @@ describe("the table of agents", () => {
   test("it says who sleeps because nobody wants anything", () => {
     const asleep = [rowOf("b", { status: statusOf("b", { role: "leader", hibernating: true }) })];
     expect(agentsTable(asleep, plain)[1]).toMatch(/^b +leader, asleep +2/);
+  });
+
+  test("beside it there is a line for each snapshot from which an agent would begin", () => {
+    const status = statusOf("b", { base: { index: 1200, bytes: 3 * 1024 * 1024 } });
+    expect(snapshotLines([...rows, rowOf("b", { status })], plain)).toEqual([
+      expect.stringMatching(/^b: a snapshot of 3(\.0)? MiB up to entry 1,?200$/),
+    ]);
   });
 
   test("where nobody knows the process numbers, there is no such column", () => {

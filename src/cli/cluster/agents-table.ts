@@ -1,7 +1,7 @@
 /** The table of agents that `up` keeps on the screen and `status` prints: role, term, log and lag of each. */
 import { takesPart, type GroupStatus } from "../../runtime/gateway.ts";
 import type { Paint, Style } from "../terminal/colours.ts";
-import { counted, duration } from "../terminal/numbers.ts";
+import { byteSize, count, counted, duration } from "../terminal/numbers.ts";
 import { type Column, tableLines } from "../terminal/table.ts";
 
 export interface AgentRow {
@@ -39,6 +39,15 @@ export function agentsTable(rows: readonly AgentRow[], paint: Paint): string[] {
   );
   const notes = rows.filter((row) => row.note !== "").map(({ id, note }) => `${id}: ${note}`);
   return [paint("dim", titles), ...lines, ...notes.map((note) => paint("dim", note))];
+}
+
+/** The snapshots from which the agents would begin, and behind which their logs are cut off: no room in the table. */
+export function snapshotLines(rows: readonly AgentRow[], paint: Paint): string[] {
+  return rows.flatMap(({ id, status }) => {
+    const base = status?.base;
+    if (base === undefined) return [];
+    return [paint("dim", `${id}: a snapshot of ${byteSize(base.bytes)} up to entry ${count(base.index)}`)];
+  });
 }
 
 function cellsOf(row: AgentRow, committed: number, paint: Paint): string[] {
