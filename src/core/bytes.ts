@@ -67,14 +67,14 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
 /** Writes small structures field by field, one or (with {@link cut}) one after another; grows as needed. */
 export class ByteWriter {
   readonly #byteLengthGuess: number;
-  #bytes: Uint8Array;
+  /** None before something is written. */
+  #bytes: Uint8Array = emptyBytes;
   /** Where the structure that is being written begins. */
   #start = 0;
   #length = 0;
 
   constructor(byteLengthGuess = 64) {
     this.#byteLengthGuess = byteLengthGuess;
-    this.#bytes = new Uint8Array(byteLengthGuess);
   }
 
   /** Bytes that are there before it has to grow. */

@@ -16,7 +16,7 @@ import {
 } from "../core/index.ts";
 import { mapChangeBytes, mapChangeKeyStartsWith, writeMapChange } from "./map-codec.ts";
 
-const ringBytesAtFirst = 64 * 1024;
+const ringBytesAtFirst = 1024;
 /** Before each change: its version and its length. */
 const headBytes = 12;
 

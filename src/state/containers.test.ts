@@ -205,6 +205,8 @@ describe("pieces", () => {
     );
     expect(sizes).toEqual([snapshotPieceBytesMax, snapshotPieceBytesMax, 9]);
     expect([...inPieces([])]).toEqual([]);
+    const [small] = inPieces([Uint8Array.of(1)]);
+    expect(small?.buffer.byteLength, "whoever keeps a small one keeps nothing large").toBe(1);
     expect([...inPieces([new Uint8Array(snapshotPieceBytesMax)])]).toHaveLength(1);
   });
 

@@ -22,7 +22,8 @@ export function* inPieces(parts: Iterable<Uint8Array>): Generator<Uint8Array, vo
       }
     }
   }
-  if (filled > 0) yield piece.subarray(0, filled);
+  // A copy: whoever keeps it keeps no more than it holds.
+  if (filled > 0) yield piece.slice(0, filled);
 }
 
 /** The head of a frame; its bytes follow as a part of their own, so that they are copied only once. */

@@ -61,8 +61,9 @@ export class Slab {
 
 export class Slabs {
   #age = 0;
-  #current = new Slab(slabBytes, 0);
-  #heldBytes = slabBytes;
+  /** Nothing fits into the first one: a state that holds nothing takes nothing. */
+  #current = new Slab(0, 0);
+  #heldBytes = 0;
   /** Of this age, with nothing in them. */
   #spares: Slab[] = [];
 
