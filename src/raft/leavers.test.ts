@@ -39,6 +39,25 @@ describe("R26: who votes no more", () => {
     expect(cluster.propose(cluster.leader!, "at once").kind).toBe("accepted");
   });
 
+  test("R26, R27: a leader that a newcomer replaces brings that up first, and what came meanwhile is decided without it", () => {
+    const cluster = started();
+    const leader = cluster.agent(1);
+    const newcomer = cluster.join();
+    cluster.change(leader, "-a1 +a4");
+    stepUntil(cluster, () => inForce(leader) === "a2 a3 a4 | outgoing a1 a2 a3");
+    cluster.propose(leader, "x");
+    cluster.run(1000);
+    expect(cluster.agents.map(inForce)).toEqual(Array(4).fill("a2 a3 a4"));
+    expect(leader.core.role).toBe("learner");
+    expect(cluster.leader?.core.term).toBe(2);
+    expect(texts(newcomer.committed)).toEqual(["x"]);
+    cluster.elect(leader);
+    expect(leader.core.role, "it stands no more").toBe("learner");
+    expect(cluster.transfer(cluster.leader!, 4)).toEqual({ kind: "accepted" });
+    cluster.run(100);
+    expect(newcomer.core.role).toBe("leader");
+  });
+
   test("R40: it goes all the same where nobody takes over", () => {
     const cluster = started({ voters: 5 });
     const leader = cluster.agent(1);

@@ -12,7 +12,7 @@ import {
   type Term,
 } from "../core/index.ts";
 import type { Append, AppendRejected } from "./messages.ts";
-import { command, TestCluster, texts, type Envelope, type TestAgent } from "./test-cluster.ts";
+import { command, runOf, TestCluster, texts, type Envelope, type TestAgent } from "./test-cluster.ts";
 
 type Options = ConstructorParameters<typeof TestCluster>[0];
 
@@ -319,6 +319,47 @@ describe("what a follower makes of an append", () => {
     cluster.tell(agent, "a3", append({ term: 4, prevIndex: 4, prevTerm: 1 }));
     cluster.sync(agent);
     expect(cluster.wire.at(-1)?.message).toMatchObject({ kind: "appendRejected", hintIndex: 3, hintTerm: 3 });
+  });
+});
+
+describe("paper, figure 7", () => {
+  const logs: readonly (readonly number[])[] = [
+    [1, 1, 1, 4, 4, 5, 5, 6, 6, 6],
+    [1, 1, 1, 4, 4, 5, 5, 6, 6],
+    [1, 1, 1, 4],
+    [1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 6],
+    [1, 1, 1, 4, 4, 5, 5, 6, 6, 6, 7, 7],
+    [1, 1, 1, 4, 4, 4, 4],
+    [1, 1, 1, 2, 2, 2, 3, 3, 3, 3, 3],
+  ];
+
+  test("R17, R91: entries that are missing, that are too many, or both: all get the leader's log, within two appends", () => {
+    const cluster = new TestCluster({ voters: logs.length });
+    for (const [at, agent] of cluster.agents.entries()) {
+      cluster.wake(agent);
+      agent.write([{ kind: "hardState", term: 7 as Term }]);
+      agent.write([{ kind: "entries", run: runOf(1, ...logs[at]!) }]);
+      cluster.sync(agent, 1);
+      cluster.crash(agent, 2);
+      cluster.restart(agent);
+    }
+    const leader = cluster.agent(1);
+    const appends = new Map<string, number>();
+    cluster.onSent = ({ from, to: receiver, message }) => {
+      const isAppend = from === "a1" && message.kind === "append";
+      if (isAppend) appends.set(receiver, (appends.get(receiver) ?? 0) + 1);
+    };
+    cluster.elect(leader);
+    expect(leader.core.role).toBe("leader");
+    expect(leader.core.term).toBe(8);
+    for (const agent of cluster.agents) {
+      expect(agent.log.map(({ term }) => term)).toEqual([...logs[0]!, 8]);
+      expect(agent.log).toEqual(leader.log);
+    }
+    expect(leader.core.commitIndex).toBe(11);
+    expect(Math.max(...appends.values())).toBeLessThanOrEqual(2);
+    cluster.run(50);
+    expect(cluster.agents.map(({ core }) => core.appliedIndex)).toEqual(logs.map(() => 11));
   });
 });
 
