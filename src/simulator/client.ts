@@ -228,9 +228,15 @@ export class SimulatedClient implements ClientLink {
   refused(_agent: number, session: number, _sequence: number, leader: AgentId | undefined): void {
     this.#travel(() => {
       if (session !== this.#session && session !== this.#nonce) return;
-      if (leader !== undefined) this.#agent = this.#stage.names.indexOf(leader);
+      this.#turnTo(leader);
       this.#sendAgainSoon();
     });
+  }
+
+  /** To the leader that was named; where none is known, once, to somebody else: whoever is no member never knows one. */
+  #turnTo(leader: AgentId | undefined): void {
+    if (leader !== undefined) this.#agent = this.#stage.names.indexOf(leader);
+    else if (!this.#resendDue) this.#agent = (this.#agent + 1) % this.#agents.length;
   }
 
   #heard(session: number, sequence: number, bytes: Uint8Array): void {
@@ -279,9 +285,7 @@ export class SimulatedClient implements ClientLink {
   #readAnswered(read: Read, answer: QueryAnswer): void {
     if (this.#read !== read) return;
     if (answer.kind === "refused") {
-      if (answer.refusal.kind === "notLeader" && answer.refusal.leader !== undefined) {
-        this.#agent = this.#stage.names.indexOf(answer.refusal.leader);
-      }
+      if (answer.refusal.kind === "notLeader") this.#turnTo(answer.refusal.leader);
       this.#sendAgainSoon();
       return;
     }
