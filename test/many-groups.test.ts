@@ -94,3 +94,20 @@ describe.each([
     expect(count(world, sleeps)).toBeGreaterThan(groupCount);
   });
 });
+
+describe("when only two of four agents are left", () => {
+  test("D53: a group that somebody uses is led soon, though most of those before it find no majority", () => {
+    const world = started(30);
+    world.secondsUntil(3, () => allSleep(world));
+    for (const id of ["a", "b", "c"]) world.agent(id).kill();
+    world.runFor(2);
+    world.agent("c").start();
+    const name = "group-497";
+    expect(plans.find((plan) => plan.name === name)?.members).toEqual(["a", "c", "d"]);
+    const members = ["c", "d"].map((id) => world.agent(id).groups.find((group) => group.name === name)!);
+    world.secondsUntil(3, () => {
+      members[1]!.query(new Uint8Array(1), "linearizable", () => {});
+      return members.some(leads);
+    });
+  });
+});

@@ -22,7 +22,7 @@ import type { HostedGroup, HostOptions, LogProtocol } from "./hosted.ts";
 import type { DriverOptions } from "./options.ts";
 import { Queue } from "../core/queue.ts";
 import { restoreState } from "./restoring.ts";
-import { Searches } from "./searches.ts";
+import { Searches, type Search } from "./searches.ts";
 import { Slots } from "./slots.ts";
 import type { SnapshotSharing } from "./snapshots.ts";
 import type { Clock, DriverJournal, Network, Scheduler } from "./world.ts";
@@ -53,6 +53,8 @@ export class Driver {
   readonly #linkChanges = new Queue<LinkChange>();
   readonly #pulse: Pulse<AnyRunner>;
   readonly #searches = new Searches();
+  /** Those whose core is not woken yet, and their places among the searches. */
+  readonly #unbegun = new Map<AnyRunner, Search>();
   /** Groups that the next turn visits, each once. */
   #touched: AnyRunner[] = [];
   /** One outbox for all cores: it is drained after each step, so two never share it. */
@@ -106,15 +108,18 @@ export class Driver {
     if (core.base !== undefined) restoreState(this.#snapshots.store, options.name, core.base, options.state);
     const group = new GroupRunner<P>(this.#hostOf<P>(), options, core, recovered.next);
     this.#groups.set(options.name, group);
-    const begin = (): boolean => {
-      if (!this.#hosts(group)) return false;
-      group.begun = true;
-      this.#deadlines.set(group, Math.max(group.nextDeadline, this.#now.monotonic) as Micros);
-      this.#touch(group);
-      return true;
-    };
-    this.#searches.add({ group, lost: undefined, begin }, this.#now.monotonic);
+    const search = { group, lost: undefined, begin: (): boolean => this.#begin(group) };
+    this.#unbegun.set(group, search);
+    this.#searches.add(search, this.#now.monotonic);
     return group;
+  }
+
+  /** Its core is woken from now on. False: it was already, or the group has been closed. */
+  #begin(group: AnyRunner): boolean {
+    if (!this.#unbegun.delete(group)) return false;
+    this.#deadlines.set(group, Math.max(group.nextDeadline, this.#now.monotonic) as Micros);
+    this.#touch(group);
+    return true;
   }
 
   /** A message for a group; one that is not hosted here is dropped, as the network might have done. */
@@ -226,6 +231,8 @@ export class Driver {
       const { group, from, message } = this.#inputs.take();
       // It may have been closed meanwhile.
       if (!this.#hosts(group)) continue;
+      const search = this.#unbegun.get(group);
+      if (search !== undefined) this.#searches.hurry(search);
       group.receive(from, message);
       this.#mark(group);
     }
@@ -259,7 +266,7 @@ export class Driver {
       if (!this.#hosts(group)) continue;
       if (isLeft) this.#touch(group);
       group.settle();
-      if (group.begun) this.#deadlines.set(group, group.nextDeadline);
+      if (!this.#unbegun.has(group)) this.#deadlines.set(group, group.nextDeadline);
     }
   }
 
@@ -346,9 +353,14 @@ export class Driver {
       snapshots: this.#snapshots,
       soon: (task) => this.#scheduler.soon(task),
       touch: (group) => this.#touch(group),
+      use: (group) => {
+        this.#begin(group);
+        this.#touch(group);
+      },
       hibernated: (group, before, after) => this.#pulse.replace(group, before, after, this.#now.monotonic),
       removed: (group) => {
         this.#groups.delete(group.name);
+        this.#unbegun.delete(group);
         this.#deadlines.remove(group);
       },
     };

@@ -65,6 +65,8 @@ export interface GroupHost<P extends LogProtocol> {
   readonly snapshots: SnapshotSharing;
   /** Puts the group on the list of those that the next turn visits. */
   touch(group: AnyRunner): void;
+  /** The same; and it begins now, if it has not. */
+  use(group: AnyRunner): void;
   /** It sleeps, no longer sleeps, or counts on other peers than before. */
   hibernated(group: AnyRunner, before: Hibernation | undefined, after: Hibernation | undefined): void;
   removed(group: AnyRunner): void;
@@ -74,8 +76,6 @@ export interface GroupHost<P extends LogProtocol> {
 export interface AnyRunner extends Timed {
   readonly name: GroupName;
   touched: boolean;
-  /** Its core may be woken. */
-  begun: boolean;
   readonly nextDeadline: Micros;
   readonly leader: AgentId | undefined;
   readonly hibernation: Hibernation | undefined;
@@ -100,7 +100,6 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
   deadline: Micros = never;
   heapPosition = -1;
   touched = false;
-  begun = false;
   role: Role;
   leader: AgentId | undefined;
 
@@ -175,7 +174,7 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
     if (this.#closed) return;
     if (options.tracked === true) this.#tracking.add(commands);
     this.#proposals.add(commands, options.onlyAsLeader);
-    this.#host.touch(this);
+    this.#host.use(this);
   }
 
   untrack(session: number): void {
@@ -185,7 +184,7 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
   query(question: Uint8Array, at: "linearizable" | "local", done: (answer: QueryAnswer) => void): void {
     this.#reads.add(question, at, done);
     if (this.#closed) this.#host.soon(() => this.#reads.refuseAll({ kind: "closed" }));
-    else this.#host.touch(this);
+    else this.#host.use(this);
   }
 
   entries(from: LogIndex, bytesMax: number): AppliedEntries | undefined {
@@ -203,13 +202,13 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
 
   campaign(): void {
     this.#campaigns = true;
-    this.#host.touch(this);
+    this.#host.use(this);
   }
 
   order(order: Order, done: (result: OrderResult) => void): void {
     this.#orders.add(order, done);
     if (this.#closed) this.#host.soon(() => this.#orders.refuseAll({ kind: "closed" }));
-    else this.#host.touch(this);
+    else this.#host.use(this);
   }
 
   takeSnapshot(done: (taken: SnapshotTaken) => void): void {

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Hibernation } from "../core/boundary.ts";
 import { agentId, microsFromMs, never, type AgentId, type Micros } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
-import { Searches } from "./searches.ts";
+import { Searches, type Search } from "./searches.ts";
 
 const asleep: Hibernation = { present: [], pulseInterval: 1 as Micros, silence: 1 as Micros };
 const [a, b] = [agentId("a"), agentId("b")];
@@ -12,23 +12,30 @@ const atFirst = 8;
 class Group {
   leader: AgentId | undefined;
   hibernation: Hibernation | undefined;
-  begun = false;
 }
 
 function crowd(count: number, lost?: AgentId) {
   const searches = new Searches();
   const groups = Array.from({ length: count }, () => new Group());
   const at = (milliseconds: number): Micros => microsFromMs(milliseconds);
-  for (const group of groups) {
+  const order: Group[] = [];
+  const all = groups.map((group) => {
     if (lost !== undefined) {
       group.leader = lost;
       group.hibernation = asleep;
     }
-    const begin = (): boolean => (group.begun = true);
-    searches.add({ group, lost, begin }, at(0));
-  }
-  const begun = (): Group[] => groups.filter((group) => group.begun);
-  return { searches, groups, begun, at };
+    const begin = (): boolean => {
+      if (order.includes(group)) return false;
+      order.push(group);
+      return true;
+    };
+    const search: Search = { group, lost, begin };
+    searches.add(search, at(0));
+    return search;
+  });
+  /** In the order in which they did. */
+  const begun = (): Group[] => [...order];
+  return { searches, groups, all, begun, at };
 }
 
 function rest(groups: readonly Group[]): void {
@@ -116,6 +123,22 @@ describe("D53: groups that look for a leader", () => {
     rest(begun());
     searches.admit(at(60));
     expect(begun().length - before).toBe(32);
+  });
+
+  it("begin before the others where somebody needs them, in the order in which that became known, and once", () => {
+    const { searches, groups, all, begun, at } = crowd(40);
+    for (const place of [39, 30, 39]) searches.hurry(all[place]!);
+    rest(begun());
+    searches.admit(at(10));
+    const next = begun().slice(atFirst, atFirst + 3);
+    expect(next.map((group) => groups.indexOf(group))).toEqual([39, 30, 8]);
+    for (let round = 2; round < 5; round++) {
+      rest(begun());
+      searches.admit(at(round * 10));
+    }
+    expect(begun()).toHaveLength(40);
+    expect(new Set(begun()).size).toBe(40);
+    expect(searches.deadline).toBe(never);
   });
 
   it("are dropped where they need not look any more, and keep no place", () => {

@@ -41,6 +41,8 @@ const lookEveryMicros = microsFromMs(50);
 
 export class Searches {
   readonly #waiting = new Queue<Search>();
+  /** Of those that wait. Where they began before their turn came, they need not look any more. */
+  readonly #hurried = new Set<Search>();
   #begun: Begun[] = [];
   #atATimeMax = atATimeMin;
   #busyUntil = 0 as Micros;
@@ -51,6 +53,11 @@ export class Searches {
     if (this.#begun.length === 0) this.#atATimeMax = atATimeMin;
     this.#waiting.push(search);
     this.admit(now);
+  }
+
+  /** Somebody needs that group: of those that wait it is among the first to begin. */
+  hurry(search: Search): void {
+    this.#hurried.add(search);
   }
 
   /** When it is time to look again; {@link never} while nobody waits. */
@@ -68,12 +75,24 @@ export class Searches {
   /** Some may be done: others begin. */
   admit(now: Micros): void {
     if (this.#begun.length > 0) this.#dismiss(now);
-    while (this.#waiting.count > 0 && this.#begun.length < this.#atATimeMax) {
-      const search = this.#waiting.take();
+    while (this.#wait && this.#begun.length < this.#atATimeMax) {
+      const search = this.#next();
       const before = search.group.hibernation;
       if (search.begin()) this.#begun.push({ search, before, since: now, ledSince: never });
     }
-    this.#lookAt = this.#waiting.count > 0 ? ((now + lookEveryMicros) as Micros) : never;
+    this.#lookAt = this.#wait ? ((now + lookEveryMicros) as Micros) : never;
+  }
+
+  get #wait(): boolean {
+    return this.#hurried.size > 0 || this.#waiting.count > 0;
+  }
+
+  #next(): Search {
+    for (const search of this.#hurried) {
+      this.#hurried.delete(search);
+      return search;
+    }
+    return this.#waiting.take();
   }
 
   #dismiss(now: Micros): void {

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Hibernation } from "../core/boundary.ts";
 import { agentId, groupName, term, type Micros } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
-import { peer, World } from "./test-world.ts";
+import { command, peer, World } from "./test-world.ts";
 
 const stranger = agentId("z");
 const hibernation: Hibernation = {
@@ -147,5 +147,30 @@ describe("many groups", () => {
     // The cores' deadlines come every millisecond, and this agent is never late.
     for (let time = 2000; time <= (limits.searchMsMax + 60) * 1000; time += 1000) world.advance(time);
     expect(heard("wake")).toBe(20);
+  });
+
+  it("D53: begin at once where they are used here, and next where a peer speaks to them", () => {
+    const world = new World();
+    const groups = Array.from({ length: 20 }, (_, at) => {
+      const group = world.driver.host({ ...world.hosting, name: groupName(`group-${at}`) });
+      return { group, core: world.core };
+    });
+    const woken = (): number[] =>
+      groups.flatMap(({ core }, at) => (core.heard.some((line) => line.startsWith("wake")) ? [at] : []));
+    const first = [0, 1, 2, 3, 4, 5, 6, 7];
+    world.settle();
+    groups[10]!.group.query(new Uint8Array(1), "linearizable", () => {});
+    groups[12]!.group.campaign();
+    groups[14]!.group.propose([command(1)], { onlyAsLeader: false });
+    groups[16]!.group.order({ kind: "transfer", to: undefined }, () => {});
+    world.driver.receive(peer, groupName("group-19"), { kind: "hello", text: "?" });
+    world.settle();
+    world.advance(1000);
+    expect(woken()).toEqual([...first, 10, 12, 14, 16]);
+    const [one] = groups;
+    one!.core.hibernation = hibernation;
+    one!.group.campaign();
+    world.advance(60_000);
+    expect(woken()).toEqual([...first, 10, 12, 14, 16, 19]);
   });
 });
