@@ -44,6 +44,8 @@ export interface Limits {
   readonly inFlightEntriesMax: number;
   /** Bytes of entries on their way to one follower. */
   readonly inFlightBytesMax: number;
+  /** How much faster one agent's clock may run than another's, in percent, where reads are answered by lease. */
+  readonly clockDriftPercentMax: number;
   /** Tickets of linearizable reads that one agent has open in one group. More: `overloaded`. */
   readonly readTicketsMax: number;
 
@@ -229,6 +231,7 @@ export const limits: Limits = {
   inFlightAppendsMax: 64,
   inFlightEntriesMax: 16_384,
   inFlightBytesMax: 4 * mebibyte,
+  clockDriftPercentMax: 10,
   readTicketsMax: 1024,
   // ── groups ──
   votersMax: 7,

@@ -19,6 +19,7 @@ export const addedIn = {
   "voteRequest.transfer": 2,
   "heartbeat.nextPriority": 2,
   "heartbeatAnswer.priority": 2,
+  "heartbeatAnswer.pledge": 2,
   hibernate: 2,
   hibernating: 2,
   wakeUp: 2,

@@ -21,6 +21,7 @@ import {
   type EntryKind,
   type LogIndex,
   type Members,
+  type Micros,
   type Refusal,
   type Run,
   type Term,
@@ -118,6 +119,7 @@ const run = fc
     ),
   );
 
+const pledge = fc.integer({ min: 1 }) as fc.Arbitrary<Micros>;
 const logEnd = { term, lastIndex: index, lastTerm: term };
 const word: fc.Arbitrary<Word> = fc.oneof(
   fc.record({ kind: fc.constant("preVoteRequest" as const), ...logEnd }),
@@ -153,6 +155,7 @@ const word: fc.Arbitrary<Word> = fc.oneof(
       term,
       round: number,
       priority: fc.integer({ min: 0, max: limits.priorityMax }),
+      pledge,
     },
     { requiredKeys: ["kind", "term", "round"] },
   ),
@@ -182,7 +185,10 @@ const word: fc.Arbitrary<Word> = fc.oneof(
   })),
 );
 
-const hardState: fc.Arbitrary<HardState> = fc.record({ term, votedFor: id }, { requiredKeys: ["term"] });
+const hardState: fc.Arbitrary<HardState> = fc.record(
+  { term, votedFor: id, pledge },
+  { requiredKeys: ["term"] },
+);
 const record: fc.Arbitrary<RaftRecord> = fc.oneof(
   fc.record(
     {
@@ -196,8 +202,7 @@ const record: fc.Arbitrary<RaftRecord> = fc.oneof(
     },
     { requiredKeys: ["kind", "index", "term", "time", "members"] },
   ),
-  fc.record({ kind: fc.constant("hardState" as const), term }),
-  fc.record({ kind: fc.constant("hardState" as const), term, votedFor: id }),
+  hardState.map((one): RaftRecord => ({ kind: "hardState", ...one })),
   run.map((one): RaftRecord => ({ kind: "entries", run: one })),
 );
 

@@ -19,6 +19,7 @@ import {
   unreachable,
   type Encoded,
   type LogIndex,
+  type Micros,
   type ProtocolCodec,
   type Run,
   type WireVersion,
@@ -86,6 +87,10 @@ const recordKinds = { foundingBase: 1, hardState: 2, entries: 3, base: 4 } as co
 
 /** In place of a priority: none is told. */
 const noPriority = 255;
+
+/** What a hard state has besides its term. */
+const hasVote = 1;
+const hasPledge = 2;
 
 const noTail: readonly Uint8Array[] = [];
 
@@ -169,6 +174,7 @@ function writeMessage(
     case "heartbeatAnswer":
       writer.uint53(message.term).uint53(message.round);
       if (has(version, "heartbeatAnswer.priority")) writer.uint8(message.priority ?? noPriority);
+      if (has(version, "heartbeatAnswer.pledge")) writer.uint53(message.pledge ?? 0);
       return noTail;
     case "commit":
       writer.uint53(message.term).uint53(message.commit);
@@ -280,14 +286,17 @@ function readHeartbeat(reader: ByteReader, version: WireVersion): Heartbeat {
 }
 
 function readHeartbeatAnswer(reader: ByteReader, version: WireVersion): HeartbeatAnswer {
-  const answer: HeartbeatAnswer = {
+  const term = readTerm(reader);
+  const round = reader.uint53();
+  const priority = has(version, "heartbeatAnswer.priority") ? readPriority(reader, noPriority) : noPriority;
+  const pledge = has(version, "heartbeatAnswer.pledge") ? reader.uint53() : 0;
+  return {
     kind: "heartbeatAnswer",
-    term: readTerm(reader),
-    round: reader.uint53(),
+    term,
+    round,
+    ...(priority !== noPriority && { priority }),
+    ...(pledge > 0 && { pledge: pledge as Micros }),
   };
-  if (!has(version, "heartbeatAnswer.priority")) return answer;
-  const priority = readPriority(reader, noPriority);
-  return priority === noPriority ? answer : { ...answer, priority };
 }
 
 function readPriority(reader: ByteReader, absent = 0): number {
@@ -406,15 +415,20 @@ function writeRecord(writer: ByteWriter, record: RaftRecord): readonly Uint8Arra
   }
 }
 
-function writeHardState(writer: ByteWriter, { term, votedFor }: HardState): void {
+function writeHardState(writer: ByteWriter, { term, votedFor, pledge }: HardState): void {
   writer.uint53(term);
-  writeBoolean(writer, votedFor !== undefined);
+  writer.uint8((votedFor === undefined ? 0 : hasVote) | (pledge === undefined ? 0 : hasPledge));
   if (votedFor !== undefined) writer.text(votedFor);
+  if (pledge !== undefined) writer.uint53(pledge);
 }
 
 function readHardState(reader: ByteReader): HardState {
   const term = readTerm(reader);
-  return readBoolean(reader) ? { term, votedFor: readAgentId(reader) } : { term };
+  const parts = reader.uint8();
+  if (parts > (hasVote | hasPledge)) throw new MalformedError("a hard state has parts that nobody knows");
+  const votedFor = (parts & hasVote) === 0 ? undefined : readAgentId(reader);
+  const pledge = (parts & hasPledge) === 0 ? undefined : (reader.uint53() as Micros);
+  return { term, ...(votedFor !== undefined && { votedFor }), ...(pledge !== undefined && { pledge }) };
 }
 
 function readRecord(reader: ByteReader): RaftRecord {

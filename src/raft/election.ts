@@ -12,6 +12,7 @@ import {
   type Term,
 } from "../core/index.ts";
 import { takeOffice } from "./leadership.ts";
+import { isPledged } from "./lease.ts";
 import type {
   CampaignNow,
   PreVoteAnswer,
@@ -55,12 +56,16 @@ export function patienceMayEnd(state: RaftState, now: Now, out: Outbox<RaftProto
     restartPatience(state, now.monotonic);
     return;
   }
+  if (isPledged(state, now.monotonic)) {
+    state.deadline = state.pledgedUntil;
+    return;
+  }
   poll(state, now, out);
 }
 
-/** Campaigns at once. Leaders, and whoever does not vote, stay what they are. */
+/** Campaigns at once. Leaders, and whoever does not vote or has pledged its vote, stay what they are. */
 export function campaign(state: RaftState, now: Now, out: Outbox<RaftProtocol>): void {
-  if (state.role.kind === "leading" || !mayCampaign(state)) return;
+  if (state.role.kind === "leading" || !mayCampaign(state) || isPledged(state, now.monotonic)) return;
   poll(state, now, out);
 }
 
@@ -109,6 +114,7 @@ export function receiveCampaignNow(
 
 /** A candidate in a term of its own. */
 function stand(state: RaftState, because: "poll" | "transfer", now: Now, out: Outbox<RaftProtocol>): void {
+  assert(because === "transfer" || !isPledged(state, now.monotonic), "R43: a pledged vote is not one's own");
   const term = (state.term + 1) as Term;
   const voteRecord = persistTerm(state, term, state.self, now, out);
   state.role = { kind: "standing", votes: new Map(), voteRecord };
@@ -171,6 +177,7 @@ export function receivePreVoteRequest(
   const granted =
     message.term > state.term &&
     !hearsLeader(state, now.monotonic) &&
+    !isPledged(state, now.monotonic) &&
     isUpToDate(state, message.lastTerm, message.lastIndex);
   const term = granted ? message.term : state.term;
   out.sends.push({ to: from, channel: "urgent", message: { kind: "preVoteAnswer", term, granted } });
@@ -185,7 +192,8 @@ export function receiveVoteRequest(
 ): void {
   const isNewTerm = message.term > state.term;
   // Whoever lost touch, or was removed, does not depose a leader that the others hear; a successor that it asked does.
-  if (isNewTerm && message.transfer !== true && hearsLeader(state, now.monotonic)) return;
+  const isTaken = isPledged(state, now.monotonic) || (isNewTerm && hearsLeader(state, now.monotonic));
+  if (isTaken && message.transfer !== true) return;
   const isFree = isNewTerm || state.votedFor === from || mayStillVote(state, message.term);
   const granted =
     isFree && message.term >= state.term && isUpToDate(state, message.lastTerm, message.lastIndex);

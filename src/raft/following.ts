@@ -14,6 +14,7 @@ import {
 } from "../core/index.ts";
 import { receiveCheckpoint } from "./checkpoints.ts";
 import { commitThrough } from "./committing.ts";
+import { pledgeVote } from "./lease.ts";
 import type { Append, Commit, Heartbeat, RaftProtocol } from "./messages.ts";
 import { askAgain } from "./reads.ts";
 import { persist } from "./records.ts";
@@ -122,6 +123,7 @@ export function receiveHeartbeat(
   out: Outbox<RaftProtocol>,
 ): void {
   const isLeader = acceptLeader(state, from, message.term, now, out);
+  const pledge = isLeader ? pledgeVote(state, now, out) : undefined;
   out.sends.push({
     to: from,
     channel: "urgent",
@@ -130,6 +132,7 @@ export function receiveHeartbeat(
       term: state.term,
       round: message.round,
       priority: state.priority,
+      ...(pledge !== undefined && { pledge }),
     },
   });
   if (!isLeader) return;

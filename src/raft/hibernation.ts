@@ -25,6 +25,7 @@ import {
   type Outbox,
 } from "../core/index.ts";
 import { acceptLeader, commitMatched } from "./following.ts";
+import { endLease, nextRound } from "./lease.ts";
 import type {
   HeartbeatAnswer,
   Hibernate,
@@ -81,7 +82,7 @@ export function beat(state: RaftState, leading: Leading, now: Now, out: Outbox<R
   else if (rest.sleepers.size > 0) awaken(state, "other", now, out);
   else {
     rest.quietBeats = 0;
-    startRound(state, leading, out);
+    startRound(state, leading, now, out);
   }
   leading.rest.round = leading.round;
 }
@@ -99,7 +100,7 @@ function noteSilent(state: RaftState, { peers, rest, awakeSince }: Leading, now:
 function quietBeat(state: RaftState, leading: Leading, now: Now, out: Outbox<RaftProtocol>): void {
   const { rest } = leading;
   rest.quietBeats += 1;
-  leading.round += 1;
+  nextRound(state, leading, now);
   const asks = rest.quietBeats >= rest.askAtBeat;
   // Who is asked in vain gets heartbeats for ever longer: perhaps it does not know what it is asked.
   if (asks) rest.askAtBeat = Math.min(rest.askAtBeat * 2, rest.askAtBeat + unaskedBeatsMax);
@@ -184,6 +185,7 @@ function sleepIfAllDo(state: RaftState, leading: Leading, now: Now): void {
   }
   if (!sleepersAreQuorum(state, leading)) return;
   rest.asleep = true;
+  endLease(leading);
   noteSleepers(state, rest);
   // Leaders that fell asleep together do not ask anew together.
   const renewal = renewalInterval(state);
@@ -275,7 +277,7 @@ export function awaken(state: RaftState, by: Rouser, now: Now, out: Outbox<RaftP
   if (role.kind === "leading") {
     role.rest = restless(state, undefined);
     leaderWakes(state, role, now);
-    startRound(state, role, out);
+    startRound(state, role, now, out);
     return;
   }
   const leader = leaderOf(state);

@@ -10,6 +10,7 @@ import {
   type Outbox,
 } from "../core/index.ts";
 import { beat, noteRefusal, restless } from "./hibernation.ts";
+import { newLease, notePledge } from "./lease.ts";
 import { dismissLeavers, markLogEnd, peersOf } from "./membership.ts";
 import type { HeartbeatAnswer, RaftProtocol } from "./messages.ts";
 import type { Progress } from "./progress.ts";
@@ -55,6 +56,7 @@ function leadingFrom(state: RaftState, now: Now): Leading {
     earlierEnd: firstIndex,
     lastTime: Math.max(log.lastTime(), now.wall),
     nextPriority: 0,
+    lease: newLease(),
     transfer: undefined,
     isRetiring: false,
     lastAppend: undefined,
@@ -117,7 +119,8 @@ export function receiveHeartbeatAnswer(
   peer.heard(now.monotonic);
   peer.priority = message.priority;
   if (peer.roundAnswered < message.round) peer.roundAnswered = message.round;
+  notePledge(state, leading, peer, message);
   noteRefusal(leading, peer, message);
-  settleConfirmed(state, leading, out);
+  settleConfirmed(state, leading, now, out);
   noteHeartbeatAnswered(state, leading, peer, out);
 }

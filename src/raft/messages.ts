@@ -9,6 +9,7 @@ import type {
   AgentId,
   LogIndex,
   Members,
+  Micros,
   Protocol,
   Refusal,
   Role,
@@ -79,6 +80,8 @@ export interface HeartbeatAnswer {
   readonly round: number;
   /** The answerer's. Absent in the first version, which knows no priorities. */
   readonly priority?: number;
+  /** From when the heartbeat came, it votes for nobody for so long, by its own clock; see `lease.ts`. Absent: it pledges nothing. */
+  readonly pledge?: Micros;
 }
 
 /** News of what is decided, as soon as it is; never answered, and a heartbeat makes up for a lost one. */
@@ -238,6 +241,8 @@ export interface HardState {
   readonly term: Term;
   /** Who has this agent's vote in `term`. */
   readonly votedFor?: AgentId;
+  /** It pledges its vote for so long at a time; see `lease.ts`. Absent: it does not. */
+  readonly pledge?: Micros;
 }
 
 /** Replaces the one before. */

@@ -40,6 +40,9 @@ class Oracle {
   readonly reads = new Map<string, number>();
   /** Who was asked to campaign, in the term of which leader. */
   readonly summoned = new Set<string>();
+  /** Until when each voter's vote is pledged. */
+  readonly pledged = new Map<AgentId, number>();
+  readonly votesCast = new Set<string>();
   transfersSeen = 0;
   readsAnswered = 0;
   electionsSeen = 0;
@@ -53,6 +56,9 @@ class Oracle {
     const sender = this.cluster.find(from);
     if (message.kind === "voteRequest") this.#voted(from, message.term, from);
     if (message.kind === "campaignNow") this.#summoned(from, to, message.term);
+    if (message.kind === "heartbeatAnswer" && message.pledge !== undefined) {
+      this.pledged.set(from, this.cluster.now.monotonic + message.pledge);
+    }
     if (message.kind === "voteRequest" && message.transfer === true) {
       expect(this.summoned, "R41: only who was asked says so").toContain(`${from} in ${message.term - 1}`);
     }
@@ -91,6 +97,15 @@ class Oracle {
     this.terms.set(id, agent.durableHardState.term);
     if (core.role === "leader") this.#leads(agent);
     this.#decides(agent);
+  }
+
+  /** After every step: when a vote is seen for the first time, it has just been given. */
+  voted({ id, down, core: { term, votedFor } }: TestAgent): void {
+    const vote = `${id} for ${votedFor} in ${term}`;
+    if (down || votedFor === undefined || this.votesCast.has(vote)) return;
+    this.votesCast.add(vote);
+    const isFree = this.cluster.now.monotonic >= (this.pledged.get(id) ?? 0);
+    assert(isFree || this.summoned.has(`${votedFor} in ${term - 1}`), "R43: a pledge is kept");
   }
 
   #leads(agent: TestAgent): void {
@@ -173,6 +188,8 @@ class Chaos {
   sleeps = 0;
   readonly isChanging: boolean;
   readonly isBusy: boolean;
+  readonly isLeasing: boolean;
+  readsByLease = 0;
   /** Disturbances per step, and twice the ends of all that there are. An election takes some hundred steps. */
   readonly trouble: number;
   /** Messages that arrive in a step. */
@@ -187,6 +204,7 @@ class Chaos {
     this.prng = new Prng(seed);
     this.isChanging = isChanging;
     this.isBusy = isBusy;
+    this.isLeasing = options.leases !== undefined;
     this.deliveries = isBusy ? 20 : this.prng.pick([1, 3, 5]);
     const priorities = this.prng.chance(0.5)
       ? []
@@ -218,8 +236,10 @@ class Chaos {
     else for (let count = 0; count < this.deliveries; count++) this.#deliver();
     if (prng.chance(this.snapshots)) this.#snapshot(agent);
     if (this.isBusy) this.#work();
+    if (this.isLeasing && prng.chance(0.1)) this.#readAtLeaders();
     for (const one of cluster.agents) {
       this.oracle.check(one);
+      this.oracle.voted(one);
       this.restores += one.eventsOf("restore").length;
       this.oracle.answered(one);
     }
@@ -275,6 +295,8 @@ class Chaos {
   /** What a directory on the disk says to be needed may be old. */
   #restart(agent: TestAgent): void {
     const { prng, cluster } = this;
+    // Who reads by lease is an option, and a restart may come with another one.
+    if (this.isLeasing && prng.chance(0.2)) cluster.leases = cluster.agents.map(() => prng.chance(0.8));
     cluster.restart(agent, prng.chance(0.5) ? agent.needed.at(-1) : prng.pick(agent.needed));
   }
 
@@ -345,9 +367,17 @@ class Chaos {
     const result = this.cluster.step(agent, (core, out) => {
       const answer = core.read(this.cluster.now, out);
       if (answer.kind === "ticket") this.oracle.asked(agent, answer.ticket);
+      // In a group of one everything is confirmed as it comes.
+      const isConfirmed = out.events.toArray().some(({ kind }) => kind === "readable");
+      if (isConfirmed && core.status().peers.length > 0) this.readsByLease += 1;
       return answer;
     });
     expect(["ticket", "notLeader", "overloaded"]).toContain(result.kind);
+  }
+
+  /** Whoever takes itself for one may have a lease. */
+  #readAtLeaders(): void {
+    for (const agent of this.cluster.agents) if (agent.core.role === "leader") this.#read(agent);
   }
 
   /** Up to three members at once become something else; at times one of them is new. */
@@ -492,23 +522,44 @@ const groups: readonly Group[] = [
     options: { voters: 3, learners: 2, hibernation },
     isChanging: true,
   },
+  { name: "three voters that read by lease", options: { voters: 3, leases: "all" } },
+  {
+    name: "members that come and go, sleep when idle and read by lease",
+    options: { voters: 3, learners: 1, leases: "all", hibernation },
+    isChanging: true,
+  },
+  {
+    name: "members that come and go under load and read by lease",
+    options: { voters: 3, learners: 1, limits: small, leases: "all" },
+    isBusy: true,
+    isChanging: true,
+  },
 ];
 
 describe("whatever happens to a group", () => {
-  const seen = { elections: 0, transfers: 0, reads: 0, decided: 0, sleeps: 0, configurations: 0 };
+  const seen = {
+    elections: 0,
+    transfers: 0,
+    reads: 0,
+    readsByLease: 0,
+    decided: 0,
+    sleeps: 0,
+    configurations: 0,
+  };
   const snapshots = { restored: 0, entriesGone: 0 };
   for (const [position, group] of groups.entries()) {
     const { name } = group;
-    test(`${name}: R1 R2 R3 R5 R14 R17 R18 R19 R20 R23 R24 R31 R33 R40 R41 R53 R54 hold in every run, and it recovers`, () => {
+    test(`${name}: R1 R2 R3 R5 R14 R17 R18 R19 R20 R23 R24 R31 R33 R40 R41 R43 R44 R53 R54 hold in every run, and it recovers`, () => {
       for (let run = 0; run < 16; run++) {
         const seed = position * 1000 + run;
         try {
-          const { oracle, cluster, sleeps, restores } = play(seed, 2500, group);
+          const { oracle, cluster, sleeps, restores, readsByLease } = play(seed, 2500, group);
           seen.configurations += configurations(oracle.decided).length;
           seen.sleeps += sleeps;
           seen.elections += oracle.electionsSeen;
           seen.transfers += oracle.transfersSeen;
           seen.reads += oracle.readsAnswered;
+          seen.readsByLease += readsByLease;
           seen.decided += oracle.decided.length;
           snapshots.restored += restores;
           for (const { core } of cluster.agents) snapshots.entriesGone += core.status().first - 1;
@@ -525,6 +576,7 @@ describe("whatever happens to a group", () => {
     expect(seen.transfers).toBeGreaterThan(50);
     expect(seen.decided).toBeGreaterThan(15_000);
     expect(seen.reads).toBeGreaterThan(1000);
+    expect(seen.readsByLease).toBeGreaterThan(500);
     expect(seen.sleeps).toBeGreaterThan(200);
     expect(seen.configurations).toBeGreaterThan(200);
   });

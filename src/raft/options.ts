@@ -30,6 +30,11 @@ export interface RaftOptions {
   readonly heartbeatMs: number;
   /** 0 to `limits.priorityMax`, 50 by default: among voters that could lead, the highest should. 0: it never campaigns by itself. */
   readonly priority?: number | undefined;
+  /**
+   * False by default. A leader answers reads by lease, and a voter pledges its vote for it; see `lease.ts` for what that asks of
+   * clocks. Each member says so for itself: a lease counts on those that pledge.
+   */
+  readonly leaseReads?: boolean | undefined;
   readonly limits?: Partial<RaftLimits>;
   /** Absent: an idle group goes on with its heartbeats. Else whoever hosts it watches its peers while it sleeps (`Hibernation`). */
   readonly hibernation?: HibernationOptions | undefined;

@@ -50,6 +50,7 @@ import {
   sleepEnds,
 } from "./hibernation.ts";
 import { checkInvariants } from "./invariants.ts";
+import { keepEarlierPledge } from "./lease.ts";
 import { keepOffice, receiveHeartbeatAnswer } from "./leadership.ts";
 import type {
   AppendMatched,
@@ -198,6 +199,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
   #wakeFirst(now: Now, out: Outbox<RaftProtocol>): void {
     const state = this.#state;
     state.woken = true;
+    keepEarlierPledge(state, now.monotonic);
     if (state.baseRecord === 0) foundGroup(state, now, out);
     waitForLeader(state, now);
     askWhoLeads(state, out);
@@ -286,7 +288,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
         out.events.push({ kind: "refused", commands: message.commands, refusal: message.refusal });
         return;
       case "readRequest":
-        receiveReadRequest(state, from, message.ticket, out);
+        receiveReadRequest(state, from, message.ticket, now, out);
         return;
       case "readAnswer":
         if (this.#mayHaveAsked(from)) receiveReadAnswer(state, message, now, out);

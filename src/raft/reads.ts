@@ -5,6 +5,8 @@
  * The leader numbers the rounds itself, per term, and an answer confirms only the reads that came before its round left.
  * (Where whoever asks chooses the number that comes back, a leader that was paused can serve a stale read: etcd #20418.)
  * Reads that come while a round is on its way gather for the next: one round at a time serves any number of them.
+ *
+ * With a lease (`lease.ts`) the leader knows without a round of its own that it still leads.
  */
 import {
   jointCommittedIndex,
@@ -16,6 +18,7 @@ import {
   type Refusal,
   type Ticket,
 } from "../core/index.ts";
+import { holdsLease, nextRound } from "./lease.ts";
 import type { RaftProtocol, ReadAnswer } from "./messages.ts";
 import type { Progress } from "./progress.ts";
 import {
@@ -43,22 +46,33 @@ export function read(
   if (inFlight >= limits.readTicketsMax)
     return { kind: "overloaded", inFlight, inFlightMax: limits.readTicketsMax };
   if (role.kind === "following") return { kind: "ticket", ticket: gatherAtFollower(state, role, now, out) };
+  if (holdsLease(state, role, now)) return { kind: "ticket", ticket: readByLease(state, out) };
   const batch = gatherAtLeader(role);
   const ticket = (batch.ticket ??= newTicket(state));
-  startRoundIfIdle(state, role, out);
+  startRoundIfIdle(state, role, now, out);
   return { kind: "ticket", ticket };
 }
 
 // ── at the leader ──
+
+/** Confirmed as it comes, from what is decided now on. Reads that wait for the same share a ticket. */
+function readByLease(state: RaftState, out: Outbox<RaftProtocol>): Ticket {
+  const waiting = state.settledReads.at(-1);
+  if (waiting?.index === state.commitIndex) return waiting.ticket;
+  const ticket = newTicket(state);
+  state.settledReads.push({ ticket, index: state.commitIndex });
+  releaseReads(state, out);
+  return ticket;
+}
 
 function gatherAtLeader(leading: Leading): ReadBatch {
   leading.gathering ??= { ticket: undefined, requests: new Map(), index: 0 as LogIndex, round: 0 };
   return leading.gathering;
 }
 
-function startRoundIfIdle(state: RaftState, leading: Leading, out: Outbox<RaftProtocol>): void {
+function startRoundIfIdle(state: RaftState, leading: Leading, now: Now, out: Outbox<RaftProtocol>): void {
   if (leading.gathering === undefined || leading.confirming.length > 0) return;
-  startRound(state, leading, out);
+  startRound(state, leading, now, out);
 }
 
 /** "I still lead", as part of the last round that left. */
@@ -86,8 +100,8 @@ export function sendHeartbeat(
 }
 
 /** The next heartbeat leaves, and with it the question behind every read that gathered. */
-export function startRound(state: RaftState, leading: Leading, out: Outbox<RaftProtocol>): void {
-  leading.round += 1;
+export function startRound(state: RaftState, leading: Leading, now: Now, out: Outbox<RaftProtocol>): void {
+  nextRound(state, leading, now);
   for (const peer of leading.peers.values()) sendHeartbeat(state, leading, peer, out);
   const batch = leading.gathering;
   if (batch === undefined) return;
@@ -96,11 +110,16 @@ export function startRound(state: RaftState, leading: Leading, out: Outbox<RaftP
   // Only once its own first entry is decided does a leader know all that is (thesis, section 6.4, step 1).
   batch.index = state.commitIndex > leading.firstIndex ? state.commitIndex : leading.firstIndex;
   leading.confirming.push(batch);
-  settleConfirmed(state, leading, out);
+  settleConfirmed(state, leading, now, out);
 }
 
 /** Some rounds may have been answered by a quorum: their reads are confirmed. */
-export function settleConfirmed(state: RaftState, leading: Leading, out: Outbox<RaftProtocol>): void {
+export function settleConfirmed(
+  state: RaftState,
+  leading: Leading,
+  now: Now,
+  out: Outbox<RaftProtocol>,
+): void {
   if (leading.confirming.length === 0) return;
   const confirmed: number = jointCommittedIndex(state.members, leading.roundOf);
   let settled = 0;
@@ -115,21 +134,27 @@ export function settleConfirmed(state: RaftState, leading: Leading, out: Outbox<
   if (settled === 0) return;
   leading.confirming.splice(0, settled);
   releaseReads(state, out);
-  startRoundIfIdle(state, leading, out);
+  startRoundIfIdle(state, leading, now, out);
 }
 
 export function receiveReadRequest(
   state: RaftState,
   from: AgentId,
   ticket: Ticket,
+  now: Now,
   out: Outbox<RaftProtocol>,
 ): void {
   if (state.role.kind !== "leading" || !isMember(state, from)) {
     answer(from, { kind: "readAnswer", ticket, outcome: notLeader(state) }, out);
     return;
   }
+  if (holdsLease(state, state.role, now)) {
+    const outcome = { kind: "index", index: state.commitIndex } as const;
+    answer(from, { kind: "readAnswer", ticket, outcome }, out);
+    return;
+  }
   gatherAtLeader(state.role).requests.set(from, ticket);
-  startRoundIfIdle(state, state.role, out);
+  startRoundIfIdle(state, state.role, now, out);
 }
 
 function answer(to: AgentId, message: ReadAnswer, out: Outbox<RaftProtocol>): void {

@@ -13,6 +13,7 @@ import {
   unreachable,
   type AgentId,
   type LogIndex,
+  type Micros,
   type Now,
   type Outbox,
   type RecordNumber,
@@ -65,7 +66,7 @@ function foldBase(state: RaftState, record: BaseRecord, number: RecordNumber): v
   if (state.commitIndex < index) state.commitIndex = index;
 }
 
-function foldHardState(state: RaftState, { term, votedFor }: HardState): void {
+function foldHardState(state: RaftState, { term, votedFor, pledge }: HardState): void {
   assert(term >= state.term, "R2: terms never fall");
   assert(
     term > state.term || state.votedFor === undefined || state.votedFor === votedFor,
@@ -73,6 +74,7 @@ function foldHardState(state: RaftState, { term, votedFor }: HardState): void {
   );
   state.term = term;
   state.votedFor = votedFor;
+  state.pledge = pledge ?? (0 as Micros);
 }
 
 function foldEntries(state: RaftState, run: Run, number: RecordNumber): void {
@@ -197,10 +199,9 @@ export function persistTerm(
   now: Now,
   out: Outbox<RaftProtocol>,
 ): RecordNumber {
-  return persist(
-    state,
-    votedFor === undefined ? { kind: "hardState", term } : { kind: "hardState", term, votedFor },
-    now,
-    out,
-  );
+  return persist(state, { kind: "hardState", ...hardStateOf(term, votedFor, state.pledge) }, now, out);
+}
+
+export function hardStateOf(term: Term, votedFor: AgentId | undefined, pledge: Micros): HardState {
+  return { term, ...(votedFor !== undefined && { votedFor }), ...(pledge > 0 && { pledge }) };
 }

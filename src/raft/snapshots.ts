@@ -16,7 +16,7 @@ import { commitThrough } from "./committing.ts";
 import { decodeAnchor, encodeAnchor, type Anchor } from "./fields.ts";
 import { awaken } from "./hibernation.ts";
 import type { RaftProtocol } from "./messages.ts";
-import { noteNeeded, persist } from "./records.ts";
+import { hardStateOf, noteNeeded, persist } from "./records.ts";
 import type { Leading, RaftState } from "./state.ts";
 import { enterTerm, follow } from "./transitions.ts";
 
@@ -47,8 +47,7 @@ function persistBase(
   now: Now,
   out: Outbox<RaftProtocol>,
 ): void {
-  const { votedFor } = state;
-  const hardState = votedFor === undefined ? { term: state.term } : { term: state.term, votedFor };
+  const hardState = hardStateOf(state.term, state.votedFor, state.pledge);
   const snapshot = { digest, byteLength };
   persist(state, { kind: "base", index, term, time, members, snapshot, hardState }, now, out);
 }

@@ -19,6 +19,7 @@ import {
   type Ticket,
 } from "../core/index.ts";
 import { Configurations } from "./configurations.ts";
+import type { Lease } from "./lease.ts";
 import { Log } from "./log.ts";
 import type { Append, BaseRecord, Checkpoint } from "./messages.ts";
 import { priorityDefault, raftLimits, type RaftLimits, type RaftOptions } from "./options.ts";
@@ -120,6 +121,7 @@ export interface Leading {
   lastTime: number;
   /** The highest priority among the other voters that are there, as of the last beat. */
   nextPriority: number;
+  readonly lease: Lease;
   /** One at a time. */
   transfer: Transfer | undefined;
   /** It was removed, that is decided, and it has tried to hand over. */
@@ -155,6 +157,7 @@ export class RaftState {
   readonly heartbeatInterval: Micros;
   /** 0 to `limits.priorityMax`; 0: it leads only where somebody asks it to. */
   readonly priority: number;
+  readonly leaseReads: boolean;
   /** Undefined: it never sleeps. */
   readonly hibernationOptions: { readonly quietBeats: number; readonly renewalInterval: Micros } | undefined;
 
@@ -164,6 +167,8 @@ export class RaftState {
   term = 0 as Term;
   /** Never changes within a term once it is somebody. */
   votedFor: AgentId | undefined;
+  /** It pledges its vote for so long at a time, or did in an earlier life; 0: it never did. */
+  pledge = 0 as Micros;
   readonly log: Log;
   /** What the state starts from at a restart. Its index only rises; the log starts there or, for followers that lag, before. */
   base: BaseRecord;
@@ -219,6 +224,12 @@ export class RaftState {
   attempts = 0;
   /** When the current leader was last heard from; it keeps this agent from voting for others. */
   leaderHeardAt = Number.NEGATIVE_INFINITY as Micros;
+  /** It has pledged its vote until then, whatever term it is in by now. Never falls. */
+  pledgedUntil = Number.NEGATIVE_INFINITY as Micros;
+  /** What earlier lives pledged is over then. */
+  earlierPledgeEnds = Number.NEGATIVE_INFINITY as Micros;
+  /** Has the present `pledge`; 0: one of an earlier life does. */
+  pledgeRecord = 0 as RecordNumber;
   /** While it sleeps. Only whoever leads, or follows a known leader, does. */
   hibernation: Hibernation | undefined;
   /** Members to whom the link is known to be down, or who answered their leader nothing for long, and of whom nothing was heard since. */
@@ -242,6 +253,7 @@ export class RaftState {
       Number.isInteger(this.priority) && this.priority >= 0 && this.priority <= limits.priorityMax,
       "a priority is a whole number up to the limit",
     );
+    this.leaseReads = options.leaseReads ?? false;
     this.hibernationOptions = checkHibernation(options.hibernation);
     this.log = new Log(this.limits.logKeptBytesMax);
     const start = { index: 0 as LogIndex, term: 0 as Term, time: 0 };

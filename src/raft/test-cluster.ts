@@ -43,6 +43,8 @@ export interface ClusterOptions {
   readonly limits?: Partial<RaftLimits>;
   readonly hibernation?: HibernationOptions;
   readonly priorities?: readonly number[];
+  /** Which agents read by lease, and pledge; of those that are not named, none. */
+  readonly leases?: readonly boolean[] | "all";
 }
 
 const electionTimeoutMs = [150, 300] as const;
@@ -87,6 +89,8 @@ export class TestCluster {
   readonly hibernation: HibernationOptions | undefined;
   /** Of agent 1, 2, …; those that are not named have the usual one. */
   readonly priorities: readonly number[];
+  /** Who reads by lease, and pledges; a restart may find others here. */
+  leases: readonly boolean[] | "all";
   /** Messages on their way. */
   wire: Envelope[] = [];
   /** What is done with snapshots. */
@@ -98,13 +102,15 @@ export class TestCluster {
   readonly #out: Outbox<RaftProtocol> = createOutbox();
 
   constructor(options: ClusterOptions = {}) {
-    const { voters = 3, learners = 0, seed = 1, limits, hibernation, priorities = [] } = options;
+    const { voters = 3, learners = 0, seed = 1, limits, hibernation } = options;
+    const { priorities = [], leases = [] } = options;
     const names = Array.from({ length: voters + learners }, (_, position) => agentId(`a${position + 1}`));
     this.members = membersOf(names.slice(0, voters), names.slice(voters));
     this.prng = new Prng(seed);
     this.limits = limits;
     this.hibernation = hibernation;
     this.priorities = priorities;
+    this.leases = leases;
     for (const id of names) this.#add(id, this.members);
   }
 
@@ -124,6 +130,7 @@ export class TestCluster {
         heartbeatMs,
         hibernation: this.hibernation,
         priority: this.priorities[Number(self.slice(1)) - 1],
+        leaseReads: this.leases === "all" || this.leases[Number(self.slice(1)) - 1],
         ...(this.limits === undefined ? {} : { limits: this.limits }),
       },
       { records, next: next as RecordNumber },

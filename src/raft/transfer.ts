@@ -36,7 +36,7 @@ export function transferLeadership(
   }
   const endsAt = (now.monotonic + state.electionTimeoutMax) as Micros;
   role.transfer = { to: target.id, endsAt, last: state.log.last };
-  summonIfCaughtUp(state, target, out);
+  summonIfCaughtUp(state, role, target, out);
   return { kind: "accepted" };
 }
 
@@ -73,11 +73,18 @@ export function successorMatched(
   peer: Progress,
   out: Outbox<RaftProtocol>,
 ): void {
-  if (leading.transfer?.to === peer.id) summonIfCaughtUp(state, peer, out);
+  if (leading.transfer?.to === peer.id) summonIfCaughtUp(state, leading, peer, out);
 }
 
-function summonIfCaughtUp(state: RaftState, peer: Progress, out: Outbox<RaftProtocol>): void {
+/** Voters break their pledges for whom their leader summons: so that ends its lease, for all of its term (R44). */
+function summonIfCaughtUp(
+  state: RaftState,
+  leading: Leading,
+  peer: Progress,
+  out: Outbox<RaftProtocol>,
+): void {
   if (peer.matched < state.log.last) return;
+  leading.lease.isForfeited = true;
   out.sends.push({ to: peer.id, channel: "urgent", message: { kind: "campaignNow", term: state.term } });
 }
 
@@ -90,8 +97,11 @@ export function transferAtBeat(
 ): void {
   const { transfer } = leading;
   if (transfer === undefined) return;
-  if (now.monotonic >= transfer.endsAt) leading.transfer = undefined;
-  else summonIfCaughtUp(state, present(leading.peers.get(transfer.to), "a successor is a peer"), out);
+  if (now.monotonic >= transfer.endsAt) {
+    leading.transfer = undefined;
+    return;
+  }
+  summonIfCaughtUp(state, leading, present(leading.peers.get(transfer.to), "a successor is a peer"), out);
 }
 
 /** Nobody waits for a successor that can't be reached. If it was summoned, it may still take over. */

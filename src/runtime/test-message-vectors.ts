@@ -1,6 +1,6 @@
 /** One of every message between the members of a group, with everything that the newest version has. */
 import { encodeCommand, stampEntry, type Run } from "../core/entry.ts";
-import type { LogIndex, Term, Ticket } from "../core/ids.ts";
+import type { LogIndex, Micros, Term, Ticket } from "../core/ids.ts";
 import { encodeText } from "../core/text.ts";
 import type { TransferMessage } from "../driver/transfer-messages.ts";
 import type { RaftMessage, RaftPromise } from "../raft/messages.ts";
@@ -58,7 +58,7 @@ export const raftMessages: readonly (RaftMessage | RaftPromise)[] = [
     checkpoint: { index: index(5), digest: Uint8Array.of(0xd1, 0x9e, 0x57) },
     nextPriority: 60,
   },
-  { kind: "heartbeatAnswer", term, round: 3, priority: 50 },
+  { kind: "heartbeatAnswer", term, round: 3, priority: 50, pledge: 150_000 as Micros },
   { kind: "commit", term, commit: index(7) },
   { kind: "forward", term, commands: [command] },
   {

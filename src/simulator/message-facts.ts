@@ -70,6 +70,7 @@ function hashRaft(hash: RunningHash, message: RaftMessage | RaftPromise): void {
     case "heartbeatAnswer":
       hash.add(message.round);
       hash.add(message.priority ?? -1);
+      hash.add(message.pledge ?? 0);
       return;
     case "commit":
       hash.add(message.commit);
