@@ -20,6 +20,7 @@ interface AgentOptions extends OutputOptions {
   readonly listen?: string;
   readonly wireVersionMax?: WireVersion;
   readonly electionPriority?: number;
+  readonly leaseReads?: true;
   readonly logLevel: string;
 }
 
@@ -44,6 +45,7 @@ export function agentCommand(context: CommandContext): Command {
       "0 to 100: the highest that is there should lead; 0: only where it is asked to (default: 50)",
       wholeNumber(0, limits.priorityMax),
     )
+    .option("--lease-reads", "as a leader, answer reads without asking the others; trusts clocks")
     .addOption(
       new Option("--log-level <level>", "what goes to the log")
         .choices(["error", "warn", "info"])
@@ -78,6 +80,7 @@ async function runAgent(options: AgentOptions, context: CommandContext, parent: 
     peers: file.agents,
     ...(options.wireVersionMax !== undefined && { wireVersionMax: options.wireVersionMax }),
     electionPriority: options.electionPriority,
+    leaseReads: options.leaseReads,
     groups: [
       {
         name: groupDefault,

@@ -346,6 +346,7 @@ export class Driver {
     return {
       self: this.self,
       now: this.#now,
+      readClock: () => this.#readClock(),
       // The lanes carry whatever the core in its turn pushes, and are empty whenever another core gets them.
       out: this.#out as unknown as Outbox<P>,
       journal: this.#journal,

@@ -58,6 +58,8 @@ import type { DriverJournal, Network } from "./world.ts";
 export interface GroupHost<P extends LogProtocol> {
   readonly self: AgentId;
   readonly now: Now;
+  /** Both clocks anew, into `now`. */
+  readClock(): void;
   readonly out: Outbox<P>;
   readonly journal: DriverJournal;
   readonly network: Network;
@@ -366,7 +368,9 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
     }
   }
 
+  /** Some were asked since the turn began, and a core that has a lease answers as of now (D19). */
   #read(): void {
+    this.#host.readClock();
     const result = this.#core.read(this.#host.now, this.#out);
     // The ticket comes before the drain: a group of one may find it readable at once.
     if (result.kind === "ticket") this.#reads.ticketed(result.ticket);

@@ -36,6 +36,18 @@ describe("queries", () => {
     expect(answers).toHaveLength(3);
   });
 
+  it("D19: a core is asked with the time as it is then, not as it was when the turn began", () => {
+    const world = new World().host();
+    world.settle();
+    ask(world, "linearizable", []);
+    world.core.onReceive = () => {
+      world.time += 500;
+    };
+    world.say("something that takes long");
+    world.turn();
+    expect(world.core.readAt).toBe(world.time);
+  });
+
   it("D10: a core that finds it readable within the call is heard too", () => {
     const world = new World().host();
     world.settle();

@@ -80,6 +80,7 @@ class ScriptedCore implements LogCore<TestProtocol> {
   deadline: Micros = 1000 as Micros;
   neededFrom: RecordNumber = 1 as RecordNumber;
   readonly heard: string[] = [];
+  readAt = 0;
   readonly recordOfIndex = new Map<number, number>();
   /** What of its status is not that of a follower who knows nothing. */
   standing: Partial<LogStatus> = {};
@@ -177,8 +178,9 @@ class ScriptedCore implements LogCore<TestProtocol> {
       ...this.standing,
     };
   }
-  read(_now: Now, out: Outbox<TestProtocol>): { kind: "ticket"; ticket: Ticket } | Refusal {
+  read(now: Now, out: Outbox<TestProtocol>): { kind: "ticket"; ticket: Ticket } | Refusal {
     this.heard.push("read");
+    this.readAt = now.monotonic;
     return this.onRead(out);
   }
   hibernation: Hibernation | undefined;

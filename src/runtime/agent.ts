@@ -405,5 +405,6 @@ function withTuning(group: GroupOptions, defaults: GroupTuning): GroupOptions {
     electionTimeoutMs: group.electionTimeoutMs ?? defaults.electionTimeoutMs,
     heartbeatMs: group.heartbeatMs ?? defaults.heartbeatMs,
     electionPriority: group.electionPriority ?? defaults.electionPriority,
+    leaseReads: group.leaseReads ?? defaults.leaseReads,
   };
 }

@@ -28,6 +28,12 @@ export interface GroupTuning extends GroupTimings {
    * leads only where somebody asks it to (`transferLeadership`, `startElection`); give it to fewer than a majority.
    */
   readonly electionPriority?: number | undefined;
+  /**
+   * False by default. A leader answers linearizable reads without asking the others, as long as a majority of them has just
+   * promised to vote for nobody else. Give it to all members. It trusts their clocks to run equally fast, to 10 %, and a machine
+   * to notice that it was suspended; otherwise reads may be stale. See "Reads by lease" in docs/operations.md.
+   */
+  readonly leaseReads?: boolean | undefined;
 }
 
 export interface GroupOptions extends GroupTuning {
@@ -51,6 +57,7 @@ export interface Timings {
 
 export interface Tuning extends Timings {
   readonly electionPriority: number;
+  readonly leaseReads: boolean;
 }
 
 export interface CheckedGroup extends Tuning {
@@ -143,14 +150,20 @@ export function checkTimings(given: Given<GroupTimings>): Timings {
 
 /** With the defaults for what was not given. Throws `BAD_OPTION`. */
 export function checkTuning(given: Given<GroupTuning>): Tuning {
-  const { electionPriority = priorityDefault } = given;
+  const { electionPriority = priorityDefault, leaseReads = false } = given;
   if (!isPriority(electionPriority)) {
     throw badOption(
       `electionPriority is ${shown(electionPriority)}.`,
       `Give a whole number from 0, which leads only where it is asked to, to ${limits.priorityMax}; ${priorityDefault} is the usual.`,
     );
   }
-  return { ...checkTimings(given), electionPriority };
+  if (typeof leaseReads !== "boolean") {
+    throw badOption(
+      `leaseReads is ${shown(leaseReads)}.`,
+      "Give true, where clocks can be trusted to run equally fast, or false.",
+    );
+  }
+  return { ...checkTimings(given), electionPriority, leaseReads };
 }
 
 function isPriority(value: unknown): value is number {

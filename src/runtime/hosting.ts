@@ -210,7 +210,7 @@ export class Hosting {
   }
 
   #bringUp(group: CheckedGroup, hub: GroupHub, anew: boolean): ReturnType<Driver["host"]> {
-    const { members, electionTimeoutMs, heartbeatMs, electionPriority } = group;
+    const { members, electionTimeoutMs, heartbeatMs, electionPriority, leaseReads } = group;
     return this.#driver.host<RaftProtocol>({
       name: group.name,
       mechanism: group.mechanism,
@@ -228,6 +228,7 @@ export class Hosting {
             electionTimeoutMs,
             heartbeatMs,
             priority: electionPriority,
+            leaseReads,
             hibernation: raftHibernation,
           },
           recovered,

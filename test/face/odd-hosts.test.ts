@@ -147,6 +147,13 @@ const oddStarts: readonly (readonly [
   ["a priority above the limit", { electionPriority: 101 }, "BAD_OPTION", "electionPriority is 101"],
   ["half a priority", { electionPriority: 0.5 }, "BAD_OPTION", "electionPriority is 0.5"],
   ["a text for the priority", { electionPriority: "50" }, "BAD_OPTION", 'electionPriority is "50"'],
+  ["a text for leases", { leaseReads: "yes" }, "BAD_OPTION", 'leaseReads is "yes"'],
+  [
+    "leases without check-quorum, which is always on",
+    { leaseReads: true, checkQuorum: false },
+    "BAD_OPTION",
+    '"checkQuorum"',
+  ],
   ["the name of another function", { agents: ["127.0.0.1:7401"] }, "BAD_OPTION", '"agents"'],
 ];
 

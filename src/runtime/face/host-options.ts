@@ -85,6 +85,7 @@ const agentOptions: OptionList<AgentOptions> = {
     electionTimeoutMs: true,
     heartbeatMs: true,
     electionPriority: true,
+    leaseReads: true,
   },
 };
 
