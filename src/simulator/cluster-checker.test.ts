@@ -24,6 +24,13 @@ function run(first: number, terms: readonly number[], payload = 0): Run {
   return { first: logIndex(first), last: logIndex(first + terms.length - 1), bytes: concatBytes(entries) };
 }
 
+function membersRun(first: number, members: Members, inTerm = 1): Run {
+  const header = { kind: "members", session: 0, sequence: 0, unsettled: 0 } as const;
+  const bytes = encodeCommand(header, encodeMembers(members));
+  stampEntry(bytes, 0, logIndex(first), term(inTerm), 0);
+  return { first: logIndex(first), last: logIndex(first), bytes };
+}
+
 /** A core that says what the test wants. */
 class Core implements CoreView {
   role: Role = "follower";
@@ -212,13 +219,6 @@ describe("members", () => {
   if (planned.kind !== "members") throw new Error("a third voter can be planned");
   const joint = enterJoint(planned.members);
 
-  const membersRun = (first: number, members: Members): Run => {
-    const header = { kind: "members", session: 0, sequence: 0, unsettled: 0 } as const;
-    const bytes = encodeCommand(header, encodeMembers(members));
-    stampEntry(bytes, 0, logIndex(first), term(1), 0);
-    return { first: logIndex(first), last: logIndex(first), bytes };
-  };
-
   beforeEach(() => {
     story = new Story(1);
     story.votes(0, 1).entries([0, 1], [1]);
@@ -373,12 +373,12 @@ describe("states", () => {
 
 describe("bases", () => {
   const members = membersOf(names);
-  const base = (index: number, inTerm: number): RaftRecord => ({
+  const base = (index: number, inTerm: number, others = members): RaftRecord => ({
     kind: "base",
     index: logIndex(index),
     term: term(inTerm),
     time: 0,
-    members,
+    members: others,
     snapshot: { digest: new Uint8Array(16), byteLength: 9 },
     hardState: { term: term(3), votedFor: names[1]! },
   });
@@ -394,6 +394,24 @@ describe("bases", () => {
     violates("stateMachineSafety", () => story.push(2, base(4, 2)));
     violates("stateMachineSafety", () => story.push(2, base(3, 1)));
     story.push(2, base(3, 2));
+  });
+
+  it("say who takes part as the entries up to them do", () => {
+    const change = { steps: [{ kind: "removed", id: names[2]! }] } as const;
+    const planned = planMembers(members, change);
+    if (planned.kind === "fault") throw new Error(planned.fault);
+    const fourth: RaftRecord = { kind: "entries", run: membersRun(4, planned.members, 2) };
+    for (const agent of [0, 1]) story.push(agent, fourth).sync(agent);
+    story.step(0, { commitIndex: logIndex(4) });
+    violates("snapshotMembers", () => story.push(2, base(3, 2, planned.members)));
+    violates("snapshotMembers", () => story.push(2, base(4, 2)));
+    story.push(2, base(3, 2), base(4, 2, planned.members));
+  });
+
+  it("repeat a vote, and give it to nobody else", () => {
+    const vote: RaftRecord = { kind: "hardState", term: term(3), votedFor: names[2]! };
+    story.push(1, vote).sync(1);
+    violates("oneVote", () => story.push(1, base(3, 2)).sync(1));
   });
 
   it("leave a log that has their entry as it is, and let any other begin anew", () => {

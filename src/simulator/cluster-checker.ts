@@ -4,6 +4,7 @@
  * compared where it grows, a leader where it is elected, a commit where it rises.
  */
 import type { Role } from "../core/boundary.ts";
+import { present } from "../core/assert.ts";
 import { readUint32 } from "../core/bytes.ts";
 import {
   entryIndex,
@@ -15,11 +16,11 @@ import {
   type EntryKind,
 } from "../core/entry.ts";
 import type { AgentId, LogIndex, Term } from "../core/ids.ts";
-import { membersOf, unknownMembers, type Members } from "../core/members.ts";
+import { isSameMembers, membersOf, unknownMembers, type Members } from "../core/members.ts";
 import { majority } from "../core/quorum.ts";
 import type { SnapshotNews } from "../driver/hosted.ts";
-import type { RaftPromise, RaftRecord } from "../raft/messages.ts";
-import { Mirror } from "./mirror.ts";
+import type { BaseRecord, HardState, RaftPromise, RaftRecord } from "../raft/messages.ts";
+import { Mirror, type Configuration } from "./mirror.ts";
 import { Violation } from "./violation.ts";
 
 /** What the checks read of a core: cheap, and after every input. */
@@ -60,8 +61,6 @@ interface Seen {
 
 export class ClusterChecker {
   readonly mirrors: readonly Mirror[];
-  /** The newest configuration that is decided. */
-  members: Members;
   readonly #names: readonly AgentId[];
   readonly #seen: Seen[];
   readonly #leaders = new Map<number, number>();
@@ -72,6 +71,8 @@ export class ClusterChecker {
   /** How far the log was committed when a leader of each term said so; both rise. */
   readonly #commits: { readonly term: number; readonly index: number }[] = [];
   readonly #decided: (DecidedEntry | undefined)[] = [undefined];
+  /** Those that are decided, rising. */
+  readonly #configurations: Configuration[];
   elections = 0;
   /** Snapshots that were taken, that began to come from a peer, and that came; states that began from one. */
   snapshots = 0;
@@ -83,14 +84,25 @@ export class ClusterChecker {
   constructor(names: readonly AgentId[], joiners: number) {
     this.#names = names;
     const founders = names.slice(0, names.length - joiners);
-    this.members = membersOf(founders);
-    this.mirrors = names.map((_, at) => new Mirror(at < founders.length ? this.members : unknownMembers));
+    const members = membersOf(founders);
+    this.#configurations = [{ index: 0, members }];
+    this.mirrors = names.map((_, at) => new Mirror(at < founders.length ? members : unknownMembers));
     this.#votes = names.map(() => new Map<number, string>());
     this.#seen = names.map(() => ({ role: "follower", term: 0, commit: 0, applied: 0 }));
   }
 
   get committed(): number {
     return this.#committed.length - 1;
+  }
+
+  /** The newest configuration that is decided. */
+  get members(): Members {
+    return this.#membersAt(this.committed);
+  }
+
+  #membersAt(index: number): Members {
+    const found = this.#configurations.findLast((configuration) => configuration.index <= index);
+    return present(found, "a group begins with its founders").members;
   }
 
   /** The entry decided at `index`, once some agent has applied it. */
@@ -102,7 +114,7 @@ export class ClusterChecker {
 
   recordPushed(agent: number, record: RaftRecord, number: number, checksum: number): void {
     const mirror = this.#mirror(agent);
-    if (record.kind === "base") this.#checkBase(agent, record.index, record.term);
+    if (record.kind === "base") this.#checkBase(agent, record);
     if (record.kind === "entries")
       this.#checkNotUndone(agent, record.run.first, entryTerm(record.run.bytes, 0));
     mirror.push(record, number, checksum);
@@ -141,13 +153,16 @@ export class ClusterChecker {
     }
   }
 
-  /** What a state starts from is decided. */
-  #checkBase(agent: number, index: number, term: number): void {
-    if (this.#committed[index] === term) return;
-    throw new Violation(
-      "stateMachineSafety",
-      `${this.#name(agent)} has a base at ${index} of term ${term}, which is not committed`,
-    );
+  /** What a state starts from is decided, and so is who takes part then. Before a first entry nobody needs to know. */
+  #checkBase(agent: number, { index, term, members }: BaseRecord): void {
+    if (this.#committed[index] !== term) {
+      throw new Violation(
+        "stateMachineSafety",
+        `${this.#name(agent)} has a base at ${index} of term ${term}, which is not committed`,
+      );
+    }
+    if (index === 0 || isSameMembers(members, this.#membersAt(index))) return;
+    throw new Violation("snapshotMembers", `${this.#name(agent)} has a base at ${index} with other members`);
   }
 
   /** Whoever wrote the newest had seen the one before decided; and a log that has the newest has all before it. */
@@ -172,8 +187,8 @@ export class ClusterChecker {
 
   /** Only a vote on disk counts: one that a crash took was never told to anybody. */
   #noteVote(agent: number, record: RaftRecord): void {
-    if (record.kind !== "hardState" || record.votedFor === undefined) return;
-    const { term, votedFor } = record;
+    const { term, votedFor } = hardStateOf(record) ?? {};
+    if (term === undefined || votedFor === undefined) return;
     const votes = this.#votes[agent] as Map<number, string>;
     const before = votes.get(term);
     votes.set(term, votedFor);
@@ -322,7 +337,7 @@ export class ClusterChecker {
         `${this.#name(agent)} commits entry ${index} of term ${term}, which the disks of ${holders.join(", ")} hold, by ${inWords(members)}`,
       );
     }
-    this.members = pushed.membersAt(index);
+    this.#configurations.push(...pushed.configurationsBetween(this.committed + 1, index));
     for (let at = this.committed + 1; at <= index; at++)
       this.#committed.push(core.termAt(at as LogIndex) ?? -1);
     const last = this.#commits.at(-1);
@@ -384,6 +399,11 @@ export class ClusterChecker {
   #name(agent: number): AgentId {
     return this.#names[agent] as AgentId;
   }
+}
+
+function hardStateOf(record: RaftRecord): HardState | undefined {
+  if (record.kind === "base") return record.hardState;
+  return record.kind === "hardState" ? record : undefined;
 }
 
 function votersOf(members: Members | undefined): readonly AgentId[] {

@@ -14,7 +14,7 @@ import { Violation } from "./violation.ts";
 const unknown = -1;
 
 /** Who takes part from the entry at `index` on. */
-interface Configuration {
+export interface Configuration {
   readonly index: number;
   readonly members: Members;
 }
@@ -57,10 +57,9 @@ export class Folded {
     return this.#configurations.at(-2);
   }
 
-  /** Who takes part as of `index`. */
-  membersAt(index: number): Members {
-    const found = this.#configurations.findLast((configuration) => configuration.index <= index);
-    return present(found, "nobody asks who took part before the log starts").members;
+  /** Those that the entries from `first` to `last` bring. */
+  configurationsBetween(first: number, last: number): readonly Configuration[] {
+    return this.#configurations.filter(({ index }) => index >= first && index <= last);
   }
 
   fold(record: RaftRecord, entries: Entries): void {

@@ -6,14 +6,16 @@ import { describe, expect, it } from "vitest";
 import type { LogCore, Outbox, Send } from "../core/boundary.ts";
 import { emptyBytes, writeUint53 } from "../core/bytes.ts";
 import { entryIndex, entryKind, entryPayload } from "../core/entry.ts";
-import type { LogIndex, RecordNumber, Ticket } from "../core/ids.ts";
-import { isJoint } from "../core/members.ts";
+import { present } from "../core/assert.ts";
+import type { AgentId, LogIndex, RecordNumber, Ticket } from "../core/ids.ts";
+import { everybody, isJoint, type Members } from "../core/members.ts";
 import { encodeWith } from "../core/machine.ts";
 import { committedIndex } from "../core/quorum.ts";
 import type { AppliedState } from "../driver/hosted.ts";
 import type { DriverJournal } from "../driver/world.ts";
 import type { Disk } from "../journal/disk.ts";
 import type { JournalOptions } from "../journal/journal.ts";
+import { decodeAnchor, encodeAnchor } from "../raft/fields.ts";
 import type { RaftMessage, RaftPromise, RaftProtocol } from "../raft/messages.ts";
 import { raftLimits } from "../raft/options.ts";
 import { encodeAnswer } from "../state/answers.ts";
@@ -39,6 +41,7 @@ interface Hooks {
     out: Outbox<RaftProtocol>,
     core: SimulatedCore,
   ) => { kind: "ticket"; ticket: Ticket } | undefined;
+  readonly anchor?: (bytes: Uint8Array, core: SimulatedCore) => Uint8Array;
   /** The core never hears that a link broke. */
   readonly ignoresLinks?: boolean;
 }
@@ -62,6 +65,8 @@ function hooked(core: SimulatedCore, hooks: Hooks): SimulatedCore {
         if (instead !== undefined) return instead;
         const result: unknown = Reflect.apply(value, target, args);
         if (inputs.has(name)) hooks.after?.(out, target);
+        if (name === "anchor" && hooks.anchor !== undefined)
+          return hooks.anchor(result as Uint8Array, target);
         return result;
       };
     },
@@ -207,20 +212,23 @@ const commitsOldTerms: Hooks = {
   },
 };
 
-/** Counts the new voters alone while the old ones must agree, too (joint consensus: the paper, section 6). */
-const forgetsOldVoters: Hooks = {
-  after: (out, core) => {
-    const { role, members, peers, durable, committed, term: inTerm } = core.status();
-    if (role !== "leader" || !isJoint(members)) return;
-    const matched = new Map(peers.map((peer) => [peer.id, peer.matched]));
-    const commit = committedIndex(members.voters, (id) => matched.get(id) ?? durable);
-    if (commit <= committed || core.termAt(commit) !== inTerm) return;
-    for (const [to, has] of matched) {
-      const message = { kind: "commit", term: inTerm, commit: Math.min(commit, has) as LogIndex } as const;
-      out.sends.push({ to, channel: "urgent", message });
-    }
-  },
-};
+/** Lets its followers commit what most of `those` hold, whoever has to agree. Undefined: as it should be. */
+function decidesBy(those: (members: Members) => readonly AgentId[] | undefined): Hooks {
+  return {
+    after: (out, core) => {
+      const { role, members, peers, durable, committed, term: inTerm } = core.status();
+      const deciders = role === "leader" ? those(members) : undefined;
+      if (deciders === undefined) return;
+      const matched = new Map(peers.map((peer) => [peer.id, peer.matched]));
+      const commit = committedIndex(deciders, (id) => matched.get(id) ?? durable);
+      if (commit <= committed || core.termAt(commit) !== inTerm) return;
+      for (const [to, has] of matched) {
+        const message = { kind: "commit", term: inTerm, commit: Math.min(commit, has) as LogIndex } as const;
+        out.sends.push({ to, channel: "urgent", message });
+      }
+    },
+  };
+}
 
 interface Mutation {
   readonly bug: string;
@@ -395,9 +403,27 @@ const mutations: readonly Mutation[] = [
   },
   {
     bug: "the new voters alone decide while the old ones must agree, too",
-    parts: () => withCore(() => forgetsOldVoters),
+    parts: () => withCore(() => decidesBy((members) => (isJoint(members) ? members.voters : undefined))),
     world: changing,
     foundBy: ["commitDurability", "leaderCompleteness", "stateMachineSafety"],
+  },
+  {
+    bug: "learners are counted",
+    parts: () => withCore(() => decidesBy((members) => [...everybody(members)])),
+    world: changing,
+    foundBy: ["commitDurability", "leaderCompleteness", "stateMachineSafety"],
+  },
+  {
+    bug: "a snapshot is of the members of later",
+    parts: () =>
+      withCore(() => ({
+        anchor: (bytes, core) => {
+          const anchor = present(decodeAnchor(bytes), "a core makes whole anchors");
+          return encodeAnchor({ ...anchor, members: core.status().members });
+        },
+      })),
+    world: { ...changing, snapshots: { logBytes: 300, pieceBytes: 200 } },
+    foundBy: ["snapshotMembers"],
   },
   {
     bug: "sessions do not deduplicate",

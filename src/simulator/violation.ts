@@ -11,6 +11,7 @@ export const invariants = {
   electionQuorum:
     "Whoever leads has the votes of a quorum of the members in force (Ongaro's thesis, section 4.3).",
   oneChange: "One configuration at a time is undecided (Ongaro, raft-dev, 2015).",
+  snapshotMembers: "A snapshot says who takes part as the entries up to it do (the paper, section 7).",
   promiseDurability: "A vote or an acknowledgement leaves only once what it promises is on disk.",
   journalDurability: "After a crash, everything that was reported durable is back, as it was written.",
   recovery: "A core restarts with the term, the vote and the log that its records say.",
