@@ -149,6 +149,24 @@ describe("what is there of it", () => {
     expect(kept.size).toBeGreaterThan(2);
   });
 
+  it("pitfall 24: J26: is written again: after a sync that failed, the page cache may show what no later sync would write", () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const stage = new SnapshotStage({ seed });
+      const first = stage.receive(snapshot);
+      stage.feed(first, reader, allPieces(snapshot));
+      stage.disk.failNextSync("error");
+      first.finish();
+      stage.clock.run();
+      expect(stage.failures).toHaveLength(1);
+      stage.kill();
+      const second = stage.receive(snapshot);
+      expect(second.isWhole).toBe(true);
+      second.finish();
+      stage.clock.run();
+      expect(stage.crash().contents(index)).toEqual(bytes);
+    }
+  });
+
   it("J26: is not believed where it has rotted", () => {
     const stage = new SnapshotStage();
     stage.feed(stage.receive(snapshot), reader, [0, 1, 2, 3]);

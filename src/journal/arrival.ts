@@ -67,15 +67,20 @@ export class Arrival {
     if (there.kind === "open" && isSameSnapshot(there.snapshot, snapshot)) {
       this.#draft = new Draft(store, name, there.file, full);
       const reader = new SnapshotReader(snapshot, there.file, store.checksum, () => {});
-      store.schedule(() => this.#check(reader));
+      this.#begin(() => this.#check(reader));
       return;
     }
     if (there.kind === "open") there.file.close();
     if (there.kind !== "missing") store.disk.remove(name);
     this.#draft = new Draft(store, name, store.disk.open(name, "create"), full);
-    store.schedule(() => {
+    this.#begin(() => this.#opened());
+  }
+
+  /** Writes the header, unless it is over by then or there is no room. */
+  #begin(then: () => void): void {
+    this.#store.schedule(() => {
       if (this.#state !== "checking") return;
-      if (this.#draft.write(0, encodeHeader(snapshot, store.checksum))) this.#opened();
+      if (this.#draft.write(0, encodeHeader(this.snapshot, this.#store.checksum))) then();
     });
   }
 
@@ -117,14 +122,18 @@ export class Arrival {
     if (number >= this.pieces || bytes.length !== pieceLength(this.snapshot, number)) return "refused";
     if (this.has(number)) return "known";
     if (this.#pieceChecksums.of(number, bytes) !== checksum) return "refused";
+    return this.#write(number, bytes, checksum) ? "taken" : "full";
+  }
+
+  #write(number: number, bytes: Uint8Array, checksum: number): boolean {
     const piece = new Uint8Array(pieceHeadBytes + bytes.length);
     writeUint32(piece, 0, checksum);
     piece.set(bytes, pieceHeadBytes);
     const offset = pieceOffset(this.#headerBytes, this.snapshot.pieceBytes, number);
-    if (!this.#draft.write(offset, piece)) return "full";
+    if (!this.#draft.write(offset, piece)) return false;
     this.#here(number, checksum);
     this.#syncIfDue();
-    return "taken";
+    return true;
   }
 
   /** All pieces are here: makes it a snapshot, durably. */
@@ -147,7 +156,10 @@ export class Arrival {
     this.#draft.end(how);
   }
 
-  /** One piece of what was there per step, up to the first that is not what was written. */
+  /**
+   * One piece of what was there per step, up to the first that is not what was written. Each is written again: if a sync
+   * failed in the life before, the page cache shows what the disk lacks, and no later sync would write it.
+   */
   #check(reader: SnapshotReader): void {
     if (this.#state !== "checking") return;
     const piece = this.#next < this.pieces ? reader.piece(this.#next) : undefined;
@@ -155,7 +167,7 @@ export class Arrival {
       this.#opened();
       return;
     }
-    this.#here(this.#next, piece.checksum);
+    if (!this.#write(this.#next, piece.bytes, piece.checksum)) return;
     this.#store.schedule(() => this.#check(reader));
   }
 
