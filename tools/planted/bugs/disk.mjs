@@ -23,6 +23,16 @@ export const diskBugs = [
   },
   {
     pitfall: 24,
+    bug: "what an earlier life left in the page cache is believed to be on the disk",
+    file: "src/journal/arrival.ts",
+    text: "if (!this.#write(this.#next, piece.bytes, piece.checksum)) return;",
+    becomes: "this.#here(this.#next, piece.checksum);",
+    test: "src/journal/arrival.test.ts",
+    title:
+      "pitfall 24: J26: is written again: after a sync that failed, the page cache may show what no later sync would write",
+  },
+  {
+    pitfall: 24,
     bug: "what is missing in the middle is cut like a torn end",
     file: "src/journal/decision.ts",
     text: `  gapHere: "corrupt",
