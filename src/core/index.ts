@@ -124,12 +124,14 @@ export {
   type Codec,
   type MachineChange,
   type Changes,
+  type RestoredState,
   type StateMachine,
   type AnyStateMachine,
 } from "./machine.ts";
 export { NumberTable } from "./number-table.ts";
 export { Prng } from "./prng.ts";
 export { Queue } from "./queue.ts";
+export { runToEnd, type Steps } from "./steps.ts";
 export {
   everyIndex,
   majority,

@@ -77,6 +77,8 @@ export interface Limits {
   readonly applySliceEntriesMax: number;
   /** The same in bytes. */
   readonly applySliceBytesMax: number;
+  /** Things read from a snapshot in one turn (a map's entries, sessions) where the state is replaced by it; and no more than a piece. */
+  readonly restoreSliceEntriesMax: number;
   /** Applied entries kept at hand for those who follow the log; older ones are read from the journal. */
   readonly recentEntriesBytesMax: number;
   /** Commands of one group whose progress is reported. More: they are decided all the same, but nothing is said before. */
@@ -249,6 +251,7 @@ export const limits: Limits = {
   loadsPerTurnMax: 4,
   applySliceEntriesMax: 128,
   applySliceBytesMax: 1 * mebibyte,
+  restoreSliceEntriesMax: 1024,
   recentEntriesBytesMax: 1 * mebibyte,
   trackedCommandsMax: 1024,
   // ── sessions and state ──

@@ -5,6 +5,7 @@
  */
 
 import { ByteWriter } from "./bytes.ts";
+import type { Steps } from "./steps.ts";
 
 /** What is known about the command being applied: the same on every agent. */
 export interface ApplyContext {
@@ -47,6 +48,14 @@ export type Changes =
     }
   | { readonly kind: "compacted"; /** The earliest index still known. */ readonly earliest: number };
 
+/** A state that was read from a snapshot, and is not in place yet. */
+export interface RestoredState {
+  /** What the machine's own digest will be. */
+  readonly digest: Uint8Array;
+  /** Replaces the whole state. At once, and it does not fail. */
+  install(): void;
+}
+
 export interface StateMachine<Command, Answer, Question, Reply> {
   /** Raised when `apply` changes; a new version takes effect at a log entry. */
   readonly version: number;
@@ -60,8 +69,11 @@ export interface StateMachine<Command, Answer, Question, Reply> {
   query(question: Question): Reply;
   /** A frozen view, made at once and read in pieces while later commands are applied. */
   snapshot(): Iterable<Uint8Array>;
-  /** Replaces the whole state. Throws `MalformedError` and keeps the old state where the pieces are not of a snapshot. */
-  restore(pieces: Iterable<Uint8Array>): void;
+  /**
+   * Reads a snapshot, a few milliseconds each step, while the machine is used as it is. A step throws `MalformedError` where the
+   * pieces are not of one.
+   */
+  restoring(pieces: Iterable<Uint8Array>): Steps<RestoredState>;
   /** Equal states have equal digests, whatever led to them; kept up to date command by command. */
   digest(): Uint8Array;
   /** What changed from index `from` on, for `filter` (the machine's own form); at most `changesMax` changes. */

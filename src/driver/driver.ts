@@ -21,7 +21,8 @@ import { Pulse } from "./pulse.ts";
 import type { HostedGroup, HostOptions, LogProtocol } from "./hosted.ts";
 import type { DriverOptions } from "./options.ts";
 import { Queue } from "../core/queue.ts";
-import { restoreState } from "./restoring.ts";
+import { restoringState } from "./restoring.ts";
+import { runToEnd } from "../core/steps.ts";
 import { Searches, type Search } from "./searches.ts";
 import { Slots } from "./slots.ts";
 import type { SnapshotSharing } from "./snapshots.ts";
@@ -105,7 +106,9 @@ export class Driver {
     const recovered = this.#journal.recover(options.name);
     if (recovered.damaged) throw corrupt(options.name);
     const core = options.create({ records: decoded(options, recovered.records), next: recovered.next });
-    if (core.base !== undefined) restoreState(this.#snapshots.store, options.name, core.base, options.state);
+    if (core.base !== undefined) {
+      runToEnd(restoringState(this.#snapshots.store, options.name, core.base, options.state));
+    }
     const group = new GroupRunner<P>(this.#hostOf<P>(), options, core, recovered.next);
     this.#groups.set(options.name, group);
     const search = { group, lost: undefined, begin: (): boolean => this.#begin(group) };

@@ -46,9 +46,10 @@ import { PromiseGate } from "./promise-gate.ts";
 import { batchEnd, Proposals } from "./proposals.ts";
 import { limits } from "../core/limits.ts";
 import { Queue } from "../core/queue.ts";
+import type { Steps } from "../core/steps.ts";
 import { Reads } from "./reads.ts";
 import { RunGatherer, runOf } from "./reading.ts";
-import { restoreState } from "./restoring.ts";
+import { restoringState } from "./restoring.ts";
 import { GroupSnapshots, type SnapshotSharing } from "./snapshots.ts";
 import { Tracking } from "./tracking.ts";
 import { isTransfer } from "./transfer-messages.ts";
@@ -97,6 +98,11 @@ interface Load {
   readonly bytesMax: number;
 }
 
+interface Restoring {
+  readonly snapshot: Snapshot;
+  readonly steps: Steps<void>;
+}
+
 export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunner {
   readonly name: GroupName;
   deadline: Micros = never;
@@ -115,8 +121,8 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
   readonly #reads: Reads;
   readonly #tracking: Tracking;
   readonly #snapshots: GroupSnapshots<P>;
-  /** The state is to be replaced by this one. */
-  #restoring: Snapshot | undefined;
+  /** The state is being replaced. */
+  #restoring: Restoring | undefined;
   readonly #loads = new Queue<Load>();
   /** The last record pushed, and the last known to be on disk; 0: none. */
   #pushed: number;
@@ -317,6 +323,7 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
   abandon(): void {
     this.#closed = true;
     this.#noteHibernation(undefined);
+    this.#leaveRestoring();
     this.#snapshots.close();
     this.#host.soon(() => {
       this.#reads.refuseAll({ kind: "closed" });
@@ -395,24 +402,37 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
     }
   }
 
-  /** False: the group can't go on. Its record says that the snapshot is its base, so a restart finds the same. */
-  #restore(snapshot: Snapshot): boolean {
-    this.#restoring = undefined;
-    const { state, observer } = this.#options;
+  /**
+   * Reads on in the snapshot; at its end, that is the state. False: the group can't go on. Its record says that the snapshot is
+   * its base, so a restart finds the same.
+   */
+  #restore({ snapshot, steps }: Restoring): boolean {
+    const { observer } = this.#options;
     try {
-      restoreState(this.#host.snapshots.store, this.name, snapshot, state);
+      if (steps.next().done !== true) return true;
     } catch (error) {
       if (!(error instanceof QuorateError)) throw error;
       this.close();
       observer.failed(error);
       return false;
     }
+    this.#restoring = undefined;
     this.#applying.restart(snapshot.index);
     this.#snapshots.restored();
     this.#core.applied(snapshot.index, undefined, this.#host.now, this.#out);
     this.#drain();
     observer.restored(snapshot.index);
     return true;
+  }
+
+  #restoringFrom(snapshot: Snapshot): Steps<void> {
+    return restoringState(this.#host.snapshots.store, this.name, snapshot, this.#options.state);
+  }
+
+  /** In the middle: the state stays as it is. */
+  #leaveRestoring(): void {
+    this.#restoring?.steps.return();
+    this.#restoring = undefined;
   }
 
   // ── what the core wants done ──
@@ -476,7 +496,8 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
         return;
       case "restore":
         this.#applying.drop();
-        this.#restoring = event.snapshot;
+        this.#leaveRestoring();
+        this.#restoring = { snapshot: event.snapshot, steps: this.#restoringFrom(event.snapshot) };
         this.#host.touch(this);
         return;
       case "members":

@@ -15,6 +15,7 @@ import type { QuorateError } from "../core/errors.ts";
 import type { AgentId, GroupName, LogIndex, Term, Ticket } from "../core/ids.ts";
 import type { Changes } from "../core/machine.ts";
 import type { Members } from "../core/members.ts";
+import type { Steps } from "../core/steps.ts";
 import type { SnapshotFound } from "../journal/snapshots.ts";
 import type { Order, OrderResult } from "./orders.ts";
 import type { ArrivalNews } from "./receiving.ts";
@@ -56,10 +57,10 @@ export interface AppliedState {
   /** The state as it is now, in pieces, whatever is applied while they are read. */
   snapshot(): Iterable<Uint8Array>;
   /**
-   * Replaces the whole state by the one of this index and digest, whose snapshot it is. Throws `MalformedError`, and keeps the
-   * old state, where the pieces are not that.
+   * Replaces the whole state by the one of this index and digest, whose snapshot it is: with the last of many short steps, and
+   * until then the old state is in use. A step throws `MalformedError`, and the old state stays, where the pieces are not that.
    */
-  restore(pieces: Iterable<Uint8Array>, expected: Pick<Snapshot, "index" | "digest">): void;
+  restoring(pieces: Iterable<Uint8Array>, expected: Pick<Snapshot, "index" | "digest">): Steps<void>;
 }
 
 /** What becomes of a group's snapshots, for whoever writes it down. */

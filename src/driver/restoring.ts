@@ -2,20 +2,21 @@ import type { Snapshot } from "../core/boundary.ts";
 import { equalBytes } from "../core/bytes.ts";
 import { MalformedError, QuorateError } from "../core/errors.ts";
 import type { GroupName } from "../core/ids.ts";
+import type { Steps } from "../core/steps.ts";
 import type { AppliedState } from "./hosted.ts";
 import type { DriverSnapshots } from "./world.ts";
 
 /**
- * Replaces the state by the one that a snapshot on the disk holds. Throws `DATA_CORRUPT` where that is not there as it was
- * written, or not one of these state machines, and `DATA_VERSION` where a later program wrote it; then the state is as
- * before.
+ * Replaces the state, with its last step, by the one that a snapshot on the disk holds. A step throws `DATA_CORRUPT` where that is
+ * not there as it was written, or not one of these state machines, and `DATA_VERSION` where a later program wrote it; then the
+ * state is as before.
  */
-export function restoreState(
+export function* restoringState(
   snapshots: DriverSnapshots,
   group: GroupName,
   snapshot: Snapshot,
   state: AppliedState,
-): void {
+): Steps<void> {
   const { index, digest } = snapshot;
   const found = snapshots.read(group, index);
   if (found.kind === "otherVersion") throw otherVersion(group, index, found.version);
@@ -23,7 +24,7 @@ export function restoreState(
   const { reader } = found;
   try {
     if (!equalBytes(reader.snapshot.digest, digest)) throw new MalformedError("it is of another state");
-    state.restore(reader.pieces(), snapshot);
+    yield* state.restoring(reader.pieces(), snapshot);
   } catch (error) {
     if (error instanceof MalformedError)
       throw unusable(group, index, `can't be used: ${error.message}`, error);

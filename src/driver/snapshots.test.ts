@@ -297,6 +297,18 @@ describe("a restore", () => {
     return world;
   }
 
+  /** With the next message, its core has the state replaced by a snapshot of this index, which is on the disk. */
+  function restores(world: World, index: number): void {
+    const other = peerWith(index);
+    world.core.base = other.core.base;
+    world.core.onReceive = (_, out) =>
+      out.events.push({ kind: "restore", snapshot: world.core.base as Snapshot });
+    const from = other.snapshots.open(file(index), "existing");
+    const bytes = new Uint8Array(from.byteLength());
+    from.read(0, bytes);
+    world.snapshots.open(file(index), "create").write(0, bytes);
+  }
+
   it("D33: replaces the state, tells the core of it, with nothing but the index, and the observer", () => {
     const world = arrived(20);
     world.core.heard.length = 0;
@@ -309,6 +321,46 @@ describe("a restore", () => {
     expect(world.state.log).toEqual([1, 2, 3, 20, 21, 22]);
   });
 
+  it("D54: goes on step by step: between them the group and its old state are in use, and nothing is taken", () => {
+    const world = arrived(20);
+    world.state.restoreSteps = 2;
+    world.synced();
+    for (let step = 0; step < 2; step++) {
+      world.turn();
+      world.say("between");
+      world.group.takeSnapshot(() => {});
+      expect(world.group.applied).toBe(3);
+      expect(world.state.applied).toBe(3);
+      expect(world.core.heard).not.toContain("applied 20");
+    }
+    expect(world.core.heard.at(-1)).toBe("receive between");
+    expect(world.files()).toEqual([file(20)]);
+    world.settle();
+    expect(world.group.applied).toBe(20);
+    expect(world.state.log).toEqual([1, 2, 3, 20]);
+    expect(world.told.filter((word) => word.startsWith("restored"))).toEqual(["restored 20"]);
+  });
+
+  it("D54: is left in the middle where the group is closed, or a later one takes its place", () => {
+    const closed = arrived(20);
+    closed.state.restoreSteps = 5;
+    closed.synced();
+    closed.turn();
+    closed.group.close();
+    closed.settle();
+    expect(closed.state.log).toEqual([1, 2, 3]);
+
+    const world = arrived(20);
+    world.state.restoreSteps = 5;
+    world.synced();
+    world.turn();
+    restores(world, 30);
+    world.say("restore");
+    world.settle();
+    expect(world.state.log).toEqual([1, 2, 3, 30]);
+    expect(world.group.applied).toBe(30);
+  });
+
   it("D33: drops what was decided before it and is not applied", () => {
     const world = worldOf();
     world.core.onReceive = (_, out) => out.commits.push({ run: runOf(1, 800), digestAfter: true });
@@ -316,13 +368,7 @@ describe("a restore", () => {
     world.turn();
     const { applied } = world.group;
     expect(applied).toBe(limits.applySliceEntriesMax);
-    world.core.base = peerWith(1000).core.base;
-    world.core.onReceive = (_, out) =>
-      out.events.push({ kind: "restore", snapshot: world.core.base as Snapshot });
-    const from = peerWith(1000).snapshots.open(file(1000), "existing");
-    const bytes = new Uint8Array(from.byteLength());
-    from.read(0, bytes);
-    world.snapshots.open(file(1000), "create").write(0, bytes);
+    restores(world, 1000);
     world.say("restore");
     world.settle();
     expect(world.group.applied).toBe(1000);

@@ -33,6 +33,7 @@ import {
 } from "../core/ids.ts";
 import { MalformedError } from "../core/errors.ts";
 import { membersOf, type MemberChange } from "../core/members.ts";
+import type { Steps } from "../core/steps.ts";
 import type { WireVersion } from "../core/wire-version.ts";
 import { encodeText } from "../core/text.ts";
 import type { Disk } from "../journal/disk.ts";
@@ -290,8 +291,11 @@ class TestState implements AppliedState {
     writeUint53(head, 0, this.applied);
     return [head, this.contents];
   }
-  restore(pieces: Iterable<Uint8Array>, expected: Pick<Snapshot, "index" | "digest">): void {
+  /** Set by a test: so many steps come before the last. */
+  restoreSteps = 0;
+  *restoring(pieces: Iterable<Uint8Array>, expected: Pick<Snapshot, "index" | "digest">): Steps<void> {
     const bytes = concatBytes([...pieces]);
+    for (let step = 0; step < this.restoreSteps; step++) yield;
     if (readUint53(bytes, 0) !== expected.index) throw new MalformedError("a snapshot of another index");
     this.log.push(expected.index);
     this.contents = bytes.slice(8);
@@ -470,8 +474,13 @@ export class World {
 
   /** All that was pushed is on the disk. */
   sync(): void {
-    this.journal.callbacks.onDurable(main, recordNumber(this.journal.records.length));
+    this.synced();
     this.settle();
+  }
+
+  /** The same, and no turn has begun yet. */
+  synced(): void {
+    this.journal.callbacks.onDurable(main, recordNumber(this.journal.records.length));
   }
 
   /** A peer whose snapshot is on that disk sends all of it, and this agent's disk takes it. */

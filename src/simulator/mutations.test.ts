@@ -133,7 +133,7 @@ function withState(change: (state: AppliedState) => Partial<AppliedState>): Part
         changes: (filter, from, changesMax) => state.changes(filter, from, changesMax),
         digest: () => state.digest(),
         snapshot: () => state.snapshot(),
-        restore: (pieces, expected) => state.restore(pieces, expected),
+        restoring: (pieces, expected) => state.restoring(pieces, expected),
         ...change(state),
       };
     },
@@ -189,7 +189,10 @@ function stateWithoutSessions(machines: Parameters<Parts["createState"]>[0]): Ap
     changes: () => ({ kind: "changes", changes: [], through: 0 }),
     digest: () => map.digest(),
     snapshot: () => map.snapshot(),
-    restore: (pieces) => map.restore(pieces),
+    *restoring(pieces) {
+      const restored = yield* map.restoring(pieces);
+      restored.install();
+    },
   };
 }
 
@@ -504,8 +507,8 @@ const mutations: readonly Mutation[] = [
       withState((state) => {
         let isNew = true;
         return {
-          restore: (pieces, expected) => {
-            if (isNew) state.restore(pieces, expected);
+          *restoring(pieces, expected) {
+            if (isNew) yield* state.restoring(pieces, expected);
           },
           apply: (bytes, offset) => {
             isNew = false;

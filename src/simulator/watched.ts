@@ -19,6 +19,7 @@ import type { Run } from "../core/entry.ts";
 import type { Address, AgentId, GroupName, LogIndex, Micros, RecordNumber, Ticket } from "../core/ids.ts";
 import type { MemberChange } from "../core/members.ts";
 import { encodeWith, type AnyStateMachine, type Changes, type StateMachine } from "../core/machine.ts";
+import type { Steps } from "../core/steps.ts";
 import type { AppliedState } from "../driver/hosted.ts";
 import type { DriverJournal, RecoveredGroup } from "../driver/world.ts";
 import type { RaftMessage, RaftPromise, RaftProtocol, RaftRecord } from "../raft/messages.ts";
@@ -308,8 +309,8 @@ export class WatchedState implements AppliedState {
     this.#observer.frozen(this.#inner.digest());
     return this.#inner.snapshot();
   }
-  restore(pieces: Iterable<Uint8Array>, expected: Pick<Snapshot, "index" | "digest">): void {
-    this.#inner.restore(pieces, expected);
+  *restoring(pieces: Iterable<Uint8Array>, expected: Pick<Snapshot, "index" | "digest">): Steps<void> {
+    yield* this.#inner.restoring(pieces, expected);
     this.#observer.restored(expected.index, this.#inner.digest());
   }
 }
@@ -334,7 +335,7 @@ export function watchMachine(
     },
     query: (question) => inner.query(question),
     snapshot: () => inner.snapshot(),
-    restore: (pieces) => inner.restore(pieces),
+    restoring: (pieces) => inner.restoring(pieces),
     digest: () => inner.digest(),
     ...(changes !== undefined && { changes }),
   };

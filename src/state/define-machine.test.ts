@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { hex, recut, StateLog } from "../../test/support/state-log.ts";
+import { hex, recut, restore, StateLog } from "../../test/support/state-log.ts";
 import { type ApplyContext, limits, MalformedError } from "../core/index.ts";
 import { decodeAnswer } from "./answers.ts";
 import { decodeResult, defineMachine, encodeCall, machineFrom } from "./define-machine.ts";
@@ -298,11 +298,11 @@ describe("snapshots and digests of one's own machine", () => {
     const whole = recut(machineFrom(bank).snapshot(), 1 << 16)[0]!;
     for (let length = 0; length < whole.byteLength; length++) {
       expect(() => {
-        machine.restore([whole.subarray(0, length)]);
+        restore(machine, [whole.subarray(0, length)]);
       }).toThrow(MalformedError);
     }
     expect(() => {
-      machine.restore([whole, Uint8Array.of(0)]);
+      restore(machine, [whole, Uint8Array.of(0)]);
     }).toThrow("left over");
     expect(hex(machine.digest())).toBe(before);
   });
@@ -320,13 +320,13 @@ describe("snapshots and digests of one's own machine", () => {
         ...(migrate && { migrate }),
       });
     const migrating = of(3, (old, from) => ({ n: (old as { n: number }).n * 10 + from }));
-    migrating.restore(of(2).snapshot());
+    restore(migrating, of(2).snapshot());
     expect(migrating.query({ name: "get", argument: undefined })).toBe(22);
     expect(() => {
-      of(3).restore(of(2).snapshot());
+      restore(of(3), of(2).snapshot());
     }).toThrow("can't migrate");
     expect(() => {
-      of(1).restore(of(2).snapshot());
+      restore(of(1), of(2).snapshot());
     }).toThrow("a newer version");
   });
 });

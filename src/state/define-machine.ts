@@ -14,7 +14,9 @@ import {
   limits,
   MalformedError,
   Prng,
+  type RestoredState,
   type StateMachine,
+  type Steps,
   thrownMessage,
 } from "../core/index.ts";
 import { digestOf } from "./hash.ts";
@@ -159,7 +161,8 @@ class PlainMachine implements StateMachine<MachineCall, Json | undefined, Machin
     return inPieces([frameHead(head.length), head, frameHead(state.length), state]);
   }
 
-  restore(pieces: Iterable<Uint8Array>): void {
+  // oxlint-disable-next-line require-yield -- JSON is parsed as a whole
+  *restoring(pieces: Iterable<Uint8Array>): Steps<RestoredState> {
     const reader = new FrameReader(pieces);
     const head = new ByteReader(reader.frame());
     const version = head.uint32();
@@ -168,21 +171,19 @@ class PlainMachine implements StateMachine<MachineCall, Json | undefined, Machin
     head.end();
     const state = this.#migrated(decodeJson(reader.frame()), version);
     reader.end();
-    this.#box.state = state;
-    this.#index = index;
-    this.#time = time;
-    this.#digest = undefined;
+    const digest = plainDigest(state, index, time);
+    const install = (): void => {
+      this.#box.state = state;
+      this.#index = index;
+      this.#time = time;
+      this.#digest = digest;
+    };
+    return { digest: digest.slice(), install };
   }
 
-  /** Equal for equal states, whatever order their keys have. Kept until the next command. */
+  /** Kept until the next command. */
   digest(): Uint8Array {
-    this.#digest ??= digestOf(
-      new ByteWriter(256)
-        .uint53(this.#index)
-        .uint53(this.#time)
-        .raw(encodeText(canonicalJson(this.#box.state)))
-        .finish(),
-    );
+    this.#digest ??= plainDigest(this.#box.state, this.#index, this.#time);
     return this.#digest.slice();
   }
 
@@ -195,6 +196,12 @@ class PlainMachine implements StateMachine<MachineCall, Json | undefined, Machin
     }
     return plainJson(this.#definition.migrate(state, version));
   }
+}
+
+/** Equal for equal states, whatever order their keys have. */
+function plainDigest(state: Json, index: number, time: number): Uint8Array {
+  const text = encodeText(canonicalJson(state));
+  return digestOf(new ByteWriter(256).uint53(index).uint53(time).raw(text).finish());
 }
 
 function initialState(definition: Machine): Json {

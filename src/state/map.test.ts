@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { hex, recut, value } from "../../test/support/state-log.ts";
+import { hex, recut, restore, value } from "../../test/support/state-log.ts";
 import {
   type ApplyContext,
   ByteWriter,
@@ -310,7 +310,7 @@ describe("a watch", () => {
     subject.command(mapCommands.put("a", value("x")));
     subject.command(mapCommands.delete("a"));
     const restored = new Subject();
-    restored.map.restore(subject.map.snapshot());
+    restore(restored.map, subject.map.snapshot());
     restored.index = 2;
     expect(restored.changes("", 2)).toEqual({ kind: "compacted", earliest: 3 });
     restored.command(mapCommands.put("b", value("y")));
@@ -372,7 +372,7 @@ describe("the state of a map", () => {
         }
         expect(one.digest()).toBe(other.digest());
         const restored = new Subject();
-        restored.map.restore(one.map.snapshot());
+        restore(restored.map, one.map.snapshot());
         expect(restored.digest()).toBe(one.digest());
       }),
       { numRuns: 50 },
@@ -412,7 +412,7 @@ describe("the state of a map", () => {
         const snapshot = subject.map.snapshot();
         for (const each of after) run(subject, each);
         const restored = new Subject();
-        restored.map.restore(recut(snapshot, pieceBytes));
+        restore(restored.map, recut(snapshot, pieceBytes));
         expect(restored.digest()).toBe(digest);
         expect(restored.keys()).toEqual(keys);
       }),
@@ -431,7 +431,7 @@ describe("the state of a map", () => {
     const snapshot = subject.map.snapshot();
     for (let mark = 2; mark < 9; mark++) putAll(mark);
     const restored = new Subject();
-    restored.map.restore(snapshot);
+    restore(restored.map, snapshot);
     expect(restored.digest()).toBe(digest);
   });
 
@@ -441,7 +441,7 @@ describe("the state of a map", () => {
         const subject = new Subject();
         for (const each of before) run(subject, each);
         const restored = new Subject();
-        restored.map.restore(subject.map.snapshot());
+        restore(restored.map, subject.map.snapshot());
         restored.index = subject.index;
         for (const each of after) {
           run(subject, each);
@@ -471,7 +471,7 @@ describe("the state of a map", () => {
     const digest = kept.digest();
     const refuses = (bytes: Uint8Array): void => {
       expect(() => {
-        kept.map.restore([bytes]);
+        restore(kept.map, [bytes]);
       }).toThrow(MalformedError);
       expect(kept.digest()).toBe(digest);
       expect(kept.keys()).toEqual(["kept"]);

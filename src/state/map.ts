@@ -11,7 +11,9 @@ import {
   decodeText,
   limits,
   MalformedError,
+  type RestoredState,
   type StateMachine,
+  type Steps,
   unreachable,
   writeUint32,
   writeUint53,
@@ -128,7 +130,7 @@ export class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuesti
     return inPieces(snapshotParts(head, this.#entries.freeze()));
   }
 
-  restore(pieces: Iterable<Uint8Array>): void {
+  *restoring(pieces: Iterable<Uint8Array>): Steps<RestoredState> {
     const reader = new FrameReader(pieces);
     const head = new ByteReader(reader.take(headBytes));
     const changedAt = head.uint53();
@@ -148,21 +150,21 @@ export class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuesti
       before = entry.key;
       entries.set(entry);
       sum.add(entry);
+      if (reader.wantsPause()) yield;
     }
     reader.end();
-    this.#entries = entries;
-    this.#slabs = slabs;
-    this.#sum = sum;
-    this.#changedAt = changedAt;
-    this.#history.reset(changedAt + 1);
+    const install = (): void => {
+      this.#entries = entries;
+      this.#slabs = slabs;
+      this.#sum = sum;
+      this.#changedAt = changedAt;
+      this.#history.reset(changedAt + 1);
+    };
+    return { digest: mapDigest(sum, changedAt), install };
   }
 
-  /** Of all entries, and of the index of the last change: that decides what a watcher is told after a restore. */
   digest(): Uint8Array {
-    const bytes = new Uint8Array(24);
-    bytes.set(this.#sum.toBytes());
-    writeUint53(bytes, 16, this.#changedAt);
-    return digestOf(bytes);
+    return mapDigest(this.#sum, this.#changedAt);
   }
 
   #write(key: string, record: Uint8Array, index: number): void {
@@ -228,6 +230,14 @@ export class MapMachine implements StateMachine<MapCommand, MapAnswer, MapQuesti
     }
     return { kind: "entries", entries, more: false };
   }
+}
+
+/** Of all entries, and of the index of the last change: that decides what a watcher is told after a restore. */
+function mapDigest(sum: HashSum, changedAt: number): Uint8Array {
+  const bytes = new Uint8Array(24);
+  bytes.set(sum.toBytes());
+  writeUint53(bytes, 16, changedAt);
+  return digestOf(bytes);
 }
 
 function* snapshotParts(head: Uint8Array, entries: Iterable<Entry>): Generator<Uint8Array, void, undefined> {

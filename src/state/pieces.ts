@@ -38,6 +38,9 @@ export class FrameReader {
   readonly #pieces: Iterator<Uint8Array>;
   #piece: Uint8Array = new Uint8Array(0);
   #at = 0;
+  /** Since the last pause. */
+  #steps = 0;
+  #pieceCount = 0;
 
   constructor(pieces: Iterable<Uint8Array>) {
     this.#pieces = pieces[Symbol.iterator]();
@@ -69,6 +72,15 @@ export class FrameReader {
     return concatBytes(parts);
   }
 
+  /** Asked after each thing that was made of what was read: true where the next one should wait, so that others get a turn. */
+  wantsPause(): boolean {
+    this.#steps += 1;
+    if (this.#steps < limits.restoreSliceEntriesMax && this.#pieceCount === 0) return false;
+    this.#steps = 0;
+    this.#pieceCount = 0;
+    return true;
+  }
+
   /** Refuses bytes left over. */
   end(): void {
     while (this.#at === this.#piece.length) if (!this.#next()) return;
@@ -80,6 +92,7 @@ export class FrameReader {
     if (next.done === true) return false;
     this.#piece = next.value;
     this.#at = 0;
+    this.#pieceCount += 1;
     return true;
   }
 }

@@ -20,6 +20,9 @@ import {
   equalBytes,
   limits,
   MalformedError,
+  type RestoredState,
+  runToEnd,
+  type Steps,
   unreachable,
   writeUint53,
 } from "../core/index.ts";
@@ -50,6 +53,12 @@ import {
   type SnapshotHead,
   snapshotParts,
 } from "./state-snapshot.ts";
+
+/** The state that a snapshot is taken for. */
+interface ExpectedState {
+  readonly index: number;
+  readonly digest: Uint8Array;
+}
 
 const writerBytes = 16 * 1024;
 const writerBytesMax = 64 * 1024;
@@ -176,14 +185,12 @@ export class ReplicatedState {
   }
 
   /**
-   * Replaces the whole state by that of a snapshot, however its bytes are cut into pieces. A machine that the snapshot does
-   * not know is set back to how it was given. Throws `MalformedError`, and keeps the old state, where the pieces are not
-   * a whole snapshot of these machines, or not of the state that it is taken for.
+   * Replaces the whole state by that of a snapshot, however its bytes are cut into pieces: with the last of many short
+   * steps, and until then the old state is in use. A machine that the snapshot does not know is set back to how it was given.
+   * A step throws `MalformedError` where the pieces are not a whole snapshot of these machines, or not of the state that it
+   * is taken for; then the old state stays.
    */
-  restore(
-    pieces: Iterable<Uint8Array>,
-    expected?: { readonly index: number; readonly digest: Uint8Array },
-  ): void {
+  *restoring(pieces: Iterable<Uint8Array>, expected?: ExpectedState): Steps<void> {
     const reader = new FrameReader(pieces);
     const head = readHead(reader);
     if (expected !== undefined) {
@@ -191,14 +198,26 @@ export class ReplicatedState {
       if (!isIt) throw new MalformedError("a snapshot of another state than it is taken for");
     }
     const sessions = new Sessions();
-    for (let count = 0; count < head.sessions; count++) sessions.restore(decodeSession(reader.frame()));
+    for (let count = 0; count < head.sessions; count++) {
+      sessions.restore(decodeSession(reader.frame()));
+      if (reader.wantsPause()) yield;
+    }
     const requestIds = new RequestIds();
-    for (let count = 0; count < head.requests; count++) requestIds.restore(decodeRequest(reader.frame()));
-    this.#restoreMachines(reader, head, sessions, requestIds);
+    for (let count = 0; count < head.requests; count++) {
+      requestIds.restore(decodeRequest(reader.frame()));
+      if (reader.wantsPause()) yield;
+    }
+    const machines = yield* this.#restoringMachines(reader, head, sessions, requestIds);
+    for (const machine of machines) machine.install();
     this.#applied = head.applied;
     this.#sessions = sessions;
     this.#requestIds = requestIds;
     this.#skipped = new SkippedEntries();
+  }
+
+  /** The same, at once. */
+  restore(pieces: Iterable<Uint8Array>, expected?: ExpectedState): void {
+    runToEnd(this.restoring(pieces, expected));
   }
 
   /** 16 bytes: equal exactly where the applied index, the sessions, the request ids and every machine's state are equal. */
@@ -326,24 +345,17 @@ export class ReplicatedState {
 
   // ── restore ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** All machines or none: what was restored before one fails is put back. */
-  #restoreMachines(
+  /** All machines or none: they are read before the first is replaced. */
+  *#restoringMachines(
     reader: FrameReader,
     head: SnapshotHead,
     sessions: Sessions,
     requestIds: RequestIds,
-  ): void {
-    const undo: (() => void)[] = [];
-    const replace = ({ machine }: NamedMachine, pieces: Iterable<Uint8Array>): void => {
-      const before = machine.snapshot();
-      machine.restore(pieces);
-      undo.push(() => {
-        machine.restore(before);
-      });
-    };
+  ): Steps<RestoredState[]> {
     try {
       const missing = new Set(this.#machines.all);
       const found: MachineDigest[] = [];
+      const restored: RestoredState[] = [];
       for (let count = 0; count < head.machines; count++) {
         const recorded = readMachineHead(reader);
         const named = this.#machines.named(recorded.name);
@@ -352,17 +364,18 @@ export class ReplicatedState {
         }
         found.push(recorded);
         const pieces = machinePieces(reader);
-        replace(named, pieces);
+        const state = yield* named.machine.restoring(pieces);
         for (const _ of pieces) throw new MalformedError("a machine left a part of its snapshot unread");
-        checkMachine(named, recorded);
+        checkMachine(named, recorded, state);
+        restored.push(state);
       }
       reader.end();
       if (!equalBytes(stateDigest(head.applied, sessions, requestIds, found), head.digest)) {
         throw new MalformedError("a snapshot's state does not have the digest that it says");
       }
-      for (const named of missing) replace(named, named.blank);
+      for (const { machine, blank } of missing) restored.push(yield* machine.restoring(blank));
+      return restored;
     } catch (thrown) {
-      for (const putBack of undo.toReversed()) putBack();
       if (thrown instanceof MalformedError) throw thrown;
       throw new MalformedError("a machine did not take its part of the snapshot", { cause: thrown });
     }
@@ -370,8 +383,8 @@ export class ReplicatedState {
 }
 
 /** What an older version of a machine wrote has been migrated: then its digest is another one. */
-function checkMachine({ machine }: NamedMachine, recorded: MachineDigest): void {
-  if (recorded.version === machine.version && !equalBytes(machine.digest(), recorded.digest)) {
+function checkMachine({ machine }: NamedMachine, recorded: MachineDigest, state: RestoredState): void {
+  if (recorded.version === machine.version && !equalBytes(state.digest, recorded.digest)) {
     throw new MalformedError("a machine's state does not have the digest that the snapshot says");
   }
 }

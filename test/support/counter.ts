@@ -1,4 +1,11 @@
-import { type ApplyContext, type Codec, MalformedError, type StateMachine } from "../../src/core/index.ts";
+import {
+  type ApplyContext,
+  type Codec,
+  MalformedError,
+  type RestoredState,
+  type StateMachine,
+  type Steps,
+} from "../../src/core/index.ts";
 
 const oneByte: Codec<number> = {
   write(n, writer) {
@@ -46,10 +53,14 @@ export class Counter implements StateMachine<number, string, number, number> {
     return [Uint8Array.of(this.total)];
   }
 
-  restore(pieces: Iterable<Uint8Array>): void {
+  *restoring(pieces: Iterable<Uint8Array>): Steps<RestoredState> {
     const [piece, ...rest] = [...pieces];
     if (piece?.byteLength !== 1 || rest.length > 0) throw new MalformedError("a counter is one byte");
-    this.total = piece[0]!;
+    yield;
+    const install = (): void => {
+      this.total = piece[0]!;
+    };
+    return { digest: piece, install };
   }
 
   digest(): Uint8Array {

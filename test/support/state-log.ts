@@ -6,6 +6,7 @@ import {
   type EntryKind,
   entryLength,
   logIndex,
+  runToEnd,
   stampEntry,
   term,
 } from "../../src/core/index.ts";
@@ -17,6 +18,11 @@ export interface CommandOptions {
   readonly requestId?: string;
   /** By default 1: only this one's answer may still be asked for. */
   readonly unsettled?: number;
+}
+
+/** Replaces the machine's state by the one of a snapshot, at once. */
+export function restore(machine: AnyStateMachine, pieces: Iterable<Uint8Array>): void {
+  runToEnd(machine.restoring(pieces)).install();
 }
 
 export class StateLog {
