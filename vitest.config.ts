@@ -16,6 +16,8 @@ export default defineConfig({
   test: {
     include: ["src/**/*.test.ts", "test/**/*.test.ts"],
     testTimeout: 20_000,
+    // To load the sources anew for each of 190 files takes as long as most of the tests in them.
+    isolate: false,
     // More than cores: the longest tests run real processes, and mostly wait for them.
     maxWorkers: Math.ceil(availableParallelism() * 1.5),
     coverage: {

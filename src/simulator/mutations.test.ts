@@ -1,6 +1,6 @@
 /**
  * Who checks the checks? Each test plants one classic bug of consensus in the agents of a simulated cluster, and expects
- * that some seed of a small, fixed range finds it. The same seeds find nothing wrong with the code as it is.
+ * that some seed of a small, fixed range finds it. The first of these seeds find nothing wrong with the code as it is.
  */
 import { describe, expect, it } from "vitest";
 import type { LogCore, Outbox, Send } from "../core/boundary.ts";
@@ -27,6 +27,8 @@ import type { Invariant } from "./violation.ts";
 
 /** Each bug must be found within so many seeds. */
 const seedsMax = 60;
+/** So many of them are played in each world without a bug. The other seeds are `npm run soak`'s. */
+const cleanSeedsMax = 5;
 const timeoutMs = 120_000;
 
 interface Hooks {
@@ -396,6 +398,7 @@ const mutations: readonly Mutation[] = [
             ? { ...message, lastIndex: 1e9 as LogIndex, lastTerm: message.term }
             : message,
       })),
+    world: restless,
     foundBy: ["leaderCompleteness", "commitDurability", "stateMachineSafety", "noCrash"],
   },
   {
@@ -559,11 +562,11 @@ describe("planted bugs are found", () => {
   );
 
   it(
-    "and the same seeds, in the same worlds, find nothing wrong without them",
+    "and seeds of the same worlds find nothing wrong without them",
     () => {
       expect(seedsNeeded.size).toBeGreaterThan(0);
       for (const [world, seeds] of seedsNeeded) {
-        for (let seed = 1; seed <= seeds; seed++) {
+        for (let seed = 1; seed <= Math.min(seeds, cleanSeedsMax); seed++) {
           const { failure } = run(seed, {}, world);
           expect(failure?.detail, `seed ${seed}: ${failure?.invariant}`).toBeUndefined();
         }

@@ -1,6 +1,7 @@
 /**
- * Runs the compiled `quorate` as its users do: real processes, real sockets, a folder of its own for each test. What a test
- * starts ends with it, by process number; nothing else is ever ended.
+ * Runs `quorate` as its users do: real agents in processes of their own, real sockets, a folder for each test. What a test
+ * starts ends with it, by process number; nothing else is ever ended. A command that only asks agents or looks at files
+ * runs in the test's own process, as `main.ts` would run it: to start another takes longer than what most of them do.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import {
@@ -16,8 +17,11 @@ import {
 import { type Server, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+
+import { run } from "../../src/cli/program.ts";
 
 export const root: string = fileURLToPath(new URL("../..", import.meta.url));
 const program = join(root, "dist/cli/main.js");
@@ -74,6 +78,23 @@ export class Running {
   }
 }
 
+/** Commands that start no agent and use neither standard input nor signals. */
+const asks: ReadonlySet<string | undefined> = new Set([
+  "backup",
+  "cas",
+  "doctor",
+  "get",
+  "init",
+  "journal",
+  "members",
+  "propose",
+  "put",
+  "recover",
+  "restore",
+  "status",
+  "transfer",
+]);
+
 /** A folder, and the commands that run in it. */
 export class Workplace implements AsyncDisposable {
   readonly folder: string = mkdtempSync(join(tmpdir(), "quorate-cli-"));
@@ -81,6 +102,7 @@ export class Workplace implements AsyncDisposable {
 
   constructor() {
     ensureBuilt();
+    process.chdir(this.folder);
   }
 
   start(args: readonly string[], environment: Record<string, string> = {}): Running {
@@ -94,7 +116,24 @@ export class Workplace implements AsyncDisposable {
     return running;
   }
 
-  async run(
+  /** Runs one command to its end. */
+  async run(args: readonly string[]): Promise<Finished> {
+    if (!asks.has(args[0])) return this.runProcess(args);
+    let stdout = "";
+    let stderr = "";
+    const patience = AbortSignal.timeout(commandMsMax);
+    setMaxListeners(0, patience);
+    const world = {
+      out: { write: (text: string) => (stdout += text) },
+      err: { write: (text: string) => (stderr += text) },
+      environment: plainEnvironment(),
+    };
+    const code = await run(args, world, patience);
+    return { code, stdout, stderr };
+  }
+
+  /** The same in a process of its own. */
+  async runProcess(
     args: readonly string[],
     stdin = "",
     environment: Record<string, string> = {},
@@ -134,6 +173,7 @@ export class Workplace implements AsyncDisposable {
     for (const running of this.#running) {
       if (running.child.exitCode === null && running.child.signalCode === null) await running.end("SIGTERM");
     }
+    process.chdir(root);
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

@@ -70,13 +70,13 @@ describe("propose", { timeout: 60_000 }, () => {
       code: 0,
       stdout: 'decided: {"pay":5}\n',
     });
-    const piped = await place.run(["propose", "--file", "-"], '{"id":"a","value":1}\n"two"\n');
+    const piped = await place.runProcess(["propose", "--file", "-"], '{"id":"a","value":1}\n"two"\n');
     expect(piped.stdout).toContain("decided 2 of 2");
     writeFileSync(join(place.folder, "bad.jsonl"), '{"id":"a"}\n{"id":\n');
     const broken = await place.run(["propose", "--file", "bad.jsonl"]);
     expect(broken).toMatchObject({ code: 1, stdout: "" });
     expect(broken.stderr).toContain("Line 2 of bad.jsonl is not JSON; nothing was proposed.");
-    const empty = await place.run(["propose", "--file", "-"], "\n\n");
+    const empty = await place.runProcess(["propose", "--file", "-"], "\n\n");
     expect(empty).toMatchObject({ code: 1, stdout: "" });
     expect(empty.stderr).toContain("There is no decision in stdin; nothing was proposed.");
     const folder = await place.run(["propose", "--file", ".quorate"]);
