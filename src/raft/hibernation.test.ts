@@ -137,6 +137,29 @@ describe("R51: a leader sleeps only if everybody who is there does", () => {
     expect(leader.core.hibernation?.present).toEqual(["a2"]);
   });
 
+  test("so does one that a read overtook: its heartbeat has woken who gave the answer", () => {
+    const cluster = new TestCluster({ hibernation }).start();
+    const [leader, third] = [cluster.agent(1), cluster.agent(3)];
+    const late: Envelope[] = [];
+    const isAnswer = (sent: Envelope): boolean => sent.message.kind === "hibernating";
+    while (late.length < 2) {
+      cluster.pass(1);
+      for (const agent of cluster.agents)
+        if (agent.core.deadline <= cluster.now.monotonic) cluster.wake(agent);
+      for (; cluster.wire.length > 0; late.push(...cluster.take(isAnswer)))
+        for (const sent of cluster.take(() => true)) cluster.deliver(sent);
+    }
+    expect(sleeps(third)).toBe(true);
+    cluster.read(leader);
+    cluster.settle();
+    expect(leader.eventsOf("readable")).toHaveLength(1);
+    expect(sleeps(third)).toBe(false);
+    for (const sent of late) cluster.deliver(sent);
+    expect(leader.core.hibernation).toBeUndefined();
+    cluster.run(heartbeatMs * 8);
+    expect(cluster.agents.map(sleeps)).toEqual([true, true, true]);
+  });
+
   test("nobody is told that all is decided while it is not", () => {
     const cluster = new TestCluster({ hibernation, voters: 5 }).start();
     const lost = ({ to, message }: Envelope): boolean =>

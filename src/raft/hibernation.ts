@@ -109,10 +109,7 @@ function quietBeat(state: RaftState, leading: Leading, now: Now, out: Outbox<Raf
     const askedAt = rest.asked.get(peer) ?? Number.NEGATIVE_INFINITY;
     if (rest.sleepers.has(peer) || askedAt > answersBy) continue;
     if (asks && mayBeAsked(state, peer)) ask(state, leading, peer, out);
-    else {
-      rest.asked.delete(peer);
-      sendHeartbeat(state, leading, peer, out);
-    }
+    else sendHeartbeat(state, leading, peer, out);
   }
   sleepIfAllDo(state, leading, now);
 }
@@ -315,7 +312,6 @@ function attend(
     rest.asleep = false;
     leaderWakes(state, leading, now);
   }
-  rest.asked.delete(peer);
   rest.sleepers.delete(peer);
   noteSleepers(state, rest);
   rest.askAtBeat = quietBeatsMin(state);

@@ -85,6 +85,8 @@ export function sendHeartbeat(
   const checkpoint = state.checkpoints.at(-1);
   const commit = peer.matched < state.commitIndex ? peer.matched : state.commitIndex;
   if (peer.commitTold < commit) peer.commitTold = commit;
+  // If it was asked whether it may sleep, this wakes it.
+  leading.rest.asked.delete(peer);
   out.sends.push({
     to: peer.id,
     channel: "urgent",
