@@ -41,6 +41,7 @@ interface SimOptions extends OutputOptions {
   readonly agents?: number;
   readonly seconds?: number;
   readonly steps?: number;
+  readonly storm?: boolean;
   readonly light?: boolean;
   readonly scenario?: string | true;
   readonly trace?: string;
@@ -65,7 +66,7 @@ export function simCommand(context: CommandContext): Command {
       "quorate sim --seeds 1000",
       "quorate sim --seed 7",
       "quorate sim --seed 7 --trace trace.jsonl",
-      "quorate sim --hours 8",
+      "quorate sim --storm --hours 8",
       "quorate sim --scenario hung-disk",
     ],
   )
@@ -92,6 +93,7 @@ export function simCommand(context: CommandContext): Command {
       "end each run after so many steps, without waiting for it to converge",
       wholeNumber(1, Number.MAX_SAFE_INTEGER),
     )
+    .option("--storm", "every kind of fault, all the time, in 2 to 6 agents that come and go")
     .option("--light", "no faults and little load: for measuring the simulator")
     .option(
       "--scenario [name]",
@@ -128,10 +130,14 @@ function listScenarios(context: CommandContext, options: SimOptions): ExitCode {
   return exitCodes.ok;
 }
 
-function scenarioOf({ scenario: name, agents, seconds, light }: SimOptions): Scenario | undefined {
+function scenarioOf({ scenario: name, agents, seconds, storm, light }: SimOptions): Scenario | undefined {
   if (typeof name !== "string") return undefined;
-  if (agents !== undefined || seconds !== undefined || light !== undefined)
-    throw usageFailure("A scenario has a world of its own.", "Leave out --agents, --seconds and --light.");
+  const chosen = [agents, seconds, storm, light].filter((choice) => choice !== undefined);
+  if (chosen.length > 0)
+    throw usageFailure(
+      "A scenario has a world of its own.",
+      "Leave out --agents, --seconds, --storm and --light.",
+    );
   const found = scenarios.find((scenario) => scenario.name === name);
   if (found === undefined)
     throw usageFailure(`There is no scenario ${name}.`, "`quorate sim --scenario` lists them.");
@@ -141,11 +147,14 @@ function scenarioOf({ scenario: name, agents, seconds, light }: SimOptions): Sce
 function choicesOf(options: SimOptions): SimulationChoices {
   const scenario = scenarioOf(options);
   if (scenario !== undefined) return { scenario };
-  return {
-    agents: options.agents,
-    seconds: options.seconds,
-    profile: options.light === true ? "light" : "swarm",
-  };
+  return { agents: options.agents, seconds: options.seconds, profile: profileOf(options) };
+}
+
+function profileOf({ storm, light }: SimOptions): SimulationChoices["profile"] {
+  if (storm === true && light === true)
+    throw usageFailure("--storm and --light exclude each other.", "Give one of them.");
+  if (storm === true) return "storm";
+  return light === true ? "light" : "swarm";
 }
 
 // ── one seed ──

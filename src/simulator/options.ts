@@ -7,6 +7,7 @@ import { limits } from "../core/limits.ts";
 import { Prng } from "../core/prng.ts";
 import { raftLimits, raftTimings, type HibernationOptions, type RaftLimits } from "../raft/options.ts";
 import type { Scenario } from "./scenario.ts";
+import { stormOptions } from "./storm.ts";
 
 export interface NetworkOptions {
   readonly delayMinMicros: number;
@@ -105,8 +106,11 @@ export interface SimulationOptions {
 export interface SimulationChoices {
   readonly agents?: number | undefined;
   readonly seconds?: number | undefined;
-  /** `light`: no faults, a heartbeat every 50 ms and ten commands a second; for measuring. */
-  readonly profile?: "swarm" | "light" | undefined;
+  /**
+   * `swarm`, the usual: some kinds of faults, or none, or all. `storm`: all of them, all the time. `light`: no faults, a
+   * heartbeat every 50 ms and ten commands a second; for measuring.
+   */
+  readonly profile?: "swarm" | "storm" | "light" | undefined;
   /** Its world, in which nothing goes wrong by chance. The other choices don't count. */
   readonly scenario?: Scenario | undefined;
 }
@@ -117,6 +121,11 @@ const never: Recurring = { everySeconds: Number.POSITIVE_INFINITY, lastsSeconds:
 export function drawOptions(seed: number, choices: SimulationChoices = {}): SimulationOptions {
   if (choices.scenario !== undefined) return scenarioOptions(seed, choices.scenario);
   if (choices.profile === "light") return lightOptions(seed, choices);
+  const swarm = swarmOptions(seed, choices);
+  return choices.profile === "storm" ? stormOptions(swarm, new Prng(seed).fork(), choices) : swarm;
+}
+
+function swarmOptions(seed: number, choices: SimulationChoices): SimulationOptions {
   const prng = new Prng(seed);
   const agents = choices.agents ?? prng.pick([1, 2, 3, 3, 3, 4, 5, 5, 5]);
   const delayMinMicros = prng.pick([20, 100, 500, 5_000]);

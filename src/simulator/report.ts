@@ -60,8 +60,9 @@ export function replayCommand(seed: number, choices: SimulationChoices): string 
   const scenario = choices.scenario === undefined ? "" : ` --scenario ${choices.scenario.name}`;
   const agents = choices.agents === undefined ? "" : ` --agents ${choices.agents}`;
   const seconds = choices.seconds === undefined ? "" : ` --seconds ${choices.seconds}`;
-  const light = choices.profile === "light" ? " --light" : "";
-  return `npm run sim -- --seed ${seed}${scenario}${agents}${seconds}${light}`;
+  const { profile = "swarm" } = choices;
+  const how = profile === "swarm" ? "" : ` --${profile}`;
+  return `npm run sim -- --seed ${seed}${scenario}${agents}${seconds}${how}`;
 }
 
 function often({ everySeconds, lastsSeconds }: Recurring): string {

@@ -122,6 +122,19 @@ describe("a run", () => {
     expect([...deciders].some((voters) => !voters.includes("agent-1"))).toBe(true);
   });
 
+  it("comes through storms, in which every kind of trouble befalls it", () => {
+    const storms = [1, 2, 3, 4].map((seed) =>
+      new Simulation(drawOptions(seed, { profile: "storm", seconds: 8 })).run(),
+    );
+    for (const { seed, failure } of storms)
+      expect(failure?.detail, `seed ${seed}: ${failure?.invariant}`).toBeUndefined();
+    const kinds = ["crashes", "pauses", "partitions", "diskHangs", "diskFailures", "memberChanges"] as const;
+    for (const what of [...kinds, "sleeps", "snapshots", "restores", "elections"] as const) {
+      const total = storms.reduce((sum, { counts }) => sum + counts[what], 0);
+      expect(total, what).toBeGreaterThan(0);
+    }
+  });
+
   it("ends after so many steps where that is asked for, without a verdict", () => {
     const result = new Simulation(drawOptions(1), { stepsMax: 500 }).run();
     expect(result.counts.steps).toBe(500);
@@ -210,6 +223,9 @@ describe("a report", () => {
   it("names the choices that a replay needs, and no others", () => {
     expect(replayCommand(9, {})).toBe("npm run sim -- --seed 9");
     expect(replayCommand(9, { profile: "light" })).toBe("npm run sim -- --seed 9 --light");
+    expect(replayCommand(9, { profile: "storm", seconds: 3 })).toBe(
+      "npm run sim -- --seed 9 --seconds 3 --storm",
+    );
   });
 
   it("says what the world was like and what happened in it", () => {
@@ -226,6 +242,10 @@ describe("the options of a seed", () => {
       expect(drawOptions(seed)).toEqual(options);
       expect(options.agents).toBeGreaterThanOrEqual(1);
       expect(options.raft.heartbeatMs * 2).toBeLessThanOrEqual(options.raft.electionTimeoutMs[0]);
+      const storm = drawOptions(seed, { profile: "storm", agents: 4 });
+      expect(drawOptions(seed, { profile: "storm", agents: 4 })).toEqual(storm);
+      expect(storm.agents).toBe(4);
+      expect(storm.joiners).toBeLessThan(4);
     }
   });
 
