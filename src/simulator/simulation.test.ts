@@ -131,7 +131,7 @@ describe("a run", () => {
     const kinds = ["crashes", "pauses", "partitions", "diskHangs", "diskFailures", "memberChanges"] as const;
     for (const what of [...kinds, "sleeps", "snapshots", "restores", "elections"] as const) {
       const total = storms.reduce((sum, { counts }) => sum + counts[what], 0);
-      expect(total, what).toBeGreaterThan(0);
+      expect(total, `${what} in some storm`).toBeGreaterThan(0);
     }
   });
 
