@@ -30,7 +30,7 @@ export interface Limits {
   readonly logTailBytesMax: number;
   /** Entries in front of the newest snapshot that stay in the journal, for followers that lag. */
   readonly logKeptBytesMax: number;
-  /** The same at a leader, as far as a follower still needs them; where its snapshot has more bytes than that, so many. */
+  /** The same, as far as some member still needs them; where the snapshot has more bytes than that, so many. */
   readonly logHeldBytesMax: number;
 
   // ── replication ──

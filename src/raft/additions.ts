@@ -18,6 +18,7 @@ export const addedIn = {
   campaignNow: 2,
   "voteRequest.transfer": 2,
   "heartbeat.nextPriority": 2,
+  "heartbeat.heldFrom": 2,
   "heartbeatAnswer.priority": 2,
   "heartbeatAnswer.pledge": 2,
   hibernate: 2,

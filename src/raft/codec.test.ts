@@ -146,6 +146,7 @@ const word: fc.Arbitrary<Word> = fc.oneof(
       round: number,
       checkpoint: fc.record({ index, digest: fc.uint8Array({ maxLength: 64 }) }),
       nextPriority: fc.integer({ min: 1, max: limits.priorityMax }),
+      heldFrom: index.filter((value) => value > 0),
     },
     { requiredKeys: ["kind", "term", "commit", "round"] },
   ),

@@ -170,6 +170,7 @@ function writeMessage(
       writer.uint53(message.term).uint53(message.commit).uint53(message.round);
       writeCheckpoint(writer, message.checkpoint);
       if (has(version, "heartbeat.nextPriority")) writer.uint8(message.nextPriority ?? 0);
+      if (has(version, "heartbeat.heldFrom")) writer.uint53(message.heldFrom ?? 0);
       return noTail;
     case "heartbeatAnswer":
       writer.uint53(message.term).uint53(message.round);
@@ -275,6 +276,7 @@ function readHeartbeat(reader: ByteReader, version: WireVersion): Heartbeat {
   const round = reader.uint53();
   const checkpoint = readCheckpoint(reader);
   const nextPriority = has(version, "heartbeat.nextPriority") ? readPriority(reader) : 0;
+  const heldFrom = has(version, "heartbeat.heldFrom") ? readIndex(reader) : (0 as LogIndex);
   return {
     kind: "heartbeat",
     term,
@@ -282,6 +284,7 @@ function readHeartbeat(reader: ByteReader, version: WireVersion): Heartbeat {
     round,
     ...(checkpoint !== undefined && { checkpoint }),
     ...(nextPriority > 0 && { nextPriority }),
+    ...(heldFrom > 0 && { heldFrom }),
   };
 }
 

@@ -14,6 +14,7 @@ import {
 } from "../core/index.ts";
 import { receiveCheckpoint } from "./checkpoints.ts";
 import { commitThrough } from "./committing.ts";
+import { holdFrom } from "./keeping.ts";
 import { pledgeVote } from "./lease.ts";
 import type { Append, Commit, Heartbeat, RaftProtocol } from "./messages.ts";
 import { askAgain } from "./reads.ts";
@@ -137,6 +138,7 @@ export function receiveHeartbeat(
   });
   if (!isLeader) return;
   state.nextPriority = message.nextPriority ?? 0;
+  holdFrom(state, message.heldFrom);
   commitMatched(state, message.commit);
   if (message.checkpoint !== undefined) receiveCheckpoint(state, message.checkpoint, out);
   if (state.role.kind === "following") askAgain(state, state.role, now, out);

@@ -10,6 +10,7 @@ import {
   type Outbox,
 } from "../core/index.ts";
 import { beat, noteRefusal, restless } from "./hibernation.ts";
+import { compact } from "./keeping.ts";
 import { newLease, notePledge } from "./lease.ts";
 import { dismissLeavers, markLogEnd, peersOf } from "./membership.ts";
 import type { HeartbeatAnswer, RaftProtocol } from "./messages.ts";
@@ -18,7 +19,6 @@ import { preferAtBeat } from "./priority.ts";
 import { appendOwn } from "./proposals.ts";
 import { settleConfirmed } from "./reads.ts";
 import { noteHeartbeatAnswered, replicate } from "./replication.ts";
-import { compact } from "./snapshots.ts";
 import { diskStalls, isSoleVoter, type Leading, type RaftState } from "./state.ts";
 import { transferAtBeat } from "./transfer.ts";
 import { follow } from "./transitions.ts";

@@ -70,6 +70,11 @@ export interface Heartbeat {
   readonly checkpoint?: Checkpoint;
   /** The highest priority among the other voters that are there: whoever has less gives them a head start. */
   readonly nextPriority?: number;
+  /**
+   * Some member needs the log from this entry on. Whoever hears that holds on to it as the leader does, within the same bound:
+   * it may lead next. Absent where all have what is decided.
+   */
+  readonly heldFrom?: LogIndex;
 }
 
 export interface HeartbeatAnswer {

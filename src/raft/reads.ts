@@ -18,6 +18,7 @@ import {
   type Refusal,
   type Ticket,
 } from "../core/index.ts";
+import { neededBehind } from "./keeping.ts";
 import { holdsLease, nextRound } from "./lease.ts";
 import type { RaftProtocol, ReadAnswer } from "./messages.ts";
 import type { Progress } from "./progress.ts";
@@ -83,6 +84,7 @@ export function sendHeartbeat(
   out: Outbox<RaftProtocol>,
 ): void {
   const checkpoint = state.checkpoints.at(-1);
+  const heldBehind = neededBehind(leading);
   const commit = peer.matched < state.commitIndex ? peer.matched : state.commitIndex;
   if (peer.commitTold < commit) peer.commitTold = commit;
   // If it was asked whether it may sleep, this wakes it.
@@ -97,6 +99,7 @@ export function sendHeartbeat(
       round: leading.round,
       ...(checkpoint === undefined ? {} : { checkpoint }),
       ...(leading.nextPriority > 0 && { nextPriority: leading.nextPriority }),
+      ...(heldBehind < state.commitIndex && { heldFrom: (heldBehind + 1) as LogIndex }),
     },
   });
 }

@@ -40,6 +40,7 @@ describe("a snapshot that was taken here", () => {
     const cluster = started();
     decide(cluster, "abcdef");
     const agent = cluster.agent(2);
+    cluster.run(60);
     expect(agent.core.status()).toMatchObject({ base: 0, first: 1, last: 7 });
     cluster.snapshots.take(agent);
     expect(agent.core.status(), "not yet").toMatchObject({ base: 7, first: 1 });
@@ -110,6 +111,7 @@ describe("a snapshot that was taken here", () => {
     const cluster = started();
     decide(cluster, "abc");
     const agent = cluster.agent(2);
+    cluster.run(60);
     cluster.isolate(agent);
     cluster.tell(agent, "a1", append(4, 4, runOf(5, 1)));
     cluster.snapshots.take(agent);

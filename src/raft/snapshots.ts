@@ -1,23 +1,16 @@
 /**
  * Snapshots take the place of the log's older part. What the core knows of one is its name and its *anchor*: the term, the
  * logged time and the members as of its last entry. Two numbers matter: the base, where the state starts at a restart, and
- * the start of the log, at the base or before it: entries in between are kept for followers that lag.
+ * the start of the log, at the base or before it (`keeping.ts`).
  */
-import {
-  assert,
-  present,
-  type AgentId,
-  type LogIndex,
-  type Now,
-  type Outbox,
-  type Snapshot,
-} from "../core/index.ts";
+import { assert, present, type AgentId, type Now, type Outbox, type Snapshot } from "../core/index.ts";
 import { commitThrough } from "./committing.ts";
 import { decodeAnchor, encodeAnchor, type Anchor } from "./fields.ts";
 import { awaken } from "./hibernation.ts";
+import { compact } from "./keeping.ts";
 import type { RaftProtocol } from "./messages.ts";
 import { hardStateOf, noteNeeded, persist } from "./records.ts";
-import type { Leading, RaftState } from "./state.ts";
+import type { RaftState } from "./state.ts";
 import { enterTerm, follow } from "./transitions.ts";
 
 // ── the base ──
@@ -136,36 +129,4 @@ function restore(state: RaftState, out: Outbox<RaftProtocol>): void {
   state.restoring = true;
   state.handedOut = snapshot.index;
   out.events.push({ kind: "restore", snapshot });
-}
-
-// ── what the log lets go ──
-
-/**
- * Entries in front of the durable base go, but for a tail; and at a leader, within a second bound, but for those that some
- * peer needs next. So a follower that lags gets entries, and one that gets a snapshot finds those behind it when it is
- * there: it does not run into the next snapshot. The second bound is no less than the snapshot's own size. A peer that in
- * the time of its transfer falls behind by more than that has a link that carries less than is written: it can't catch up.
- */
-export function compact(state: RaftState): void {
-  const { log, limits, role, durableBase } = state;
-  const kept = log.startKeeping(limits.logKeptBytesMax, durableBase);
-  if (kept <= log.start) return;
-  if (role.kind === "leading") {
-    const heldBytesMax = Math.max(limits.logHeldBytesMax, state.base.snapshot?.byteLength ?? 0);
-    const held = Math.max(log.startKeeping(heldBytesMax, durableBase), neededBehind(role));
-    log.compact(Math.min(kept, held) as LogIndex);
-    for (const peer of role.peers.values()) {
-      if (peer.mode !== "snapshot" && peer.next <= log.start) peer.snapshotNeeded();
-    }
-  } else {
-    log.compact(kept);
-  }
-  noteNeeded(state);
-}
-
-/** Some peer needs every entry behind this index. */
-function neededBehind(leading: Leading): LogIndex {
-  let lowest: number = Number.POSITIVE_INFINITY;
-  for (const peer of leading.peers.values()) lowest = Math.min(lowest, peer.neededBehind);
-  return lowest as LogIndex;
 }

@@ -220,6 +220,8 @@ export class RaftState {
   electionTimeout = 0 as Micros;
   /** As the leader told last: some voter that is there should lead next, and has this priority. */
   nextPriority = 0;
+  /** The log behind this index is held for members that lag, as the leader told last; all of it until one has told so. */
+  heldBehind = 0 as LogIndex;
   /** Campaigns since a leader was last heard from. */
   attempts = 0;
   /** When the current leader was last heard from; it keeps this agent from voting for others. */

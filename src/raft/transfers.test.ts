@@ -34,6 +34,40 @@ describe("a leader and a follower that is far behind", () => {
     });
   });
 
+  test("R38: whoever leads next has held it, too: also a follower takes snapshots, and gives entries to one that lags", () => {
+    const { cluster, leader, left } = leftBehind();
+    const second = cluster.agent(2);
+    cluster.run(60);
+    for (const agent of [leader, second]) cluster.snapshots.take(agent);
+    cluster.settle();
+    expect(second.core.status(), "what the third has acknowledged goes").toMatchObject({ base: 7, first: 2 });
+    cluster.heal();
+    cluster.isolate(leader);
+    cluster.run(1500);
+    expect(second.core.status().role).toBe("leader");
+    expect([left.core.base, left.files.size]).toEqual([undefined, 0]);
+    expect(said(left)).toBe("abcdef");
+  });
+
+  test("R38: a follower lets go of what nobody needs any more, and holds no more than its own bound", () => {
+    const { cluster } = leftBehind();
+    const second = cluster.agent(2);
+    cluster.run(60);
+    cluster.snapshots.take(second);
+    cluster.settle();
+    expect(second.core.status()).toMatchObject({ base: 7, first: 2 });
+    cluster.heal();
+    cluster.run(400);
+    expect(second.core.status(), "all have it").toMatchObject({ base: 7, first: 7 });
+
+    const bounded = leftBehind({ limits: { logHeldBytesMax: 150 } });
+    bounded.cluster.run(60);
+    const other = bounded.cluster.agent(2);
+    bounded.cluster.snapshots.take(other);
+    bounded.cluster.settle();
+    expect(other.core.status().first).toBeGreaterThan(2);
+  });
+
   test("R36: within a bound; then it gets the snapshot, and what follows that", () => {
     const { cluster, leader, left } = leftBehind({ limits: { logHeldBytesMax: 150 } });
     cluster.snapshots.take(leader);

@@ -57,6 +57,7 @@ export const raftMessages: readonly (RaftMessage | RaftPromise)[] = [
     round: 3,
     checkpoint: { index: index(5), digest: Uint8Array.of(0xd1, 0x9e, 0x57) },
     nextPriority: 60,
+    heldFrom: index(6),
   },
   { kind: "heartbeatAnswer", term, round: 3, priority: 50, pledge: 150_000 as Micros },
   { kind: "commit", term, commit: index(7) },

@@ -220,6 +220,7 @@ export const frames: readonly Vector[] = [
       ["0300000000000000", "round: 3"],
       ["00", "checkpoint: none"],
       ["3c", "next priority: 60"],
+      ["0600000000000000", "held from: 6"],
     ],
     encoded: written("message", "main", (writer, version) => {
       const message = {
@@ -228,11 +229,12 @@ export const frames: readonly Vector[] = [
         commit: 7 as LogIndex,
         round: 3,
         nextPriority: 60,
+        heldFrom: 6 as LogIndex,
       } as const;
       writer.raw(present(raftCodec.encodeMessage(message, version), "every version has it").head);
     }),
     decode: (frame, version) => raftCodec.decodeMessage(frame.head, frame.tail, version),
-    value: { kind: "heartbeat", term: 2, commit: 7, round: 3, nextPriority: 60 },
+    value: { kind: "heartbeat", term: 2, commit: 7, round: 3, nextPriority: 60, heldFrom: 6 },
   },
   {
     name: "propose: one command, for whoever leads",

@@ -66,6 +66,7 @@ function hashRaft(hash: RunningHash, message: RaftMessage | RaftPromise): void {
       hash.add(message.commit);
       hash.add(message.round);
       hash.add(message.nextPriority ?? 0);
+      hash.add(message.heldFrom ?? 0);
       return;
     case "heartbeatAnswer":
       hash.add(message.round);
