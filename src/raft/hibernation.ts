@@ -380,9 +380,11 @@ function rouserOfFollower(
     case "voteRequest":
       if (!isMember(state, from)) return undefined;
       return isFromLeader ? "leaderGone" : "other";
+    case "wakeUp":
+      // Whoever asks in its own term who leads that does not lead it any more. Of others, it is for a leader.
+      return isFromLeader && message.term === state.term ? "leaderGone" : undefined;
     case "forward":
     case "readRequest":
-    case "wakeUp":
       // For a leader.
       return undefined;
     case "hibernating":

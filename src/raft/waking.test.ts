@@ -283,6 +283,29 @@ describe("a leader that is gone", () => {
     expect(cluster.take(is("preVoteAnswer"))[0]?.message).toMatchObject({ granted: true });
   });
 
+  test("it begins anew, and no link broke: whoever asks who leads is waited for no longer", () => {
+    const cluster = asleep();
+    const [leader, second, third] = [cluster.agent(1), cluster.agent(2), cluster.agent(3)];
+    cluster.run(1000);
+    cluster.crash(leader);
+    cluster.restart(leader);
+    cluster.settle();
+    expect([second, third].map(sleeps)).toEqual([false, false]);
+    cluster.run(electionTimeoutMaxMs / 2 + 1);
+    expect(cluster.leader?.core.term).toBe(2);
+    expect(cluster.leader).not.toBe(leader);
+  });
+
+  test("what it asked in an earlier term wakes nobody", () => {
+    const cluster = asleep();
+    cluster.elect(cluster.agent(2));
+    cluster.run(heartbeatMs * 8);
+    const { leader } = cluster;
+    const follower = cluster.agents.find((agent) => agent !== leader)!;
+    cluster.tell(follower, leader!.id, { kind: "wakeUp", term: (follower.core.term - 1) as Term });
+    expect(sleeps(follower)).toBe(true);
+  });
+
   test("R52: nobody says so, and nobody wants anything: a sleep that is not renewed ends, and another one leads", () => {
     const cluster = asleep();
     cluster.crash(cluster.agent(1));
