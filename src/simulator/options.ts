@@ -55,6 +55,8 @@ export interface RaftParameters {
   readonly limits: RaftLimits;
   /** Undefined: an idle group stays awake. */
   readonly hibernation?: HibernationOptions | undefined;
+  /** Absent: they are off. */
+  readonly leaseReads?: boolean;
 }
 
 export interface SnapshotOptions {
@@ -169,7 +171,11 @@ function swarmOptions(seed: number, choices: SimulationChoices): SimulationOptio
       readShare: prng.pick([0, 0.2, 0.5]),
       patienceMillis: prng.pick([200, 600, 2000]),
     },
-    raft: { ...drawRaft(prng, delayMinMicros + delayMeanMicros), hibernation: idleness.hibernation },
+    raft: {
+      ...drawRaft(prng, delayMinMicros + delayMeanMicros),
+      hibernation: idleness.hibernation,
+      leaseReads: drawLeases(seed),
+    },
     idleTimes: idleness.times,
     // Last, so that what is drawn before stays what it was.
     earlierAgents: prng.chance(0.15) ? prng.between(1, agents) : 0,
@@ -196,6 +202,11 @@ function drawIdleness(seed: number): { hibernation: HibernationOptions | undefin
     ? { everySeconds: prng.pick([1, 2, 4]), lastsSeconds: prng.pick([0.5, 1, 3]) }
     : never;
   return { hibernation, times };
+}
+
+/** Drawn apart as well. All clocks of a run are within what leases allow for. */
+function drawLeases(seed: number): boolean {
+  return new Prng(seed).fork().fork().fork().fork().chance(0.3);
 }
 
 /** Time-outs that fit the network, as an operator would choose them, now and then too tight. */

@@ -23,7 +23,8 @@ export function optionLines(options: SimulationOptions): readonly string[] {
     `raft      ${options.priorities.length === 0 ? "" : `priorities ${options.priorities.join(" ")}, `}election ${raft.electionTimeoutMs.join("–")} ms, heartbeat ${raft.heartbeatMs} ms, window ${raft.limits.inFlightAppendsMax} messages, ` +
       (raft.hibernation === undefined
         ? "never asleep"
-        : `asleep after ${raft.hibernation.quietBeats} quiet heartbeats`),
+        : `asleep after ${raft.hibernation.quietBeats} quiet heartbeats`) +
+      (raft.leaseReads === true ? ", reads by lease" : ""),
   ];
 }
 
