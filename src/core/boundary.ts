@@ -120,6 +120,8 @@ export interface LogStatus {
   readonly applied: LogIndex;
   /** Idle and complete, and asleep until something happens. */
   readonly hibernating: boolean;
+  /** How much this agent is preferred as a leader. */
+  readonly electionPriority: number;
   readonly members: Members;
   /** At the leader only; else empty. */
   readonly peers: readonly PeerStatus[];

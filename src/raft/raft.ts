@@ -174,6 +174,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
       committed: commitIndex,
       applied,
       hibernating: isAsleep(this.#state),
+      electionPriority: this.#state.priority,
       members,
       peers: peers.map(({ id, matched, mode, heardAt }) => ({ id, matched, mode, heardAt })),
       successor: isLeading ? role.transfer?.to : undefined,

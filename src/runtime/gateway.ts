@@ -36,6 +36,8 @@ export interface GroupStatus {
   readonly applied: number;
   /** Idle and complete, and asleep until something happens. Absent where the agent's program does not say it. */
   readonly hibernating?: boolean;
+  /** How much it is preferred as a leader. Absent where the agent's program does not say it. */
+  readonly electionPriority?: number;
   /** The snapshot that it would begin from, and how large that is; absent where it has none. */
   readonly base?: { readonly index: number; readonly bytes: number };
   /** Milliseconds since it last heard from whoever leads; 0 at the leader. */

@@ -523,6 +523,7 @@ describe("the gateway over a hub", () => {
       committed: 1,
       applied: 1,
       hibernating: false,
+      electionPriority: 50,
       lagMs: 2,
       digest: "ab01",
       diskFull: false,

@@ -339,6 +339,7 @@ export class GroupHub implements GroupObserver {
       committed: status.committed,
       applied: status.applied,
       hibernating: status.hibernating,
+      electionPriority: status.electionPriority,
       ...(status.base === 0 ? {} : { base: { index: status.base, bytes: status.baseBytes } }),
       lagMs: Math.round(status.lagMs),
       digest: Buffer.from(hosted.digest()).toString("hex"),

@@ -71,6 +71,31 @@ describe("three agents in processes of their own", { timeout: 60_000 }, () => {
     for (const [at, leader] of leaders.entries()) expect(leader).not.toBe(leaders[at + 1]);
   });
 
+  test("R42: the preferred one leads, and again once it is back; one of priority 0 never does while another can", async () => {
+    const cluster = await new ProcessCluster({
+      electionTimeoutMs: [100, 150],
+      electionPriorities: { agent_1: 0, agent_3: 80 },
+    }).start();
+    const never = await cluster.session(cluster.member("agent_1"));
+    const led = new Set<string | undefined>();
+    const leads = async (id: string): Promise<void> =>
+      until(() => {
+        const { leader } = never.gateway.status() ?? {};
+        led.add(leader);
+        return leader === id;
+      }, `${id} leads`);
+    const load = new Load("value", await cluster.session());
+    await leads("agent_3");
+    const preferred = cluster.member("agent_3");
+    await preferred.child.kill("SIGKILL");
+    await leads("agent_2");
+    await cluster.restart(preferred);
+    await leads("agent_3");
+    await load.stop();
+    await expectEverythingOnce(cluster, [load]);
+    expect(led).not.toContain("agent_1");
+  });
+
   test("all of them killed at once, they come back with all that was acknowledged", async () => {
     const cluster = await new ProcessCluster().start();
     const session = await cluster.session();

@@ -107,6 +107,7 @@ export class FakeGroup implements HostedGroup {
       committed: this.applied,
       applied: this.applied,
       hibernating: false,
+      electionPriority: 50,
       members: this.members,
       peers: [],
       successor: this.successor,

@@ -12,6 +12,8 @@ import { freePort, temporaryFolder, until } from "./runtime.ts";
 export interface ClusterOptions {
   readonly electionTimeoutMs?: readonly [number, number];
   readonly snapshotLogBytes?: number;
+  /** By agent; the usual one for those who are not named. */
+  readonly electionPriorities?: Readonly<Record<string, number>>;
 }
 
 export interface Member {
@@ -83,7 +85,8 @@ export class ProcessCluster {
   }
 
   #spawn(id: string, wireVersionMax?: WireVersion): Child {
-    const options = JSON.stringify({ wireVersionMax, ...this.#options });
+    const { electionPriorities = {}, ...forAll } = this.#options;
+    const options = JSON.stringify({ wireVersionMax, electionPriority: electionPriorities[id], ...forAll });
     return new Child("./run-agent.ts", id, join(this.#folder, id), this.#agents, options);
   }
 }

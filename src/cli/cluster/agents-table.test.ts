@@ -59,6 +59,23 @@ describe("the table of agents", () => {
     expect(agentsTable(asleep, plain)[1]).toMatch(/^b +leader, asleep +2/);
   });
 
+  test("where some are preferred as leaders, it says how much", () => {
+    const titles = "agent  role      term   log  decided               lag  priority  address         pid";
+    const [a, b, c] = rows as [AgentRow, AgentRow, AgentRow];
+    const prefers = (row: AgentRow, electionPriority: number): AgentRow => ({
+      ...row,
+      status: { ...row.status!, electionPriority },
+    });
+    expect(agentsTable([prefers(a, 0), prefers(b, 80), c], plain)).toEqual([
+      titles,
+      "a      follower     2  1003     1000  3 entries, 12 ms         0  127.0.0.1:7400   41",
+      "b      leader       2  1003     1003         0 entries        80  127.0.0.1:7400   41",
+      "c      down                                                       127.0.0.1:7400",
+      "c: killed by SIGKILL",
+    ]);
+    expect(agentsTable([prefers(a, 50), prefers(b, 50)], plain)[0]).not.toContain("priority");
+  });
+
   test("beside it there is a line for each snapshot from which an agent would begin", () => {
     const status = statusOf("b", { base: { index: 1200, bytes: 3 * 1024 * 1024 } });
     expect(snapshotLines([...rows, rowOf("b", { status })], plain)).toEqual([

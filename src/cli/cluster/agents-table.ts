@@ -23,6 +23,7 @@ const columns: readonly Column[] = [
   { title: "log", align: "right" },
   { title: "decided", align: "right" },
   { title: "lag", align: "right" },
+  { title: "priority", align: "right" },
   { title: "address" },
   { title: "pid", align: "right" },
 ];
@@ -30,9 +31,11 @@ const columns: readonly Column[] = [
 /** The table, and below it why those that are down are; beside it there would be no room on 80 columns. */
 export function agentsTable(rows: readonly AgentRow[], paint: Paint): string[] {
   const committed = Math.max(0, ...rows.map((row) => row.status?.committed ?? 0));
-  // A process number is known only to whoever started the agents.
-  const isWanted = (column: Column): boolean =>
-    column.title !== "pid" || rows.some((row) => row.pid !== undefined);
+  const isWanted = ({ title }: Column): boolean => {
+    // A process number is known only to whoever started the agents.
+    if (title === "pid") return rows.some((row) => row.pid !== undefined);
+    return title !== "priority" || haveDifferentPriorities(rows);
+  };
   const [titles = "", ...lines] = tableLines(
     columns.filter((column) => isWanted(column)),
     rows.map((row) => cellsOf(row, committed, paint).filter((_, at) => isWanted(columns[at]!))),
@@ -50,12 +53,17 @@ export function snapshotLines(rows: readonly AgentRow[], paint: Paint): string[]
   });
 }
 
+/** Where all are alike, a priority tells nothing. */
+function haveDifferentPriorities(rows: readonly AgentRow[]): boolean {
+  return new Set(rows.flatMap(({ status }) => status?.electionPriority ?? [])).size > 1;
+}
+
 function cellsOf(row: AgentRow, committed: number, paint: Paint): string[] {
   const { status } = row;
   const pid = row.pid?.toString() ?? "";
   if (status === undefined) {
     const state = paint(row.state === "down" ? "red" : "yellow", row.state);
-    return [row.id, state, "", "", "", "", row.address, pid];
+    return [row.id, state, "", "", "", "", "", row.address, pid];
   }
   return [
     row.id,
@@ -64,6 +72,7 @@ function cellsOf(row: AgentRow, committed: number, paint: Paint): string[] {
     status.last.toString(),
     status.applied.toString(),
     lagOf(status, committed),
+    status.electionPriority?.toString() ?? "",
     row.address,
     pid,
   ];
