@@ -1,6 +1,9 @@
 /** Goal: people move leadership by a command, on real processes, and are told why it can't go where they want it. */
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 
+import { Agent } from "../../src/index.ts";
+import { freePort } from "../support/runtime.ts";
 import { Workplace } from "./harness.ts";
 
 describe("quorate transfer", { timeout: 60_000 }, () => {
@@ -28,5 +31,36 @@ describe("quorate transfer", { timeout: 60_000 }, () => {
 
     const people = await place.run(["transfer", "--to", "agent_2"]);
     expect(people.stdout.trim()).toBe("agent_2 leads");
+  });
+
+  test("of agents with several groups, each is led by whomever it is given to; one that is not there is told", async () => {
+    await using place = new Workplace();
+    const ids = ["a", "b", "c"];
+    const addresses = await Promise.all(ids.map(async () => `127.0.0.1:${await freePort()}`));
+    let cluster: string | undefined;
+    const agents: Awaited<ReturnType<typeof Agent.start>>[] = [];
+    try {
+      for (const [at, id] of ids.entries()) {
+        const dataDir = join(place.folder, id);
+        ({ cluster } = Agent.init({ id, dataDir, cluster }));
+        const agent = await Agent.start({ id, dataDir, listen: addresses[at], join: addresses });
+        agents.push(agent);
+        for (const name of ["main", "orders"]) agent.group(name, { mechanism: "raft", members: ids });
+      }
+      const at = ["--agent", addresses[0] ?? ""];
+      for (const [group, to] of [
+        ["orders", "b"],
+        ["main", "c"],
+        ["orders", "a"],
+      ] as const)
+        expect(await place.json(["transfer", "--group", group, "--to", to, ...at])).toEqual({ leader: to });
+      const led = agents.map((agent) => agent.group("main", { mechanism: "raft" }).status().leader);
+      expect(new Set(led)).toEqual(new Set(["c"]));
+      const stranger = await place.run(["transfer", "--group", "bills", ...at]);
+      expect(stranger).toMatchObject({ code: 1, stdout: "" });
+      expect(stranger.stderr).toMatch(/does not host a group bills.*GROUP_MISMATCH/);
+    } finally {
+      await Promise.all(agents.map(async (agent) => agent.close()));
+    }
   });
 });

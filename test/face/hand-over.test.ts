@@ -3,7 +3,7 @@
  * says, every way in which it can fail ends in an error of its own. Time is the test's there.
  */
 import { describe, expect, test } from "vitest";
-import { createConsensus, QuorateError } from "../../src/index.ts";
+import { createConsensus, MemoryNetwork, QuorateError } from "../../src/index.ts";
 import { GroupClient } from "../../src/runtime/face/group-client.ts";
 import { LogHandle } from "../../src/runtime/face/log-face.ts";
 import type { OrderOutcome } from "../../src/runtime/gateway.ts";
@@ -12,7 +12,7 @@ import { FakeGateway } from "./support/fake-gateway.ts";
 
 describe("within one process", () => {
   test("to the one that is named, from whichever member it is asked, and to anybody", async () => {
-    await using a = createConsensus("raft", "a", ["b", "c"]);
+    await using a = createConsensus("raft", "a", ["b", "c"], { network: new MemoryNetwork() });
     const [b, c] = [a.peer("b"), a.peer("c")];
     await a.ready();
     for (const [from, to] of [
@@ -27,8 +27,22 @@ describe("within one process", () => {
     expect(["b", "c"]).toContain(await a.transferLeadership());
   });
 
+  test("a member that is closed hands over first: to wait for an election would take ten seconds", async () => {
+    await using a = createConsensus("raft", "a", ["b", "c"], {
+      network: new MemoryNetwork(),
+      electionTimeoutMs: [10_000, 20_000],
+    });
+    const [b, c] = [a.peer("b"), a.peer("c")];
+    expect(await a.startElection()).toBe(true);
+    await a.propose("under a");
+    await a.close();
+    expect(await b.propose("decided", { timeoutMs: 5000 })).toBe("decided");
+    await b.close();
+    await c.close();
+  });
+
   test("not to a stranger, nor from a group of one; and a name has to be one", async () => {
-    await using a = createConsensus("raft", "a", ["b", "c"]);
+    await using a = createConsensus("raft", "a", ["b", "c"], { network: new MemoryNetwork() });
     await a.ready();
     await expect(a.transferLeadership("x")).rejects.toMatchObject({
       code: "NOT_READY",
@@ -36,7 +50,7 @@ describe("within one process", () => {
       message: "x is not ready to take over.",
     });
     await expect(a.transferLeadership("no name")).rejects.toMatchObject({ code: "BAD_NAME" });
-    await using alone = createConsensus("raft", "alone", []);
+    await using alone = createConsensus("raft", "alone", [], { network: new MemoryNetwork() });
     await alone.ready();
     await expect(alone.transferLeadership()).rejects.toMatchObject({ code: "NOT_READY" });
     expect(await alone.transferLeadership("alone")).toBe("alone");

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { QuorateError } from "../../src/core/errors.ts";
 import { checkMemberChange } from "../../src/runtime/face/member-changes.ts";
-import { createConsensus } from "../../src/index.ts";
+import { createConsensus, MemoryNetwork } from "../../src/index.ts";
 
 const thrown = (act: () => unknown): unknown => {
   try {
@@ -31,7 +31,7 @@ describe("changeMembers", () => {
   });
 
   test("within one process: a voter becomes a learner and a voter again, the leader leaves", async () => {
-    await using group = createConsensus("raft", "a", ["b", "c"]);
+    await using group = createConsensus("raft", "a", ["b", "c"], { network: new MemoryNetwork() });
     await group.propose("before");
     await group.changeMembers({ c: "learner" });
     expect(group.status()).toMatchObject({ members: ["a", "b"], learners: ["c"] });

@@ -72,11 +72,14 @@ export function inProcessGroup(options: InProcessOptions): InProcessGroup {
   return group;
 }
 
+/** Whether a member that leads has another one lead first, where the group goes on without it. */
+type Farewell = "handOver" | "atOnce";
+
 /** What a running member is made of. */
 interface Running {
   readonly gateway: Gateway;
-  /** Leaves the network at once; the promise is for the journal and the folder. */
-  stop(): Promise<void>;
+  /** Leaves the network, at once or as soon as another one leads; the promise is for the journal and the folder as well. */
+  stop(farewell: Farewell): Promise<void>;
 }
 
 /** Where a member's journal is, and its snapshots. */
@@ -192,21 +195,21 @@ class InProcessGroup {
   async #closed(member: Member): Promise<void> {
     member.handle = undefined;
     const others = [...this.#members.values()];
-    if (others.some(({ handle }) => handle !== undefined)) await this.#stop(member);
+    if (others.some(({ handle }) => handle !== undefined)) await this.#stop(member, "handOver");
     else await this.#stopAll();
   }
 
   async #stopAll(): Promise<void> {
     this.#isGone = true;
     this.#onGone(this);
-    await Promise.all([...this.#members.values()].map((member) => this.#stop(member)));
+    await Promise.all([...this.#members.values()].map((member) => this.#stop(member, "atOnce")));
     this.#scheduler.close();
   }
 
-  async #stop(member: Member): Promise<void> {
+  async #stop(member: Member, farewell: Farewell): Promise<void> {
     const { running } = member;
     member.running = undefined;
-    if (running !== undefined) member.stopped = running.stop();
+    if (running !== undefined) member.stopped = running.stop(farewell);
     await member.stopped;
   }
 
@@ -243,11 +246,11 @@ class InProcessGroup {
     );
     return {
       gateway,
-      stop: async () => {
+      stop: async (farewell) => {
         gateway.close();
         await settled;
         await opening.then(
-          (running) => running.stop(),
+          (running) => running.stop(farewell),
           () => {},
         );
       },
@@ -290,9 +293,10 @@ class InProcessGroup {
       });
       return {
         gateway: new LocalGateway(hub, this.#scheduler),
-        stop: async () => {
-          leave();
+        stop: async (farewell) => {
           const release = this.#scheduler.hold();
+          if (farewell === "handOver") await hosting.handOver();
+          leave();
           await hosting.close();
           release();
           home.close();

@@ -34,7 +34,7 @@ export interface Group extends AsyncDisposable {
   watch(options?: WatchStatusOptions): AsyncIterable<Status>;
   /** The handle of another member; in-process groups only. Throws `BAD_OPTION` for one that is none. */
   peer(id: string): this;
-  /** Closes the handle; in an in-process group this stops its member. Idempotent; later calls reject with `CLOSED`. */
+  /** Closes the handle; in an in-process group this stops its member, which hands over first what it leads. Idempotent; later calls reject with `CLOSED`. */
   close(): Promise<void>;
 }
 
