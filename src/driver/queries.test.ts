@@ -36,7 +36,7 @@ describe("queries", () => {
     expect(answers).toHaveLength(3);
   });
 
-  it("D19: a core is asked with the time as it is then, not as it was when the turn began", () => {
+  it("pitfall 11: D19: a core is asked with the time as it is then, not as it was when the turn began", () => {
     const world = new World().host();
     world.settle();
     ask(world, "linearizable", []);

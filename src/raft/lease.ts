@@ -53,6 +53,14 @@ export function pledgeVote(state: RaftState, now: Now, out: Outbox<RaftProtocol>
 /** Rounds of which it is known when they left. An answer to an earlier one confirms it, but is no pledge. */
 const roundsMax = 64;
 
+/** A voter's, as its leader counts on it. */
+export interface Pledge {
+  /** When the round left that it answered. */
+  readonly from: Now;
+  /** For so long it votes for nobody else, by whichever of the clocks that may be used. */
+  readonly certain: Micros;
+}
+
 /** What a leader knows for its lease. */
 export interface Lease {
   /** When each of the last rounds left, by `round % roundsMax`. */
@@ -82,22 +90,25 @@ export function notePledge(
   const left = leading.lease.leftAt[round % roundsMax];
   if (left === undefined || pledge === undefined || round <= leading.round - roundsMax) return;
   const certain = certainPart(Math.min(pledge, state.electionTimeoutMin));
-  if (peer.pledgedUntil !== undefined && peer.pledgedUntil.monotonic >= left.monotonic + certain) return;
-  peer.pledgedUntil = {
-    monotonic: (left.monotonic + certain) as Micros,
-    wall: (left.wall + certain) as Micros,
-  };
+  const ends = left.monotonic + certain;
+  if (peer.pledge === undefined || peer.pledge.from.monotonic + peer.pledge.certain < ends)
+    peer.pledge = { from: left, certain };
 }
 
 /** By a clock that runs slower than the voter's by as much as is allowed, the voter's time is over no earlier. */
-function certainPart(pledge: number): number {
-  return Math.floor((pledge * (100 - limits.clockDriftPercentMax)) / 100);
+function certainPart(pledge: number): Micros {
+  return Math.floor((pledge * (100 - limits.clockDriftPercentMax)) / 100) as Micros;
+}
+
+/** By both clocks: one of them may stand still while a machine is suspended, and one may be set. */
+function isInForce({ from, certain }: Pledge, { monotonic, wall }: Now): boolean {
+  return monotonic < from.monotonic + certain && from.wall <= wall && wall < from.wall + certain;
 }
 
 /** The leader falls asleep: what it was told before counts no more when it wakes. */
 export function endLease(leading: Leading): void {
   leading.lease.leftAt.length = 0;
-  for (const peer of leading.peers.values()) peer.pledgedUntil = undefined;
+  for (const peer of leading.peers.values()) peer.pledge = undefined;
 }
 
 /**
@@ -107,11 +118,9 @@ export function endLease(leading: Leading): void {
 export function holdsLease(state: RaftState, leading: Leading, now: Now): boolean {
   const { lease, firstIndex, peers } = leading;
   if (!state.leaseReads || lease.isForfeited || state.commitIndex < firstIndex) return false;
-  const isPledgedHere = (id: AgentId): boolean => {
-    const until = peers.get(id)?.pledgedUntil;
-    if (until === undefined) return id === state.self;
-    // By both clocks: one of them may stand still while a machine is suspended.
-    return now.monotonic < until.monotonic && now.wall < until.wall;
+  const hasPledged = (id: AgentId): boolean => {
+    const pledge = peers.get(id)?.pledge;
+    return pledge === undefined ? id === state.self : isInForce(pledge, now);
   };
-  return jointVoteResult(state.members, isPledgedHere) === "won";
+  return jointVoteResult(state.members, hasPledged) === "won";
 }

@@ -41,7 +41,7 @@ describe("R43: what a voter pledges", () => {
     expect(answers.map((answer) => answer.pledge)).toEqual([pledge, undefined]);
   });
 
-  test("nothing before its disk has for how long", () => {
+  test("pitfall 11: R43: nothing before its disk has for how long", () => {
     const cluster = new TestCluster({ leases: "all" }).start();
     const voter = cluster.agent(2);
     voter.diskHangs = true;
@@ -52,7 +52,7 @@ describe("R43: what a voter pledges", () => {
     expect(pledges()).toEqual([pledge, pledge]);
   });
 
-  test("it holds in whatever term the voter is by then, for requests of that term as for later ones", () => {
+  test("pitfall 11: R43: it holds in whatever term the voter is by then, for requests of that term as for later ones", () => {
     const cluster = pledging();
     const voter = cluster.agent(2);
     cluster.tell(voter, "a3", { kind: "preVoteAnswer", term: 5 as Term, granted: false });
@@ -119,7 +119,7 @@ describe("R43: a pledge outlives a restart, which forgets that a leader was hear
     return voter;
   }
 
-  test("it waits for as long as it pledged before, and votes then", () => {
+  test("pitfall 11: R43: it waits for as long as it pledged before, and votes then", () => {
     const cluster = pledging();
     const voter = restarted(cluster);
     for (const passed of [0, shortestMs - 1]) {

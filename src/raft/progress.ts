@@ -1,4 +1,5 @@
-import type { AgentId, LogIndex, Micros, Now, Ticket } from "../core/index.ts";
+import type { AgentId, LogIndex, Micros, Ticket } from "../core/index.ts";
+import type { Pledge } from "./lease.ts";
 import type { RaftLimits } from "./options.ts";
 import { Window } from "./window.ts";
 
@@ -33,8 +34,8 @@ export class Progress {
   priority: number | undefined;
   /** It should lead in this one's place, and is caught up; from then on for long enough. */
   settlesAt: Micros | undefined;
-  /** By this agent's clocks, it votes for nobody else before. Undefined: it pledged nothing, or that was before a sleep. */
-  pledgedUntil: Now | undefined;
+  /** The one that ends last. Undefined: there is none, or it was before a sleep. */
+  pledge: Pledge | undefined;
   /** The highest heartbeat round that it answered. Never falls. */
   roundAnswered = 0;
   /** The leader's beat at which it last answered an append, or had nothing left to answer. */

@@ -33,6 +33,16 @@ describe("an agent's clocks", () => {
     expect(clock.delayUntil(100 as Micros)).toBe(1);
   });
 
+  it("only the wall clock goes on while the machine is suspended, and timers wait for the other", () => {
+    const events = new EventQueue();
+    const clock = new AgentClock(events, { rate: 1, origin: 500, wallOffset: 0 });
+    const [monotonic, wall] = [clock.monotonic(), clock.wall()];
+    events.after(1000, () => clock.wasSuspended(1000));
+    events.step();
+    expect([clock.monotonic(), clock.wall()]).toEqual([monotonic, wall + 1000]);
+    expect(clock.delayUntil((monotonic + 10) as Micros)).toBe(10);
+  });
+
   it("only the wall clock jumps", () => {
     const clock = new AgentClock(new EventQueue(), { rate: 1, origin: 500, wallOffset: 0 });
     const [monotonic, wall] = [clock.monotonic(), clock.wall()];

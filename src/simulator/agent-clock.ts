@@ -13,6 +13,8 @@ export class AgentClock implements Clock {
   /** The monotonic clock counts from the boot of the machine, which outlives the process. */
   readonly #origin: number;
   #wallOffset: number;
+  /** For so long the machine was suspended: only its wall clock went on. */
+  #suspendedMicros = 0;
 
   constructor(
     events: EventQueue,
@@ -25,7 +27,7 @@ export class AgentClock implements Clock {
   }
 
   monotonic(): Micros {
-    return Math.floor(this.#origin + this.#events.now * this.#rate) as Micros;
+    return Math.floor(this.#origin + (this.#events.now - this.#suspendedMicros) * this.#rate) as Micros;
   }
 
   wall(): Micros {
@@ -34,8 +36,13 @@ export class AgentClock implements Clock {
 
   /** How long until the monotonic clock shows `instant`, in true microseconds; at least 1. */
   delayUntil(instant: Micros): number {
-    const due = Math.ceil((instant - this.#origin) / this.#rate) - this.#events.now;
+    const due = Math.ceil((instant - this.#origin) / this.#rate) + this.#suspendedMicros - this.#events.now;
     return Math.max(1, due);
+  }
+
+  /** The machine was suspended for so long up to now; nobody has looked at its clocks meanwhile. */
+  wasSuspended(forMicros: number): void {
+    this.#suspendedMicros += forMicros;
   }
 
   /** Somebody sets the wall clock. */

@@ -97,6 +97,7 @@ export class SimulatedAgent {
   #condition: Condition = "down";
   /** Counts the lives of the process: what an earlier one asked for never happens to a later one. */
   #life = 0;
+  #suspendedAt: number | undefined;
   /** What reached it while it was paused. */
   #held: (() => void)[] = [];
   /** The same of its disk, which knows by itself what a crash makes void. */
@@ -209,12 +210,16 @@ export class SimulatedAgent {
     this.#releaseDisk();
   }
 
-  pause(): void {
+  /** Its process stands still, or all of its machine: of that, only the wall clock tells afterwards. */
+  pause(what: "process" | "machine"): void {
     this.#condition = "paused";
+    this.#suspendedAt = what === "machine" ? this.#stage.events.now : undefined;
   }
 
   resume(): void {
     this.#condition = "running";
+    if (this.#suspendedAt !== undefined) this.clock.wasSuspended(this.#stage.events.now - this.#suspendedAt);
+    this.#suspendedAt = undefined;
     const held = this.#held;
     this.#held = [];
     for (const task of held) this.#stage.events.after(0, task);
@@ -420,6 +425,7 @@ export class SimulatedAgent {
             prng: this.#prng.fork(),
             ...options.raft,
             priority: options.priorities[this.index],
+            leaseReads: options.leases[this.index],
           },
           recovered,
         );

@@ -55,10 +55,11 @@ export class Faults {
   }
 
   start(): void {
-    const { crashes, pauses, partitions, campaigns, transfers, memberChanges, disk, wallJumps } =
+    const { crashes, pauses, partitions, campaigns, transfers, memberChanges, disk, wallJumps, suspensions } =
       this.#stage.options;
     this.#recur(crashes, () => this.#crashOne());
-    this.#recur(pauses, () => this.#pauseOne());
+    this.#recur(pauses, (lastsSeconds) => this.#pauseOne("process", lastsSeconds));
+    this.#recur(suspensions, (lastsSeconds) => this.#pauseOne("machine", lastsSeconds));
     this.#recur(partitions, () => this.#partitionAll());
     this.#recur(campaigns, () => this.#one("running")?.campaign());
     this.#recur(transfers, () => this.#transfer());
@@ -137,10 +138,10 @@ export class Faults {
     this.#noticed(agent, true);
   }
 
-  pause(agent: SimulatedAgent): void {
+  pause(agent: SimulatedAgent, what: "process" | "machine"): void {
     this.counts.pauses += 1;
-    this.#stage.trace?.fault("pause", agent.name);
-    agent.pause();
+    this.#stage.trace?.fault("pause", agent.name, { what });
+    agent.pause(what);
   }
 
   resume(agent: SimulatedAgent): void {
@@ -206,17 +207,14 @@ export class Faults {
     });
   }
 
-  #pauseOne(): void {
+  #pauseOne(what: "process" | "machine", lastsSeconds: number): void {
     const agent = this.#one("running");
     if (agent === undefined) return;
-    this.pause(agent);
+    this.pause(agent, what);
     const { crashes } = agent;
-    this.#stage.events.after(
-      this.#prng.exponential(this.#stage.options.pauses.lastsSeconds * 1_000_000),
-      () => {
-        if (!this.#over && agent.condition === "paused" && agent.crashes === crashes) this.resume(agent);
-      },
-    );
+    this.#stage.events.after(this.#prng.exponential(lastsSeconds * 1_000_000), () => {
+      if (!this.#over && agent.condition === "paused" && agent.crashes === crashes) this.resume(agent);
+    });
   }
 
   /** To somebody in particular, down or not, or to whom the leader chooses. */

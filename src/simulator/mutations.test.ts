@@ -3,26 +3,25 @@
  * that some seed of a small, fixed range finds it. The first of these seeds find nothing wrong with the code as it is.
  */
 import { describe, expect, it } from "vitest";
-import type { LogCore, Outbox, Send } from "../core/boundary.ts";
+import type { Now, Send } from "../core/boundary.ts";
 import { emptyBytes, writeUint53 } from "../core/bytes.ts";
 import { entryIndex, entryKind, entryPayload } from "../core/entry.ts";
 import { present } from "../core/assert.ts";
-import type { AgentId, LogIndex, RecordNumber, Ticket } from "../core/ids.ts";
+import type { AgentId, LogIndex, Micros, RecordNumber, Term, Ticket } from "../core/ids.ts";
 import { everybody, isJoint, type Members } from "../core/members.ts";
 import { encodeWith } from "../core/machine.ts";
 import { committedIndex } from "../core/quorum.ts";
 import type { AppliedState } from "../driver/hosted.ts";
-import type { DriverJournal } from "../driver/world.ts";
-import type { Disk } from "../journal/disk.ts";
-import type { JournalOptions } from "../journal/journal.ts";
 import { decodeAnchor, encodeAnchor } from "../raft/fields.ts";
-import type { RaftMessage, RaftPromise, RaftProtocol } from "../raft/messages.ts";
+import type { HardState, RaftMessage } from "../raft/messages.ts";
 import { raftLimits } from "../raft/options.ts";
 import { encodeAnswer } from "../state/answers.ts";
 import { decodeCommandEnvelope, decodeQuestion } from "../state/envelope.ts";
 import { drawOptions, type SimulationOptions } from "./options.ts";
-import { productionParts, type Parts, type SimulatedCore } from "./parts.ts";
+import { productionParts, type Parts } from "./parts.ts";
+import { scenarios } from "./scenarios.ts";
 import { Simulation, type RunResult } from "./simulation.ts";
+import { lying, withCore, withJournal, withPromises, withState, type Hooks } from "./test-bugs.ts";
 import type { Invariant } from "./violation.ts";
 
 /** Each bug must be found within so many seeds. */
@@ -30,139 +29,6 @@ const seedsMax = 60;
 /** So many of them are played in each world without a bug. The other seeds are `npm run soak`'s. */
 const cleanSeedsMax = 5;
 const timeoutMs = 120_000;
-
-interface Hooks {
-  /** A message before the core gets it; undefined: it never does. */
-  readonly receive?: (
-    message: RaftMessage | RaftPromise,
-    core: SimulatedCore,
-  ) => RaftMessage | RaftPromise | undefined;
-  /** The outbox after any input. */
-  readonly after?: (out: Outbox<RaftProtocol>, core: SimulatedCore) => void;
-  readonly read?: (
-    out: Outbox<RaftProtocol>,
-    core: SimulatedCore,
-  ) => { kind: "ticket"; ticket: Ticket } | undefined;
-  readonly anchor?: (bytes: Uint8Array, core: SimulatedCore) => Uint8Array;
-  /** The core never hears that a link broke. */
-  readonly ignoresLinks?: boolean;
-}
-
-/** A core that behaves but for the hooks. Everything else goes to the true one. */
-function hooked(core: SimulatedCore, hooks: Hooks): SimulatedCore {
-  return new Proxy(core, {
-    get(target, name) {
-      const value: unknown = Reflect.get(target, name, target);
-      if (typeof value !== "function") return value;
-      return (...given: unknown[]): unknown => {
-        const args = [...given];
-        const out = args.at(-1) as Outbox<RaftProtocol>;
-        if (name === "receive" && hooks.receive !== undefined) {
-          const message = hooks.receive(args[1] as RaftMessage | RaftPromise, target);
-          if (message === undefined) return undefined;
-          args[1] = message;
-        }
-        if (name === "linkChanged" && hooks.ignoresLinks === true) return undefined;
-        const instead = name === "read" ? hooks.read?.(out, target) : undefined;
-        if (instead !== undefined) return instead;
-        const result: unknown = Reflect.apply(value, target, args);
-        if (inputs.has(name)) hooks.after?.(out, target);
-        if (name === "anchor" && hooks.anchor !== undefined)
-          return hooks.anchor(result as Uint8Array, target);
-        return result;
-      };
-    },
-  });
-}
-
-/** A method as one of the true object, which alone may touch its private fields. */
-function bound(target: object, value: unknown): unknown {
-  if (typeof value !== "function") return value;
-  return (...args: unknown[]): unknown => Reflect.apply(value, target, args);
-}
-
-const inputs: ReadonlySet<string | symbol> = new Set<keyof LogCore<RaftProtocol>>([
-  "wake",
-  "receive",
-  "durable",
-  "linkChanged",
-  "propose",
-  "campaign",
-  "read",
-  "applied",
-  "loaded",
-]);
-
-function withCore(hooks: () => Hooks): Partial<Parts> {
-  return {
-    createCore: (options, recovered) => hooked(productionParts.createCore(options, recovered), hooks()),
-  };
-}
-
-/** Replaces promises on their way out. */
-function withPromises(change: (send: Send<RaftPromise>, core: SimulatedCore) => RaftPromise): Partial<Parts> {
-  return withCore(() => ({
-    after: (out, core) => {
-      const promises = out.sendsOnceDurable.toArray();
-      out.sendsOnceDurable.clear();
-      for (const send of promises) out.sendsOnceDurable.push({ ...send, message: change(send, core) });
-    },
-  }));
-}
-
-function withJournal(change: (journal: DriverJournal) => Partial<DriverJournal>): Partial<Parts> {
-  return {
-    openJournal: (options) => {
-      const journal = productionParts.openJournal(options);
-      const changed = change(journal);
-      return new Proxy(journal, {
-        get(target, name) {
-          return bound(target, Reflect.get(changed, name) ?? Reflect.get(target, name, target));
-        },
-      });
-    },
-  };
-}
-
-function withState(change: (state: AppliedState) => Partial<AppliedState>): Partial<Parts> {
-  return {
-    createState: (machines) => {
-      const state = productionParts.createState(machines);
-      return {
-        apply: (bytes, offset) => state.apply(bytes, offset),
-        query: (question) => state.query(question),
-        tookEffect: (index) => state.tookEffect(index),
-        changes: (filter, from, changesMax) => state.changes(filter, from, changesMax),
-        digest: () => state.digest(),
-        snapshot: () => state.snapshot(),
-        restoring: (pieces, expected) => state.restoring(pieces, expected),
-        ...change(state),
-      };
-    },
-  };
-}
-
-/** A disk whose asynchronous sync answers soon and does nothing. */
-function lying<T extends Pick<JournalOptions, "disk" | "schedule">>(options: T): T {
-  const { disk } = options;
-  const lyingDisk: Disk = {
-    list: () => disk.list(),
-    remove: (name) => disk.remove(name),
-    rename: (from, to) => disk.rename(from, to),
-    syncDirectory: (done) => disk.syncDirectory(done),
-    syncDirectoryNow: () => disk.syncDirectoryNow(),
-    open: (name, mode) => {
-      const file = disk.open(name, mode);
-      return new Proxy(file, {
-        get(target, property) {
-          if (property === "sync") return (done: () => void) => options.schedule(() => done());
-          return bound(target, Reflect.get(target, property, target));
-        },
-      });
-    },
-  };
-  return { ...options, disk: lyingDisk };
-}
 
 /** Applies whatever it gets, as often as it gets it: no session remembers what was done. */
 function stateWithoutSessions(machines: Parameters<Parts["createState"]>[0]): AppliedState {
@@ -235,11 +101,42 @@ function decidesBy(those: (members: Members) => readonly AgentId[] | undefined):
   };
 }
 
+function shifted({ monotonic, wall }: Now, byMicros: number): Now {
+  return { monotonic: (monotonic + byMicros) as Micros, wall: (wall + byMicros) as Micros };
+}
+
+function withoutPledge({ term, votedFor }: HardState): HardState {
+  return { term, ...(votedFor !== undefined && { votedFor }) };
+}
+
+/** Every poll is granted, and every candidate passes for one that the leader summoned. */
+function breaksPledges(): Hooks {
+  let asked: Term | undefined;
+  return {
+    receive: (message, core) => {
+      asked = message.kind === "preVoteRequest" && message.term > core.term ? message.term : undefined;
+      return message.kind === "voteRequest" ? { ...message, transfer: true } : message;
+    },
+    after: (out) => {
+      const sends = out.sends.toArray();
+      out.sends.clear();
+      for (const send of sends) {
+        const isPoll = send.message.kind === "preVoteAnswer" && asked !== undefined;
+        const message = { kind: "preVoteAnswer", term: asked ?? (0 as Term), granted: true } as const;
+        out.sends.push(isPoll ? { ...send, message } : send);
+      }
+      asked = undefined;
+    },
+  };
+}
+
+/** Where a bug needs one kind of trouble, plenty of it; or the name of a story. */
+type World = Partial<SimulationOptions> | string;
+
 interface Mutation {
   readonly bug: string;
   readonly parts: () => Partial<Parts>;
-  /** Where a bug needs one kind of trouble, plenty of it. */
-  readonly world?: Partial<SimulationOptions>;
+  readonly world?: World;
   /** What may find it: whichever check sees it first in the seed at hand. */
   readonly foundBy: readonly Invariant[];
 }
@@ -455,6 +352,48 @@ const mutations: readonly Mutation[] = [
     foundBy: ["linearizable"],
   },
   {
+    bug: "a lease lasts twice as long as the pledges that it rests on",
+    parts: () =>
+      withCore(() => ({ clock: (now, input) => (input === "read" ? shifted(now, -150_000) : now) })),
+    world: "read-by-lease",
+    foundBy: ["linearizable"],
+  },
+  {
+    bug: "a voter pledges its vote, and gives it all the same",
+    parts: () => withCore(breaksPledges),
+    world: "read-by-lease",
+    foundBy: ["linearizable", "expectation"],
+  },
+  {
+    bug: "a restart forgets that the vote is pledged",
+    parts: () => ({
+      codec: {
+        ...productionParts.codec,
+        decodeRecord: (bytes) => {
+          const record = productionParts.codec.decodeRecord(bytes);
+          return record.kind === "hardState" ? { kind: "hardState", ...withoutPledge(record) } : record;
+        },
+      },
+    }),
+    world: "read-by-lease",
+    foundBy: ["linearizable", "expectation"],
+  },
+  {
+    bug: "a machine that was suspended trusts the clock that stood still",
+    parts: () =>
+      withCore(() => {
+        let apart: number | undefined;
+        return {
+          clock: (now) => {
+            apart ??= now.wall - now.monotonic;
+            return { monotonic: now.monotonic, wall: (now.monotonic + apart) as Micros };
+          },
+        };
+      }),
+    world: "read-by-lease",
+    foundBy: ["linearizable"],
+  },
+  {
     bug: "one agent's state machine answers to its own dice",
     parts: () => {
       let copies = 0;
@@ -537,14 +476,15 @@ const mutations: readonly Mutation[] = [
 ];
 
 /** Short runs: a planted bug is found soon or not at all. */
-function run(seed: number, parts: Partial<Parts> = {}, world: Partial<SimulationOptions> = {}): RunResult {
-  const options = { ...drawOptions(seed, { seconds: 4 }), ...world };
-  return new Simulation(options, { parts: { ...productionParts, ...parts } }).run();
+function run(seed: number, parts: Partial<Parts> = {}, world: World = {}): RunResult {
+  const scenario = scenarios.find(({ name }) => name === world);
+  const options = { ...drawOptions(seed, { seconds: 4, scenario }), ...(typeof world === "object" && world) };
+  return new Simulation(options, { scenario, parts: { ...productionParts, ...parts } }).run();
 }
 
 describe("planted bugs are found", () => {
   /** Which seeds were needed in each world; `undefined` is the one that the seed draws. */
-  const seedsNeeded = new Map<Partial<SimulationOptions> | undefined, number>();
+  const seedsNeeded = new Map<World | undefined, number>();
 
   it.each(mutations)(
     "$bug",

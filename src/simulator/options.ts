@@ -55,8 +55,6 @@ export interface RaftParameters {
   readonly limits: RaftLimits;
   /** Undefined: an idle group stays awake. */
   readonly hibernation?: HibernationOptions | undefined;
-  /** Absent: they are off. */
-  readonly leaseReads?: boolean;
 }
 
 export interface SnapshotOptions {
@@ -72,6 +70,8 @@ export interface SimulationOptions {
   readonly earlierAgents: number;
   /** How much each is preferred as a leader; empty: all alike. */
   readonly priorities: readonly number[];
+  /** Which of them pledge their votes, and read by lease when they lead; empty: none. */
+  readonly leases: readonly boolean[];
   /** How long the phase with faults lasts. */
   readonly faultSeconds: number;
   /** By when everything must have converged after the faults end. */
@@ -88,6 +88,8 @@ export interface SimulationOptions {
   readonly partitions: Recurring & { readonly oneWayShare: number };
   readonly crashes: Recurring;
   readonly pauses: Recurring;
+  /** A pause of the whole machine, after which its monotonic clock goes on where it was. */
+  readonly suspensions: Recurring;
   /** Somebody makes an agent campaign, by hand. */
   readonly campaigns: Recurring;
   /** Somebody asks the leader to hand over. */
@@ -171,11 +173,7 @@ function swarmOptions(seed: number, choices: SimulationChoices): SimulationOptio
       readShare: prng.pick([0, 0.2, 0.5]),
       patienceMillis: prng.pick([200, 600, 2000]),
     },
-    raft: {
-      ...drawRaft(prng, delayMinMicros + delayMeanMicros),
-      hibernation: idleness.hibernation,
-      leaseReads: drawLeases(seed),
-    },
+    raft: { ...drawRaft(prng, delayMinMicros + delayMeanMicros), hibernation: idleness.hibernation },
     idleTimes: idleness.times,
     // Last, so that what is drawn before stays what it was.
     earlierAgents: prng.chance(0.15) ? prng.between(1, agents) : 0,
@@ -184,6 +182,7 @@ function swarmOptions(seed: number, choices: SimulationChoices): SimulationOptio
       logBytes: prng.pick([200, 1000, 1000, 5000, 30_000]),
       pieceBytes: prng.pick([64, 200, 1000, 100_000]),
     },
+    ...drawLeases(seed, agents),
     priorities: prng.chance(0.3) ? Array.from({ length: agents }, () => prng.between(1, 100)) : [],
   };
   const memberChanges = recurring(0.4, [0.3, 1, 4], [0]);
@@ -204,9 +203,21 @@ function drawIdleness(seed: number): { hibernation: HibernationOptions | undefin
   return { hibernation, times };
 }
 
-/** Drawn apart as well. All clocks of a run are within what leases allow for. */
-function drawLeases(seed: number): boolean {
-  return new Prng(seed).fork().fork().fork().fork().chance(0.3);
+/**
+ * Drawn apart, too. Clocks never run further apart than leases allow for; and no machine is suspended where wall clocks are
+ * set: right after one was set back, nothing would show it.
+ */
+function drawLeases(
+  seed: number,
+  agents: number,
+): Pick<SimulationOptions, "leases" | "suspensions"> & Partial<SimulationOptions> {
+  const prng = new Prng(seed).fork().fork().fork().fork();
+  if (!prng.chance(0.4)) return { leases: [], suspensions: never };
+  const share = prng.pick([1, 1, 0.7]);
+  const leases = Array.from({ length: agents }, () => prng.chance(share));
+  if (!prng.chance(0.4)) return { leases, suspensions: never };
+  const suspensions = { everySeconds: prng.pick([0.5, 2]), lastsSeconds: prng.pick([0.2, 1]) };
+  return { leases, suspensions, wallJumps: never };
 }
 
 /** Time-outs that fit the network, as an operator would choose them, now and then too tight. */
@@ -237,6 +248,7 @@ function lightOptions(seed: number, choices: SimulationChoices): SimulationOptio
     agents: choices.agents ?? 5,
     earlierAgents: 0,
     priorities: [],
+    leases: [],
     faultSeconds: choices.seconds ?? 60,
     convergeSeconds: 60,
     healing: "everybody",
@@ -255,6 +267,7 @@ function lightOptions(seed: number, choices: SimulationChoices): SimulationOptio
     partitions: { ...never, oneWayShare: 0 },
     crashes: never,
     pauses: never,
+    suspensions: never,
     campaigns: never,
     transfers: never,
     memberChanges: never,

@@ -15,16 +15,15 @@ export function optionLines(options: SimulationOptions): readonly string[] {
     `network   ${ms(network.delayMinMicros)} + ${ms(network.delayMeanMicros)} on average, ${rate(network.lossRate)} lost, ${rate(network.repeatRate)} repeated, ` +
       `${rate(network.spikeRate)} late by ${ms(network.spikeMicros)}, ${network.ordered ? "in order" : "in any order"}`,
     `faults    crashes ${often(options.crashes)}; pauses ${often(options.pauses)}; partitions ${often(partitions)}, ${rate(partitions.oneWayShare)} one-way; ` +
-      `wall clocks set ${often(options.wallJumps)}; campaigns by hand ${often(options.campaigns)}; ` +
+      `machines suspended ${often(options.suspensions)}; wall clocks set ${often(options.wallJumps)}; campaigns by hand ${often(options.campaigns)}; ` +
       `hand-overs ${often(options.transfers)}; changes of members ${often(options.memberChanges)}`,
     `disks     sync ${ms(disk.syncMeanMicros)}, sectors of ${disk.crashSectorBytes} B; hangs ${often(disk.hangs)}; failures ${often(disk.failures)}`,
     `clocks    apart by up to ${options.clockDriftMillionths} millionths; a turn ${ms(options.turnDelayMicros)} after its input`,
-    `clients   ${clients.count}, a call every ${clients.intervalMillis} ms, up to ${clients.inFlightMax} in flight, ${clients.keys} keys, ${rate(clients.readShare)} reads; idle ${often(options.idleTimes)}`,
+    `clients   ${clients.count}, a call every ${clients.intervalMillis} ms, up to ${clients.inFlightMax} in flight, ${clients.keys} keys, ${rate(clients.readShare)} reads${byLease(options.leases)}; idle ${often(options.idleTimes)}`,
     `raft      ${options.priorities.length === 0 ? "" : `priorities ${options.priorities.join(" ")}, `}election ${raft.electionTimeoutMs.join("–")} ms, heartbeat ${raft.heartbeatMs} ms, window ${raft.limits.inFlightAppendsMax} messages, ` +
       (raft.hibernation === undefined
         ? "never asleep"
-        : `asleep after ${raft.hibernation.quietBeats} quiet heartbeats`) +
-      (raft.leaseReads === true ? ", reads by lease" : ""),
+        : `asleep after ${raft.hibernation.quietBeats} quiet heartbeats`),
   ];
 }
 
@@ -64,6 +63,11 @@ export function replayCommand(seed: number, choices: SimulationChoices): string 
   const { profile = "swarm" } = choices;
   const how = profile === "swarm" ? "" : ` --${profile}`;
   return `npm run sim -- --seed ${seed}${scenario}${agents}${seconds}${how}`;
+}
+
+function byLease(leases: readonly boolean[]): string {
+  const count = leases.filter(Boolean).length;
+  return count === 0 ? "" : `, by lease at ${count} agents`;
 }
 
 function often({ everySeconds, lastsSeconds }: Recurring): string {

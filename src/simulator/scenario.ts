@@ -138,7 +138,12 @@ export class Play {
 
   /** As by SIGSTOP, or a loop that does not turn: its clock goes on, and what reaches it waits. */
   pause(agent: SimulatedAgent): void {
-    this.#faults.pause(agent);
+    this.#faults.pause(agent, "process");
+  }
+
+  /** All of its machine stands still, its monotonic clock with it. */
+  suspend(agent: SimulatedAgent): void {
+    this.#faults.pause(agent, "machine");
   }
 
   resume(agent: SimulatedAgent): void {

@@ -318,6 +318,50 @@ const idleGroup: Scenario = {
   },
 };
 
+const readByLease: Scenario = {
+  name: "read-by-lease",
+  title:
+    "pitfall 11: who reads by lease answers nothing from an old state, though voters begin anew, links break and its machine is suspended",
+  world: ({ agents, clients }) => ({
+    leases: Array.from({ length: agents }, () => true),
+    // Any two of them run apart by nearly as much as a lease allows for.
+    clockDriftMillionths: 45_000,
+    // Few writes, or whoever is deaf could not be elected anyhow: its log would lack some.
+    clients: { ...clients, count: 12, keys: 1, readShare: 0.98, intervalMillis: 30, patienceMillis: 20 },
+  }),
+  *script(play) {
+    for (let times = 0; times < 2; times++) {
+      const first = yield* play.atWork();
+      const [deaf, hearing] = play.twoOthers(first);
+      play.links([first, hearing], [hearing, deaf]);
+      for (let restarts = 0; restarts < 6; restarts++) {
+        yield throughout(0.07, "it leads on: whoever still hears it votes for nobody", () => first.leads());
+        play.cut(first, hearing);
+        play.crash(hearing, "kill");
+        play.restart(hearing);
+        yield throughout(0.06, "it leads on, though that began anew", () => first.leads());
+        play.mend(first, hearing);
+      }
+      play.heal();
+
+      const second = yield* play.atWork();
+      play.isolate(second);
+      yield within(1, "another leads", () => play.leader !== undefined && play.leader !== second);
+      yield pass(0.2);
+      play.heal();
+
+      const third = yield* play.atWork();
+      play.suspend(third);
+      play.isolate(third);
+      yield within(1, "another leads", () => play.leader !== undefined);
+      yield play.serves(2);
+      play.resume(third);
+      yield pass(0.1);
+      play.heal();
+    }
+  },
+};
+
 /** All stories, in the order of the list that they come from. */
 export const scenarios: readonly Scenario[] = [
   lostPower,
@@ -336,4 +380,5 @@ export const scenarios: readonly Scenario[] = [
   laggingFollower,
   brokenTransfer,
   idleGroup,
+  readByLease,
 ];

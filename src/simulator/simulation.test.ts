@@ -256,7 +256,8 @@ describe("the options of a seed", () => {
     for (const has of [
       (o: (typeof drawn)[number]) => o.network.lossRate > 0,
       (o: (typeof drawn)[number]) => o.network.ordered,
-      (o: (typeof drawn)[number]) => o.raft.leaseReads === true,
+      (o: (typeof drawn)[number]) => o.leases.includes(true),
+      (o: (typeof drawn)[number]) => o.suspensions.everySeconds < Number.POSITIVE_INFINITY,
       (o: (typeof drawn)[number]) => o.crashes.everySeconds < Number.POSITIVE_INFINITY,
       (o: (typeof drawn)[number]) => o.pauses.everySeconds < Number.POSITIVE_INFINITY,
       (o: (typeof drawn)[number]) => o.partitions.everySeconds < Number.POSITIVE_INFINITY,

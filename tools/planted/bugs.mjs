@@ -4,6 +4,7 @@
  */
 import { diskBugs } from "./bugs/disk.mjs";
 import { flowBugs } from "./bugs/flow.mjs";
+import { leaseBugs } from "./bugs/leases.mjs";
 import { logBugs } from "./bugs/log.mjs";
 import { memberBugs } from "./bugs/members.mjs";
 import { officeBugs } from "./bugs/office.mjs";
@@ -25,6 +26,7 @@ import { stateBugs } from "./bugs/state.mjs";
 export const plantedBugs = [
   ...logBugs,
   ...officeBugs,
+  ...leaseBugs,
   ...memberBugs,
   ...snapshotBugs,
   ...flowBugs,
