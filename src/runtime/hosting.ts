@@ -3,8 +3,10 @@
  * agent with sockets and a data folder is built on it, and so are groups that live in one process alone.
  */
 import { randomInt } from "node:crypto";
+import { badOption } from "../core/arguments.ts";
 import { QuorateError } from "../core/errors.ts";
 import type { Address, AgentId, GroupName, LogIndex } from "../core/ids.ts";
+import { limits } from "../core/limits.ts";
 import { everybody, unknownMembers, type Members } from "../core/members.ts";
 import { Prng } from "../core/prng.ts";
 import { Driver } from "../driver/driver.ts";
@@ -128,6 +130,12 @@ export class Hosting {
         outcome: "notDone",
         hint: "Use the one that is there, or another name.",
       });
+    }
+    if (this.#hubs.size >= limits.groupsPerAgentMax) {
+      throw badOption(
+        `Agent ${this.self} hosts ${limits.groupsPerAgentMax} groups already, as many as it may.`,
+        "Put more into each group, or have other agents host the others.",
+      );
     }
     const hub = new GroupHub(group.name, this.#options.clock, this.#options.scheduler, {
       closed: () => {

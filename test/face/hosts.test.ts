@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
+import { limits } from "../../src/core/limits.ts";
 import { freePort } from "../support/runtime.ts";
 import {
   Agent,
@@ -67,6 +68,15 @@ async function oneAgent(): Promise<{
 }
 
 describe("an agent of one's own", () => {
+  test("refuses one group more than it may host, and goes on with those that it has", async () => {
+    const { agent, main } = await oneAgent();
+    const host = (name: string): unknown => agent.group(name, { mechanism: "raft", members: ["a"] });
+    for (let count = 2; count <= limits.groupsPerAgentMax; count++) host(`group-${count}`);
+    expect(() => host("one-more")).toThrow(expect.objectContaining({ code: "BAD_OPTION" }));
+    expect(() => host("main")).not.toThrow();
+    expect(await main.state.map.put("key", "value")).toBeGreaterThan(0);
+  });
+
   test("answers 300 calls at once whose answers are 100 KB each, over one connection", async () => {
     const { agent, main } = await oneAgent();
     const value = "x".repeat(100_000);
