@@ -11,7 +11,7 @@ import { priorityDefault, raftTimings } from "../raft/options.ts";
 export const hostedMechanisms = ["raft"] as const;
 export type HostedMechanism = (typeof hostedMechanisms)[number];
 
-const snapshotLogBytesMin = 4096;
+const logBytesMin = 4096;
 
 export interface GroupTimings {
   /** Each wait for a leader is drawn anew from this range. Default 150 to 300 ms. */
@@ -47,6 +47,11 @@ export interface GroupOptions extends GroupTuning {
   readonly machines?: Readonly<Record<string, AnyStateMachine>>;
   /** A snapshot is taken, and the log before it let go, when so many bytes were applied since the last. Default 32 MiB. */
   readonly snapshotLogBytes?: number | undefined;
+  /**
+   * So many bytes of the log before a snapshot are held, at the most, for members that lag: with more missing, one gets the
+   * snapshot. As many as the snapshot has are held in any case. Default 256 MiB.
+   */
+  readonly logHeldBytes?: number | undefined;
 }
 
 /** What every group has, given or by default. */
@@ -67,6 +72,7 @@ export interface CheckedGroup extends Tuning {
   readonly members: Members;
   readonly machines: Readonly<Record<string, AnyStateMachine>>;
   readonly snapshotLogBytes: number;
+  readonly logHeldBytes: number;
 }
 
 /** Throws `UNKNOWN_MECHANISM`, `BAD_NAME` and `BAD_OPTION`. */
@@ -77,7 +83,8 @@ export function checkGroup(self: AgentId, options: GroupOptions): CheckedGroup {
     mechanism: checkMechanism(options.mechanism),
     members: options.joining === true ? unknownMembers : founders(self, name, options.members),
     machines: options.machines ?? {},
-    snapshotLogBytes: checkSnapshotLogBytes(options.snapshotLogBytes),
+    snapshotLogBytes: checkLogBytes("snapshotLogBytes", limits.snapshotLogBytes, options.snapshotLogBytes),
+    logHeldBytes: checkLogBytes("logHeldBytes", limits.logHeldBytesMax, options.logHeldBytes),
     ...checkTuning(options),
   };
 }
@@ -112,11 +119,11 @@ export function checkMembers(members: unknown): readonly AgentId[] {
   return voters;
 }
 
-function checkSnapshotLogBytes(given: unknown = limits.snapshotLogBytes): number {
-  if (typeof given === "number" && Number.isSafeInteger(given) && given >= snapshotLogBytesMin) return given;
+function checkLogBytes(name: string, usual: number, given: unknown = usual): number {
+  if (typeof given === "number" && Number.isSafeInteger(given) && given >= logBytesMin) return given;
   throw badOption(
-    `snapshotLogBytes is ${shown(given)}.`,
-    `Give a whole number from ${snapshotLogBytesMin} on: with less, an agent does little else than to take snapshots.`,
+    `${name} is ${shown(given)}.`,
+    `Give a whole number from ${logBytesMin} on: with less, an agent does little else than to take or send snapshots.`,
   );
 }
 

@@ -218,6 +218,7 @@ export class Hosting {
   }
 
   #bringUp(group: CheckedGroup, hub: GroupHub, anew: boolean): ReturnType<Driver["host"]> {
+    const { logHeldBytes } = group;
     const { members, electionTimeoutMs, heartbeatMs, electionPriority, leaseReads } = group;
     return this.#driver.host<RaftProtocol>({
       name: group.name,
@@ -238,6 +239,10 @@ export class Hosting {
             priority: electionPriority,
             leaseReads,
             hibernation: raftHibernation,
+            limits: {
+              logKeptBytesMax: Math.min(limits.logKeptBytesMax, logHeldBytes),
+              logHeldBytesMax: logHeldBytes,
+            },
           },
           recovered,
         ),

@@ -7,6 +7,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { wireVersionMax } from "../../src/core/wire-version.ts";
 import { connect, map } from "../../src/index.ts";
 import { AgentRuntime } from "../../src/runtime/agent.ts";
+import { RemoteBackup } from "../../src/runtime/backup/remote-backup.ts";
 import { ClientPool } from "../../src/runtime/client-pool.ts";
 import { mapMachine } from "../../src/state/index.ts";
 import { expectEverythingOnce, Load, ProcessCluster, type Member } from "../support/process-cluster.ts";
@@ -61,6 +62,15 @@ async function expectVersions(member: Member, expected: Readonly<Record<string, 
     .toEqual(expected);
 }
 
+/** Has that agent take a backup. Resolves to the index of its last entry. */
+async function openBackup({ address }: Member): Promise<number> {
+  const { signal } = new AbortController();
+  const wanted = { agents: [address], group: "main", at: "linearizable", timeoutMs: 10_000, signal } as const;
+  const backup = await RemoteBackup.open(wanted);
+  backup.close();
+  return backup.snapshot.index;
+}
+
 // Each takes a few seconds; the rest is for machines that are busy with other things.
 describe("three agents in processes of their own", { timeout: 120_000 }, () => {
   /** Stops each in good order and starts it again, as the newest that it is, while everybody works. */
@@ -96,8 +106,10 @@ describe("three agents in processes of their own", { timeout: 120_000 }, () => {
     await roll(cluster, loads, [two]);
     await expectVersions(one, { agent_2: wireVersionMax, agent_3: 1 });
     await expectVersions(three, { agent_1: 1, agent_2: 1 });
+    await expect(openBackup(one)).rejects.toThrow("agent_3 is of a version that can't be sent snapshots");
     await roll(cluster, loads, [three]);
     await expectVersions(three, { agent_1: wireVersionMax, agent_2: wireVersionMax });
+    expect(await openBackup(one), "under load").toBeGreaterThan(0);
     for (const load of loads) await load.stop();
     await expectEverythingOnce(cluster, loads);
   });

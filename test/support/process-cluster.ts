@@ -14,6 +14,7 @@ export interface ClusterOptions {
   readonly snapshotLogBytes?: number;
   /** By agent; the usual one for those who are not named. */
   readonly electionPriorities?: Readonly<Record<string, number>>;
+  readonly logHeldBytes?: number;
 }
 
 export interface Member {

@@ -7,8 +7,8 @@ import type { GroupOptions } from "../../src/runtime/group-options.ts";
 import { mapMachine } from "../../src/state/map.ts";
 
 const [id = "", dataDir = "", agentsText = "[]", optionsText = "{}"] = process.argv.slice(2);
-const { snapshotLogBytes, ...options } = JSON.parse(optionsText) as Partial<AgentOptions> &
-  Pick<GroupOptions, "snapshotLogBytes">;
+const { snapshotLogBytes, logHeldBytes, ...options } = JSON.parse(optionsText) as Partial<AgentOptions> &
+  Pick<GroupOptions, "snapshotLogBytes" | "logHeldBytes">;
 const peers = JSON.parse(agentsText) as { id: string; address: string }[];
 const listen = peers.find((peer) => peer.id === id)?.address ?? "127.0.0.1:0";
 const log = (message: string): void => void process.stdout.write(`${message}\n`);
@@ -24,6 +24,7 @@ const agent = await AgentRuntime.start({
       members: peers.map((peer) => peer.id),
       machines: { map: mapMachine() },
       snapshotLogBytes,
+      logHeldBytes,
     },
   ],
   ...options,
