@@ -464,7 +464,6 @@ export function sleepEnds(state: RaftState, now: Now, out: Outbox<RaftProtocol>)
   rest.asleep = false;
   rest.sleepers.clear();
   rest.asked.clear();
-  rest.quietBeats = quietBeatsMin(state);
   rest.askAtBeat = rest.quietBeats;
   noteSleepers(state, rest);
   leaderWakes(state, role, now);

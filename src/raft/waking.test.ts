@@ -397,6 +397,22 @@ describe("a leader that is gone", () => {
     expect(cluster.agents.map(sleeps)).toEqual([true, true, true, true]);
   });
 
+  test("R52: those, too, whose link broke while they were asked whether they may sleep", () => {
+    const cluster = new TestCluster({ hibernation }).start();
+    const [leader, second, third] = [cluster.agent(1), cluster.agent(2), cluster.agent(3)];
+    while (!cluster.wire.some(is("hibernate"))) {
+      cluster.settle();
+      cluster.pass(1);
+      if (leader.core.deadline <= cluster.now.monotonic) cluster.wake(leader);
+    }
+    third.asleep = true;
+    cluster.tellLink(leader, third, false);
+    cluster.settle();
+    expect([leader, second].map(sleeps)).toEqual([true, true]);
+    const sent = sentWithin(cluster, hibernation.renewalMs);
+    expect(kinds(sent)).toContain("heartbeat to a3");
+  });
+
   test("R53: a member that begins anew asks who leads, and nobody else is woken", () => {
     const cluster = asleep({ learners: 1 });
     const [leader, learner] = [cluster.agent(1), cluster.agent(4)];
