@@ -144,8 +144,10 @@ export class Driver {
   linkChanged(peer: AgentId, up: boolean): void {
     if (this.#state !== "running") return;
     for (const group of this.#groups.values()) {
+      const { hibernation } = group;
       const change = { group, peer, up };
-      if (!up && isLost(group, peer)) this.#search(change, () => true);
+      // Whoever woke while it waited to be told knows by itself whether its leader is there.
+      if (!up && isLost(group, peer)) this.#search(change, () => group.hibernation === hibernation);
       else this.#tellLink(change);
     }
   }

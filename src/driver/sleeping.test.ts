@@ -173,4 +173,36 @@ describe("many groups", () => {
     world.advance(60_000);
     expect(woken()).toEqual([...first, 10, 12, 14, 16, 19]);
   });
+
+  it("D53: that woke while they waited to hear of a broken link are not told: it may be whole again", () => {
+    const world = new World();
+    const cores = Array.from({ length: 20 }, (_, at) => {
+      const name = groupName(`group-${at}`);
+      world.group = world.driver.host({ ...world.hosting, name });
+      const { core } = world;
+      core.onReceive = (text, out) => {
+        core.hibernation = text === "sleep" ? hibernation : undefined;
+        core.deadline = far;
+        out.events.push({ kind: "role", role: "follower", term: term(1), leader: peer });
+      };
+      return { core, say: (text: string) => world.driver.receive(peer, name, { kind: "hello", text }) };
+    });
+    const told = (): number[] =>
+      cores.flatMap(({ core }, at) => (core.heard.includes(`link ${peer} down`) ? [at] : []));
+    let time = 0;
+    const pass = (milliseconds: number): void => {
+      for (const until = time + milliseconds * 1000; time < until; time += 40_000) {
+        world.driver.heard(peer);
+        world.advance(time);
+      }
+    };
+    for (const { say } of cores) say("sleep");
+    pass(4 * limits.searchMsMax);
+    world.driver.linkChanged(peer, false);
+    world.settle();
+    expect(told()).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    for (const { say } of cores.slice(0, 10)) say("wake");
+    pass(4 * limits.searchMsMax);
+    expect(told()).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]);
+  });
 });
