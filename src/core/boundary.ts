@@ -127,6 +127,8 @@ export interface LogStatus {
   readonly peers: readonly PeerStatus[];
   /** At a leader that is handing over: to whom. */
   readonly successor: AgentId | undefined;
+  /** At a leader: until then it answers reads by lease, by its monotonic clock. Undefined where it does not. */
+  readonly leaseEnds: Micros | undefined;
 }
 
 /**

@@ -165,7 +165,8 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
 
   status(): HostedStatus {
     const status = this.#core.status();
-    const silentMicros = this.#host.now.monotonic - this.#leaderHeardAt;
+    const now = this.#host.now.monotonic;
+    const silentMicros = now - this.#leaderHeardAt;
     return {
       ...status,
       applied: this.applied,
@@ -173,6 +174,7 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
       self: this.#host.self,
       // Of a sleeper the driver makes sure that its leader is there.
       lagMs: status.role === "leader" || status.hibernating ? 0 : Math.max(0, silentMicros / 1000),
+      holdsLease: status.leaseEnds !== undefined && status.leaseEnds > now,
       diskFull: this.#host.journal.diskFull,
       baseBytes: this.#core.base?.byteLength ?? 0,
     };

@@ -128,6 +128,8 @@ export interface HostedStatus extends LogStatus {
   readonly self: AgentId;
   /** Milliseconds since this agent last heard from whoever leads; 0 at the leader itself. */
   readonly lagMs: number;
+  /** It leads, and answers reads by lease at the moment. */
+  readonly holdsLease: boolean;
   readonly diskFull: boolean;
   /** Of the snapshot at `base`; 0 where there is none. */
   readonly baseBytes: number;

@@ -173,6 +173,7 @@ class ScriptedCore implements LogCore<TestProtocol> {
       committed: zero,
       applied: this.base?.index ?? zero,
       hibernating: false,
+      leaseEnds: undefined,
       electionPriority: 50,
       members: this.members,
       peers: [],

@@ -27,6 +27,8 @@ describe("R44: a lease", () => {
     expect(readsByLease(cluster, leader)).toBe(false);
     const { cluster: other, leader: leaseholder } = leased();
     for (let reads = 0; reads < 3; reads++) expect(readsByLease(other, leaseholder)).toBe(true);
+    expect(leader.core.status().leaseEnds).toBeUndefined();
+    expect(leaseholder.core.status().leaseEnds).toBe(other.now.monotonic + leaseMs * 1000);
   });
 
   test("pitfall 11: R44: lasts from when the round left until the pledges end, less what clocks may differ by", () => {

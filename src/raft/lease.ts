@@ -14,7 +14,17 @@
  * A voter that its leader asks to stand, and those whom it then asks for their votes, break their pledges. So a leader has
  * no lease any more once it has asked somebody.
  */
-import { jointVoteResult, limits, type AgentId, type Micros, type Now, type Outbox } from "../core/index.ts";
+import {
+  jointCommittedIndex,
+  jointVoteResult,
+  limits,
+  never,
+  type AgentId,
+  type LogIndex,
+  type Micros,
+  type Now,
+  type Outbox,
+} from "../core/index.ts";
 import type { HeartbeatAnswer, RaftProtocol } from "./messages.ts";
 import type { Progress } from "./progress.ts";
 import { hardStateOf, persist } from "./records.ts";
@@ -100,6 +110,24 @@ function certainPart(pledge: number): Micros {
   return Math.floor((pledge * (100 - limits.clockDriftPercentMax)) / 100) as Micros;
 }
 
+function mayHaveLease({ leaseReads, commitIndex }: RaftState, { lease, firstIndex }: Leading): boolean {
+  return leaseReads && !lease.isForfeited && commitIndex >= firstIndex;
+}
+
+/** For whoever asks how it is: by the monotonic clock alone. */
+export function leaseEnds(state: RaftState, leading: Leading): Micros | undefined {
+  if (!mayHaveLease(state, leading)) return undefined;
+  // The quorum function speaks of indices; instants are ordered just as well.
+  const endOf = (id: AgentId): LogIndex => {
+    const pledge = leading.peers.get(id)?.pledge;
+    const others = pledge === undefined ? 0 : pledge.from.monotonic + pledge.certain;
+    const ends: number = id === state.self ? never : others;
+    return ends as LogIndex;
+  };
+  const ends: number = jointCommittedIndex(state.members, endOf);
+  return ends === 0 ? undefined : (ends as Micros);
+}
+
 /** By both clocks: one of them may stand still while a machine is suspended, and one may be set. */
 function isInForce({ from, certain }: Pledge, { monotonic, wall }: Now): boolean {
   return monotonic < from.monotonic + certain && from.wall <= wall && wall < from.wall + certain;
@@ -116,8 +144,8 @@ export function endLease(leading: Leading): void {
  * before, others may know of another configuration that nobody has decided, with majorities of its own.
  */
 export function holdsLease(state: RaftState, leading: Leading, now: Now): boolean {
-  const { lease, firstIndex, peers } = leading;
-  if (!state.leaseReads || lease.isForfeited || state.commitIndex < firstIndex) return false;
+  const { peers } = leading;
+  if (!mayHaveLease(state, leading)) return false;
   const hasPledged = (id: AgentId): boolean => {
     const pledge = peers.get(id)?.pledge;
     return pledge === undefined ? id === state.self : isInForce(pledge, now);

@@ -50,7 +50,7 @@ import {
   sleepEnds,
 } from "./hibernation.ts";
 import { checkInvariants } from "./invariants.ts";
-import { keepEarlierPledge } from "./lease.ts";
+import { keepEarlierPledge, leaseEnds } from "./lease.ts";
 import { keepOffice, receiveHeartbeatAnswer } from "./leadership.ts";
 import type {
   AppendMatched,
@@ -178,6 +178,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
       members,
       peers: peers.map(({ id, matched, mode, heardAt }) => ({ id, matched, mode, heardAt })),
       successor: isLeading ? role.transfer?.to : undefined,
+      leaseEnds: isLeading ? leaseEnds(this.#state, role) : undefined,
     };
   }
 

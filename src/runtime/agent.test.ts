@@ -24,7 +24,7 @@ import { systemClock } from "./clock.ts";
 import { newClusterId } from "./cluster-file.ts";
 import { createDataFolder } from "./data-folder.ts";
 import { findAgentSockets, findDataFolder } from "./find-socket.ts";
-import type { GroupOptions } from "./group-options.ts";
+import type { GroupOptions, GroupTuning } from "./group-options.ts";
 import { clusterIdText } from "./handshake.ts";
 import { Hosting } from "./hosting.ts";
 import { LocalGateway } from "./local-gateway.ts";
@@ -53,7 +53,7 @@ async function startAlone(more: Partial<AgentOptions> = {}): Promise<AgentRuntim
 }
 
 /** Three agents of one cluster in this process, with real sockets, folders and links. */
-async function startThree(): Promise<AgentRuntime[]> {
+async function startThree(tuning: GroupTuning = {}): Promise<AgentRuntime[]> {
   const parent = temporaryFolder();
   const cluster = newClusterId();
   const peers: { id: string; address: string }[] = [];
@@ -64,7 +64,7 @@ async function startThree(): Promise<AgentRuntime[]> {
   const group = { name: "main", mechanism: "raft", members: peers.map(({ id }) => id) };
   return Promise.all(
     peers.map(async ({ id, address }) =>
-      start({ id, dataDir: join(parent, id), listen: address, peers, cluster, groups: [group] }),
+      start({ id, dataDir: join(parent, id), listen: address, peers, cluster, groups: [group], ...tuning }),
     ),
   );
 }
@@ -283,6 +283,37 @@ describe("three agents", () => {
       ),
     );
     expect(outcomes).toEqual(["over", "over", "over"]);
+  });
+});
+
+describe("reads by lease", () => {
+  const holds = (agents: readonly AgentRuntime[]): string[] =>
+    agents.filter((agent) => agent.hub("main")?.status()?.holdsLease === true).map(({ id }) => id);
+
+  test("where all agents have them, whoever leads says that it has a lease, as `quorate status --json` shows it", async () => {
+    const agents = await startThree({ leaseReads: true });
+    const session = await new TestSession(agents[0]!.gateway("main")).open();
+    const last = await session.decide("a");
+    // An idle group falls asleep, and no sleeping leader has one: so somebody is always at work.
+    let index = last;
+    let atWork = true;
+    const working = (async () => {
+      while (atWork) index = await session.decide("b");
+    })();
+    await until(() => holds(agents).length === 1, "one has a lease");
+    expect(holds(agents)).toEqual([agents[0]!.hub("main")!.status()!.leader]);
+    atWork = false;
+    await working;
+    expect(index).toBeGreaterThan(last);
+  });
+
+  test("off by default: nobody says so", async () => {
+    const agents = await startThree();
+    const session = await new TestSession(agents[0]!.gateway("main")).open();
+    for (let times = 0; times < 30; times++) {
+      await session.decide("a");
+      expect(holds(agents)).toEqual([]);
+    }
   });
 });
 

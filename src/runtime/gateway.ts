@@ -36,6 +36,8 @@ export interface GroupStatus {
   readonly applied: number;
   /** Idle and complete, and asleep until something happens. Absent where the agent's program does not say it. */
   readonly hibernating?: boolean;
+  /** It leads, and answers reads by lease at the moment. Absent where it does not. */
+  readonly holdsLease?: true;
   /** How much it is preferred as a leader. Absent where the agent's program does not say it. */
   readonly electionPriority?: number;
   /** The snapshot that it would begin from, and how large that is; absent where it has none. */

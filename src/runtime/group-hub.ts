@@ -340,6 +340,7 @@ export class GroupHub implements GroupObserver {
       applied: status.applied,
       hibernating: status.hibernating,
       electionPriority: status.electionPriority,
+      ...(status.holdsLease && { holdsLease: true as const }),
       ...(status.base === 0 ? {} : { base: { index: status.base, bytes: status.baseBytes } }),
       lagMs: Math.round(status.lagMs),
       digest: Buffer.from(hosted.digest()).toString("hex"),

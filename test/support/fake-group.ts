@@ -107,6 +107,8 @@ export class FakeGroup implements HostedGroup {
       committed: this.applied,
       applied: this.applied,
       hibernating: false,
+      leaseEnds: undefined,
+      holdsLease: false,
       electionPriority: 50,
       members: this.members,
       peers: [],

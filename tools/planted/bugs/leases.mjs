@@ -38,8 +38,8 @@ export const leaseBugs = [
     pitfall: 11,
     bug: "a lease is of use before an own entry is decided",
     file: "src/raft/lease.ts",
-    text: "state.commitIndex < firstIndex",
-    becomes: "firstIndex === 0",
+    text: "commitIndex >= firstIndex",
+    becomes: "firstIndex > 0",
     test: leases,
     title:
       "pitfall 11: R14: begin once the leader's own first entry is decided: before, others may know of other voters",
