@@ -13,6 +13,7 @@ import { hasLimitProbe, measureLimit } from "./limit.ts";
 import { startLoad } from "./load-process.ts";
 import { costDuring } from "./processes.ts";
 import { startQuorate } from "./quorate.ts";
+import { benchRolling, restartKinds } from "./rolling.ts";
 import { median, table } from "./report.ts";
 
 const partsToMeasure = {
@@ -21,6 +22,7 @@ const partsToMeasure = {
   cluster: "durable writes to three agent processes, beside etcd and the probe where they are installed",
   reads: "the same with linearizable reads",
   failover: "kill -9 of the leader, --kills times: median and worst time to the next acknowledged write",
+  rolling: "agents restarted in turn under load, --rounds times: the longest wait of a client for each",
   idle: "what --groups groups cost that nobody uses, on four agents",
 } as const;
 type Part = keyof typeof partsToMeasure;
@@ -31,6 +33,7 @@ interface Options {
   readonly seconds: number;
   readonly repeats: number;
   readonly kills: number;
+  readonly rounds: number;
   readonly groups: number;
   readonly data: string;
   readonly json: boolean;
@@ -47,6 +50,7 @@ const program = new Command("npm run bench --")
   .option("--seconds <n>", "how long each measurement runs", Number, 3)
   .option("--repeats <n>", "measurements of each kind; the median counts", Number, 3)
   .option("--kills <n>", "kills of the leader for failover", Number, 20)
+  .option("--rounds <n>", "rounds of restarts for rolling", Number, 10)
   .option("--groups <n>", "groups that nobody uses", Number, 1000)
   .option("--data <folder>", "where data folders are made: the disk that is measured", tmpdir())
   .option("--json", "results as JSON", false)
@@ -76,6 +80,7 @@ async function run(chosen: readonly Part[], options: Options): Promise<void> {
     if (chosen.includes("cluster")) say(await cluster(folder, "put", options));
     if (chosen.includes("reads")) say(await cluster(folder, "get", options));
     if (chosen.includes("failover")) say(await failover(folder, options));
+    if (chosen.includes("rolling")) say(await rolling(folder, options));
     if (chosen.includes("idle")) say(await idle(folder, options));
     if (options.json) console.log(JSON.stringify(results, undefined, 2));
   } finally {
@@ -205,6 +210,21 @@ async function failover(folder: string, options: Options): Promise<string> {
   ];
   results["failover"] = rows;
   return table("From kill -9 of the leader to the next acknowledged write", rows);
+}
+
+async function rolling(folder: string, options: Options): Promise<string> {
+  const gaps = await benchRolling(folder, options.rounds, (done) =>
+    progress(`rolling: round ${done}/${options.rounds}`),
+  );
+  progress("");
+  const rows = restartKinds.map((kind) => ({
+    "who ends": kind,
+    times: gaps[kind].length,
+    "median ms": Math.round(median(gaps[kind])),
+    "worst ms": Math.round(Math.max(...gaps[kind])),
+  }));
+  results["rolling"] = rows;
+  return table("The longest wait of a client that decides one number after the other", rows);
 }
 
 /** Long enough for the clock ticks in which the system counts CPU time. */

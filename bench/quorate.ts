@@ -9,6 +9,7 @@ import { freePort } from "./processes.ts";
 const command = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 
 export interface QuorateCluster {
+  readonly ids: readonly string[];
   readonly addresses: readonly string[];
   readonly pids: readonly number[];
   /** The agent that leads, as a position in `addresses`; undefined where none does, or not all of them answer. */
@@ -16,6 +17,8 @@ export interface QuorateCluster {
   /** Waits until all answer and one leads; gives that one. */
   whole(): Promise<number>;
   kill(agent: number): void;
+  /** In good order; resolves once it is gone. */
+  end(agent: number): Promise<void>;
   restart(agent: number): void;
   stop(): Promise<void>;
 }
@@ -31,25 +34,7 @@ export async function startQuorate(parentFolder: string): Promise<QuorateCluster
   const folder = mkdtempSync(join(parentFolder, "quorate-"));
   const ids = ["a", "b", "c"];
   const addresses = await Promise.all(ids.map(async () => `127.0.0.1:${await freePort()}`));
-  let cluster: string | undefined;
-  for (const [position, id] of ids.entries()) {
-    const peers = ids.flatMap((peer, at) =>
-      peer === id ? [] : ["--peer", `${peer}=${addresses[at] ?? ""}`],
-    );
-    const made = run([
-      "init",
-      "--id",
-      id,
-      "--listen",
-      addresses[position] ?? "",
-      "--data",
-      join(folder, id),
-      "--json",
-      ...peers,
-      ...(cluster === undefined ? [] : ["--cluster", cluster]),
-    ]) as { cluster: string };
-    cluster = made.cluster;
-  }
+  makeFolders(folder, ids, addresses);
   const start = (id: string): ChildProcess =>
     spawn(process.execPath, [command, "agent", "--data", join(folder, id), "--log-level", "error"], {
       stdio: "ignore",
@@ -76,7 +61,7 @@ export async function startQuorate(parentFolder: string): Promise<QuorateCluster
     }
   };
   const stop = async (): Promise<void> => {
-    await Promise.all(children.map(endProcess));
+    await Promise.all(children.map(async (child) => endProcess(child, "SIGKILL")));
     rmSync(folder, { recursive: true, force: true });
   };
   try {
@@ -86,16 +71,43 @@ export async function startQuorate(parentFolder: string): Promise<QuorateCluster
     throw error;
   }
   return {
+    ids,
     addresses,
     pids: children.map((child) => child.pid ?? 0),
     leader,
     whole,
     kill: (agent) => void children[agent]?.kill("SIGKILL"),
+    end: async (agent) => {
+      const child = children[agent];
+      if (child !== undefined) await endProcess(child, "SIGTERM");
+    },
     restart: (agent) => {
       children[agent] = start(ids[agent] ?? "");
     },
     stop,
   };
+}
+
+function makeFolders(folder: string, ids: readonly string[], addresses: readonly string[]): void {
+  let cluster: string | undefined;
+  for (const [position, id] of ids.entries()) {
+    const peers = ids.flatMap((peer, at) =>
+      peer === id ? [] : ["--peer", `${peer}=${addresses[at] ?? ""}`],
+    );
+    const made = run([
+      "init",
+      "--id",
+      id,
+      "--listen",
+      addresses[position] ?? "",
+      "--data",
+      join(folder, id),
+      "--json",
+      ...peers,
+      ...(cluster === undefined ? [] : ["--cluster", cluster]),
+    ]) as { cluster: string };
+    cluster = made.cluster;
+  }
 }
 
 function run(args: readonly string[]): unknown {
@@ -107,9 +119,9 @@ function run(args: readonly string[]): unknown {
   );
 }
 
-async function endProcess(child: ChildProcess): Promise<void> {
+async function endProcess(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = new Promise((resolve) => child.once("exit", resolve));
-  child.kill("SIGKILL");
+  child.kill(signal);
   await ended;
 }
