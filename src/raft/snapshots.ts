@@ -99,9 +99,10 @@ export function snapshotArrived(
     out.events.push({ kind: "diverged", index });
     return;
   }
-  // What is decided here is in the log of whoever leads.
+  // What is decided here is in the log of whoever leads, and that may be another one by now than who sent it.
+  const leader = state.role.kind === "following" ? state.role.leader : undefined;
   out.sendsOnceDurable.push({
-    to: from,
+    to: leader ?? from,
     channel: "urgent",
     message: { kind: "appendMatched", term: state.term, matched: state.commitIndex },
   });

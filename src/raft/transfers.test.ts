@@ -5,7 +5,7 @@
 import { describe, expect, test } from "vitest";
 import { agentId, AssertionError, type Term } from "../core/index.ts";
 import { texts, type Envelope } from "./test-cluster.ts";
-import { decide, index, leftBehind, modeOf, said, started, type Story } from "./test-stories.ts";
+import { decide, index, leftBehind, modeOf, said, snapshotFor, started, type Story } from "./test-stories.ts";
 
 const is = (kind: string) => (sent: Envelope) => sent.message.kind === kind;
 
@@ -66,6 +66,17 @@ describe("a leader and a follower that is far behind", () => {
     bounded.cluster.snapshots.take(other);
     bounded.cluster.settle();
     expect(other.core.status().first).toBeGreaterThan(2);
+  });
+
+  test("R34, R38: whoever leads by then hears of it, and goes on behind it: not only who sent it, and led before", () => {
+    const { cluster, leader, left, file } = snapshotFor();
+    const heartbeat = { kind: "heartbeat", term: 2 as Term, commit: index(0), round: 1 } as const;
+    cluster.tell(left, "a2", heartbeat);
+    cluster.snapshots.arrive(left, leader.id, file);
+    cluster.sync(left);
+    expect(cluster.take(is("appendMatched")).map(({ to, message }) => [to, message])).toEqual([
+      ["a2", { kind: "appendMatched", term: 2, matched: 7 }],
+    ]);
   });
 
   test("R36: within a bound; then it gets the snapshot, and what follows that", () => {
