@@ -36,6 +36,7 @@ interface Options {
   readonly rounds: number;
   readonly groups: number;
   readonly data: string;
+  readonly leaseReads: boolean;
   readonly json: boolean;
 }
 
@@ -53,6 +54,7 @@ const program = new Command("npm run bench --")
   .option("--rounds <n>", "rounds of restarts for rolling", Number, 10)
   .option("--groups <n>", "groups that nobody uses", Number, 1000)
   .option("--data <folder>", "where data folders are made: the disk that is measured", tmpdir())
+  .option("--lease-reads", "our agents read by lease", false)
   .option("--json", "results as JSON", false)
   .addHelpText("after", () => {
     const lines = Object.entries(partsToMeasure).map(([part, what]) => `  ${part.padEnd(9)} ${what}`);
@@ -171,6 +173,10 @@ async function cluster(folder: string, workload: "put" | "get", options: Options
   return table(`${what}: three processes on loopback, one client process`, rows);
 }
 
+function flagsOf({ leaseReads }: Options): string[] {
+  return leaseReads ? ["--lease-reads"] : [];
+}
+
 async function measure(
   kind: "quorate" | "etcd",
   folder: string,
@@ -178,7 +184,7 @@ async function measure(
   options: Options,
   into: Map<number, Measured[]>,
 ): Promise<void> {
-  const servers = kind === "quorate" ? await startQuorate(folder) : await startEtcd(folder);
+  const servers = kind === "quorate" ? await startQuorate(folder, flagsOf(options)) : await startEtcd(folder);
   const endpoints = "addresses" in servers ? servers.addresses : servers.endpoints;
   const load = startLoad();
   try {

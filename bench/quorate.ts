@@ -30,15 +30,21 @@ interface AgentLine {
   readonly status?: { readonly role: string };
 }
 
-export async function startQuorate(parentFolder: string): Promise<QuorateCluster> {
+function spawnAgent(data: string, flags: readonly string[]): ChildProcess {
+  const given = ["agent", "--data", data, "--log-level", "error", ...flags];
+  return spawn(process.execPath, [command, ...given], { stdio: "ignore" });
+}
+
+/** `flags`: of `quorate agent`, the same for all three. */
+export async function startQuorate(
+  parentFolder: string,
+  flags: readonly string[] = [],
+): Promise<QuorateCluster> {
   const folder = mkdtempSync(join(parentFolder, "quorate-"));
   const ids = ["a", "b", "c"];
   const addresses = await Promise.all(ids.map(async () => `127.0.0.1:${await freePort()}`));
   makeFolders(folder, ids, addresses);
-  const start = (id: string): ChildProcess =>
-    spawn(process.execPath, [command, "agent", "--data", join(folder, id), "--log-level", "error"], {
-      stdio: "ignore",
-    });
+  const start = (id: string): ChildProcess => spawnAgent(join(folder, id), flags);
   const children = ids.map(start);
   const leader = (): number | undefined => {
     const agents = addresses.flatMap((address) => ["--agent", address]);

@@ -265,6 +265,16 @@ describe("R44: what ends a lease", () => {
     expect(readsByLease(cluster, leader)).toBe(true);
   });
 
+  test("nothing while reads come: a group that is in use does not fall asleep", () => {
+    const { cluster, leader } = leased({ hibernation: { quietBeats: 10, renewalMs: 60_000 } });
+    for (let passed = 0; passed < 2000; passed += 40) {
+      cluster.run(40);
+      expect(readsByLease(cluster, leader)).toBe(true);
+    }
+    cluster.run(1000);
+    expect(leader.core.status().hibernating).toBe(true);
+  });
+
   test("R54: a sleep: whoever wakes its group asks anew", () => {
     const { cluster, leader } = leased({ hibernation: { quietBeats: 10, renewalMs: 60_000 } });
     let round = 0;

@@ -47,7 +47,7 @@ export function read(
   if (inFlight >= limits.readTicketsMax)
     return { kind: "overloaded", inFlight, inFlightMax: limits.readTicketsMax };
   if (role.kind === "following") return { kind: "ticket", ticket: gatherAtFollower(state, role, now, out) };
-  if (holdsLease(state, role, now)) return { kind: "ticket", ticket: readByLease(state, out) };
+  if (holdsLease(state, role, now)) return { kind: "ticket", ticket: readByLease(state, role, out) };
   const batch = gatherAtLeader(role);
   const ticket = (batch.ticket ??= newTicket(state));
   startRoundIfIdle(state, role, now, out);
@@ -57,13 +57,20 @@ export function read(
 // ── at the leader ──
 
 /** Confirmed as it comes, from what is decided now on. Reads that wait for the same share a ticket. */
-function readByLease(state: RaftState, out: Outbox<RaftProtocol>): Ticket {
+function readByLease(state: RaftState, leading: Leading, out: Outbox<RaftProtocol>): Ticket {
+  const index = confirmedByLease(state, leading);
   const waiting = state.settledReads.at(-1);
-  if (waiting?.index === state.commitIndex) return waiting.ticket;
+  if (waiting?.index === index) return waiting.ticket;
   const ticket = newTicket(state);
-  state.settledReads.push({ ticket, index: state.commitIndex });
+  state.settledReads.push({ ticket, index });
   releaseReads(state, out);
   return ticket;
+}
+
+/** Nothing leaves for such a read, so it has to be said that the group is in use, and no time to sleep. */
+function confirmedByLease(state: RaftState, leading: Leading): LogIndex {
+  leading.rest.last = undefined;
+  return state.commitIndex;
 }
 
 function gatherAtLeader(leading: Leading): ReadBatch {
@@ -154,7 +161,7 @@ export function receiveReadRequest(
     return;
   }
   if (holdsLease(state, state.role, now)) {
-    const outcome = { kind: "index", index: state.commitIndex } as const;
+    const outcome = { kind: "index", index: confirmedByLease(state, state.role) } as const;
     answer(from, { kind: "readAnswer", ticket, outcome }, out);
     return;
   }

@@ -72,7 +72,7 @@ export interface Rest {
   quietBeats: number;
   /** With so many it asks the next time who may sleep. */
   askAtBeat: number;
-  /** The log's end and the round as they were at the last beat. */
+  /** The log's end and the round as they were at the last beat. Undefined: a read came since. */
   last: LogIndex | undefined;
   round: number;
   /** The beat of the question that a peer has yet to answer; nothing else was sent to it since. */
