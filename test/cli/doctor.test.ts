@@ -63,7 +63,7 @@ describe("doctor", { timeout: 60_000 }, () => {
     process.kill(pids[0] as number, "SIGCONT");
     expect(hung.code).toBe(1);
     expect(ills(hung.page).join("\n")).toMatch(
-      /agent_1: problem: process \d+ runs it, and at its address ADDRESS .* does not answer as an agent/,
+      /agent_1: problem: process \d+ runs it, (?:listens at ADDRESS, and does not answer|and at its address ADDRESS .* does not answer as an agent)/,
     );
     expect(ills(hung.page).join("\n")).toContain(
       "group main: warning: 2 of 3 voters here, 2 needed; missing: agent_1",

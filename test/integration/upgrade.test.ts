@@ -107,9 +107,26 @@ describe("three agents in processes of their own", { timeout: 120_000 }, () => {
     await expectVersions(one, { agent_2: wireVersionMax, agent_3: 1 });
     await expectVersions(three, { agent_1: 1, agent_2: 1 });
     await expect(openBackup(one)).rejects.toThrow("agent_3 is of a version that can't be sent snapshots");
+    const host = await connect({ agents: [one.address, two.address] });
+    onTestFinished(async () => host.close());
+    const log = host.group("main", { mechanism: "raft" });
+    // One of the new ones leads, and whoever would not follow is named.
+    await three.child.kill("SIGTERM");
+    await cluster.restart(three, 1);
+    await expectVersions(one, { agent_2: wireVersionMax, agent_3: 1 });
+    await expectVersions(two, { agent_1: wireVersionMax, agent_3: 1 });
+    const message: unknown = expect.stringContaining("agent_3");
+    await expect(log.changeMembers({ agent_2: "learner" }, { timeoutMs: 500 })).rejects.toMatchObject({
+      message:
+        "The change of members could not begin in time: some that matter are not heard, or are of an earlier version (agent_3).",
+      outcome: "notDone",
+    });
+    await expect(log.transferLeadership("agent_3")).rejects.toMatchObject({ code: "NOT_READY", message });
+    expect(["agent_1", "agent_2"]).toContain(await log.transferLeadership());
     await roll(cluster, loads, [three]);
     await expectVersions(three, { agent_1: wireVersionMax, agent_2: wireVersionMax });
     expect(await openBackup(one), "under load").toBeGreaterThan(0);
+    expect(await log.transferLeadership("agent_3")).toBe("agent_3");
     for (const load of loads) await load.stop();
     await expectEverythingOnce(cluster, loads);
   });

@@ -125,6 +125,12 @@ function runningFinding({ id, address }: FolderPlace, holder: number, listener: 
         "Give each agent an address of its own in cluster.json, the same in all folders, and restart them.",
       );
     case "other":
+      if (listener.process?.pid === holder)
+        return problem(
+          id,
+          `process ${holder} runs it, listens at ${address}, and does not answer`,
+          "It hangs, or was stopped: see its log, and restart it.",
+        );
       return problem(
         id,
         `process ${holder} runs it, and at its address ${address} ${named(listener)} does not answer as an agent`,
@@ -161,5 +167,5 @@ function stoppedFinding({ id, address, dataFolder }: FolderPlace, listener: List
 }
 
 function named({ process: who }: Extract<Listener, { kind: "other" }>): string {
-  return who ?? "a process that can't be seen from here";
+  return who === undefined ? "a process that can't be seen from here" : `${who.name} (${who.pid})`;
 }

@@ -10,7 +10,12 @@ export type Listener =
   | { readonly kind: "nobody" }
   | { readonly kind: "agent"; readonly id: string; readonly cluster: string | undefined }
   /** Something that does not speak as agents do, or says nothing. `process`: which, where that can be seen. */
-  | { readonly kind: "other"; readonly process: string | undefined };
+  | { readonly kind: "other"; readonly process: SeenProcess | undefined };
+
+export interface SeenProcess {
+  readonly pid: number;
+  readonly name: string;
+}
 
 const accepting = "0A";
 
@@ -47,14 +52,14 @@ async function accepts(host: string, port: number, timeoutMs: number): Promise<b
   });
 }
 
-/** The process that listens on a port, like `node (123)`; undefined where this user or this system does not show it. */
-function processAt(port: number): string | undefined {
+/** The process that listens on a port; undefined where this user or this system does not show it. */
+function processAt(port: number): SeenProcess | undefined {
   const socket = socketAt(port);
   if (socket === undefined) return undefined;
   for (const pid of listed("/proc").filter((name) => /^\d+$/.test(name))) {
     for (const descriptor of listed(`/proc/${pid}/fd`)) {
       if (linkOf(`/proc/${pid}/fd/${descriptor}`) !== `socket:[${socket}]`) continue;
-      return `${textOf(`/proc/${pid}/comm`).trim()} (${pid})`;
+      return { pid: Number(pid), name: textOf(`/proc/${pid}/comm`).trim() };
     }
   }
   return undefined;

@@ -130,14 +130,14 @@ function lateError(refusal: Refusal | undefined, begun: boolean): QuorateError {
   }
   return new QuorateError("NO_QUORUM", `The change of members could not begin in time${because(refusal)}.`, {
     outcome: "notDone",
-    hint: "Start the members that are missing, or wait until a leader is found, and try again.",
+    hint: "Start the members that are missing, upgrade those of an earlier version, or wait until a leader is found, and try again.",
   });
 }
 
 function because(refusal: Refusal | undefined): string {
   switch (refusal?.kind) {
     case "notReady":
-      return `: too few of the voters to be are heard (missing: ${refusal.agents.join(", ")})`;
+      return `: some that matter are not heard, or are of an earlier version (${refusal.agents.join(", ")})`;
     case "busy":
       return `: the leader is busy with ${refusal.because === "memberChange" ? "another change" : `its ${refusal.because}`}`;
     case "notLeader":
