@@ -11,30 +11,32 @@ export interface LoadRequest {
   readonly workload: "put" | "get";
   readonly callers: number;
   readonly seconds: number;
+  /** Bytes of a value; 256 by default. */
+  readonly valueBytes?: number;
+  /** 16 by default. */
+  readonly keysPerCaller?: number;
 }
 
 /** Both get the same keys and values, and the same number of keys. */
-const valueBytes = 256;
-const keysPerCaller = 16;
+const usual = { valueBytes: 256, keysPerCaller: 16 } as const;
 const etcdConnectionsPerEndpoint = 4;
 /** Many callers and one take different ways through a server. */
 const warmUpCallers = [64, 1];
 const warmUpSeconds = 2;
 
 interface Target {
-  put(caller: number, key: string): Promise<unknown>;
+  /** `text` is what the JSON of the value holds. */
+  put(caller: number, key: string, text: string): Promise<unknown>;
   get(caller: number, key: string): Promise<unknown>;
 }
 
-const text = "x".repeat(valueBytes - 2);
-const value = Buffer.from(JSON.stringify(text));
 const targets = new Map<string, Promise<Target>>();
 
 async function open({ kind, endpoints }: LoadRequest["target"]): Promise<Target> {
   if (kind === "etcd") {
     const client = new EtcdClient(endpoints, etcdConnectionsPerEndpoint);
     return {
-      put: (caller, key) => client.put(caller, key, value),
+      put: (caller, key, text) => client.put(caller, key, Buffer.from(JSON.stringify(text))),
       get: (caller, key) => client.get(caller, key),
     };
   }
@@ -42,7 +44,7 @@ async function open({ kind, endpoints }: LoadRequest["target"]): Promise<Target>
   const group = host.group("main", { mechanism: "raft", state: { map: map<string>() } });
   await group.ready();
   return {
-    put: (_caller, key) => group.state.map.put(key, text, { timeoutMs: 30_000 }),
+    put: (_caller, key, text) => group.state.map.put(key, text, { timeoutMs: 30_000 }),
     get: (_caller, key) => group.state.map.get(key, { timeoutMs: 30_000 }),
   };
 }
@@ -54,9 +56,10 @@ async function measure(request: LoadRequest): Promise<LoadResult> {
   const opening = known ?? open(request.target);
   targets.set(name, opening);
   const target = await opening;
-  const { callers, seconds, workload } = request;
+  const { callers, seconds, workload, valueBytes, keysPerCaller } = { ...usual, ...request };
+  const text = "x".repeat(valueBytes - 2);
   const call = (caller: number, number: number): Promise<unknown> =>
-    target[workload](caller, `bench/${caller}/${number % keysPerCaller}`);
+    target[workload](caller, `bench/${caller}/${number % keysPerCaller}`, text);
   // Once for each target: what is measured is a server that has been running, not a compiler at work.
   for (const many of isNew ? warmUpCallers : [])
     await runClosedLoop({ callers: many, seconds: warmUpSeconds, call });

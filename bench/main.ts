@@ -9,6 +9,7 @@ import { etcdVersion, startEtcd } from "./etcd.ts";
 import { benchFailover } from "./failover.ts";
 import { benchIdle } from "./idle.ts";
 import { benchJournal } from "./journal.ts";
+import { type Absence, benchLaggard } from "./laggard.ts";
 import { hasLimitProbe, measureLimit } from "./limit.ts";
 import { startLoad } from "./load-process.ts";
 import { costDuring } from "./processes.ts";
@@ -24,6 +25,8 @@ const partsToMeasure = {
   failover: "kill -9 of the leader, --kills times: median and worst time to the next acknowledged write",
   rolling: "agents restarted in turn under load, --rounds times: the longest wait of a client for each",
   idle: "what --groups groups cost that nobody uses, on four agents",
+  laggard:
+    "a follower that is away for a minute under full load, stopped and then killed, and how it comes back",
 } as const;
 type Part = keyof typeof partsToMeasure;
 const parts = Object.keys(partsToMeasure) as readonly Part[];
@@ -35,6 +38,7 @@ interface Options {
   readonly kills: number;
   readonly rounds: number;
   readonly groups: number;
+  readonly away: number;
   readonly data: string;
   readonly leaseReads: boolean;
   readonly json: boolean;
@@ -53,6 +57,7 @@ const program = new Command("npm run bench --")
   .option("--kills <n>", "kills of the leader for failover", Number, 20)
   .option("--rounds <n>", "rounds of restarts for rolling", Number, 10)
   .option("--groups <n>", "groups that nobody uses", Number, 1000)
+  .option("--away <s>", "how long a follower is away, at least", Number, 60)
   .option("--data <folder>", "where data folders are made: the disk that is measured", tmpdir())
   .option("--lease-reads", "our agents read by lease", false)
   .option("--json", "results as JSON", false)
@@ -84,6 +89,10 @@ async function run(chosen: readonly Part[], options: Options): Promise<void> {
     if (chosen.includes("failover")) say(await failover(folder, options));
     if (chosen.includes("rolling")) say(await rolling(folder, options));
     if (chosen.includes("idle")) say(await idle(folder, options));
+    if (chosen.includes("laggard")) {
+      say(await laggard(folder, "stopped", options));
+      say(await laggard(folder, "killed", options));
+    }
     if (options.json) console.log(JSON.stringify(results, undefined, 2));
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -252,6 +261,27 @@ async function idle(folder: string, options: Options): Promise<string> {
   ];
   results["idle"] = rows;
   return table("Groups that nobody uses: four agents, each group on three or four of them", rows);
+}
+
+async function laggard(folder: string, absence: Absence, options: Options): Promise<string> {
+  const one = await benchLaggard(folder, absence, options.away, progress);
+  progress("");
+  const rows = one.phases.map((phase) => ({
+    follower: phase.phase,
+    s: Math.round(phase.seconds),
+    "writes/s": Math.round(phase.writesPerSecond),
+    "p50 ms": phase.p50Ms.toFixed(1),
+    "p99 ms": phase.p99Ms.toFixed(1),
+    "worst ms": Math.round(phase.maxMs),
+    "leader MB": Math.round(phase.leaderMegabytesMax),
+    "follower MB": Math.round(phase.followerMegabytesMax),
+    "leader's disk MB": Math.round(phase.leaderDiskMegabytesMax),
+  }));
+  results[`laggard, ${absence}`] = one;
+  const what = `A follower ${absence} for ${options.away} s while 4 KB values are written`;
+  const missed = `it missed ${Math.round(one.missedMegabytes)} MB`;
+  const got = `got snapshots: ${one.snapshots}, of ${Math.round(one.stateMegabytes)} MB`;
+  return table(`${what}: ${missed}, ${got}`, rows);
 }
 
 function add<T>(into: Map<number, T[]>, key: number, one: T): void {

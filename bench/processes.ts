@@ -10,7 +10,7 @@ export interface ProcessCost {
 
 const clockTicksPerSecond = 100;
 
-function readProcessCost(pid: number): ProcessCost | undefined {
+export function readProcessCost(pid: number): ProcessCost | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     // The second field, in parentheses, may hold spaces: count from behind it.

@@ -1,6 +1,6 @@
 /** Three agents as real processes on loopback, made and started with the command line, as anybody would. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -11,7 +11,11 @@ const command = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 export interface QuorateCluster {
   readonly ids: readonly string[];
   readonly addresses: readonly string[];
+  /** As of now: an agent that was started again has another one. */
   readonly pids: readonly number[];
+  /** Of each agent: where its data is, and its log. */
+  readonly folders: readonly string[];
+  readonly logs: readonly string[];
   /** The agent that leads, as a position in `addresses`; undefined where none does, or not all of them answer. */
   leader(): number | undefined;
   /** Waits until all answer and one leads; gives that one. */
@@ -24,15 +28,20 @@ export interface QuorateCluster {
 }
 
 const attemptsMax = 50;
+const ids = ["a", "b", "c"];
 
 interface AgentLine {
   readonly id: string;
   readonly status?: { readonly role: string };
 }
 
-function spawnAgent(data: string, flags: readonly string[]): ChildProcess {
-  const given = ["agent", "--data", data, "--log-level", "error", ...flags];
-  return spawn(process.execPath, [command, ...given], { stdio: "ignore" });
+function spawnAgent(data: string, logFile: string, flags: readonly string[]): ChildProcess {
+  const log = openSync(logFile, "a");
+  const child = spawn(process.execPath, [command, "agent", "--data", data, ...flags], {
+    stdio: ["ignore", log, log],
+  });
+  closeSync(log);
+  return child;
 }
 
 /** `flags`: of `quorate agent`, the same for all three. */
@@ -41,10 +50,11 @@ export async function startQuorate(
   flags: readonly string[] = [],
 ): Promise<QuorateCluster> {
   const folder = mkdtempSync(join(parentFolder, "quorate-"));
-  const ids = ["a", "b", "c"];
   const addresses = await Promise.all(ids.map(async () => `127.0.0.1:${await freePort()}`));
-  makeFolders(folder, ids, addresses);
-  const start = (id: string): ChildProcess => spawnAgent(join(folder, id), flags);
+  makeFolders(folder, addresses);
+  const logs = ids.map((id) => join(folder, `${id}.log`));
+  const start = (id: string, position: number): ChildProcess =>
+    spawnAgent(join(folder, id), logs[position] ?? "", flags);
   const children = ids.map(start);
   const leader = (): number | undefined => {
     const agents = addresses.flatMap((address) => ["--agent", address]);
@@ -79,7 +89,11 @@ export async function startQuorate(
   return {
     ids,
     addresses,
-    pids: children.map((child) => child.pid ?? 0),
+    get pids() {
+      return children.map((child) => child.pid ?? 0);
+    },
+    folders: ids.map((id) => join(folder, id)),
+    logs,
     leader,
     whole,
     kill: (agent) => void children[agent]?.kill("SIGKILL"),
@@ -88,13 +102,13 @@ export async function startQuorate(
       if (child !== undefined) await endProcess(child, "SIGTERM");
     },
     restart: (agent) => {
-      children[agent] = start(ids[agent] ?? "");
+      children[agent] = start(ids[agent] ?? "", agent);
     },
     stop,
   };
 }
 
-function makeFolders(folder: string, ids: readonly string[], addresses: readonly string[]): void {
+function makeFolders(folder: string, addresses: readonly string[]): void {
   let cluster: string | undefined;
   for (const [position, id] of ids.entries()) {
     const peers = ids.flatMap((peer, at) =>
