@@ -97,9 +97,11 @@ export async function benchLaggard(
     if (absence === "stopped") process.kill(cluster.pids[follower] ?? 0, "SIGCONT");
     else cluster.restart(follower);
     const isBack = async (): Promise<boolean> => {
-      const { peers, committed } = await leaderOf(cluster, follower);
+      const { role, peers, committed } = await leaderOf(cluster);
       const peer = peers.find(({ id }) => id === cluster.ids[follower]);
-      return peer?.mode === "replicate" && peer.matched > committed - caughtUpEntries;
+      // One that has caught up may lead by now.
+      if (peer === undefined) return role === "leader";
+      return peer.mode === "replicate" && peer.matched > committed - caughtUpEntries;
     };
     while (!(await isBack())) await runWithin(windows.length, () => run("catching up"));
     for (let window = 0; window < windowsAround; window++) await run("after");
@@ -145,8 +147,8 @@ async function statusOf(cluster: QuorateCluster, agent: number): Promise<GroupSt
   }
 }
 
-/** The status of whoever leads, also where it is another one than before; not asked of the agent that is away. */
-async function leaderOf(cluster: QuorateCluster, away: number): Promise<GroupStatus> {
+/** The status of whoever leads, also where it is another one than before; not asked of an agent that is away. */
+async function leaderOf(cluster: QuorateCluster, away?: number): Promise<GroupStatus> {
   for (;;) {
     for (const agent of [0, 1, 2].filter((one) => one !== away)) {
       const status = await statusOf(cluster, agent);

@@ -88,7 +88,10 @@ export class Sending {
     this.#host.send(to, { kind: "snapshotOffer", snapshot });
   }
 
-  /** A peer asks for pieces, or says that it is still at it. Of what it asked before, nothing more is sent. */
+  /**
+   * A peer asks for pieces, or, for none, says that it is still at it. Where it asks for those behind the ones that it
+   * waits for, it waits for all of them; where it asks for others, for these alone.
+   */
   asked(from: AgentId, { index, contents, first, count }: SnapshotAsk): void {
     const reader = this.#reader(index);
     if (reader?.snapshot.contents !== contents) {
@@ -97,11 +100,16 @@ export class Sending {
       return;
     }
     const now = this.#host.now.monotonic;
-    this.#asked.delete(from);
     this.#transfers.set(from, { index, offeredAt: now, heardAt: now });
+    const owed = this.#asked.get(from);
+    const isSame = owed?.reader === reader;
+    if (!isSame) this.#asked.delete(from);
     this.#closeUnused();
-    const end = Math.min(first + Math.min(count, limits.piecesAskedMax), reader.pieceCount);
-    if (first < end) this.#asked.set(from, { reader, next: first, end });
+    if (isSame && count === 0) return;
+    const next = isSame && first === owed.end ? owed.next : first;
+    const end = Math.min(first + count, next + limits.piecesAskedMax, reader.pieceCount);
+    if (next < end) this.#asked.set(from, { reader, next, end });
+    else this.#asked.delete(from);
   }
 
   /** The peer needs no more of it. */

@@ -108,6 +108,35 @@ describe("a sender", () => {
     expect(world.said()).toEqual([]);
   });
 
+  it("D34: gives all that it was asked for, also where more of it is asked for meanwhile", () => {
+    const world = sender();
+    const offer = offerOf(world);
+    const hear = (first: number, count: number): void =>
+      world.driver.receive(peer, groupName("main"), ask(offer, first, count));
+    hear(0, 3);
+    world.turn();
+    hear(3, 1);
+    hear(0, 0);
+    world.turn();
+    hear(4, 1);
+    world.settle();
+    expect(short(world.said()), "in order, each once").toEqual([0, 1, 2, 3, 4].map((n) => `piece 10: ${n}`));
+
+    hear(5, 4);
+    world.turn();
+    hear(5, 1);
+    world.settle();
+    expect(short(world.said()), "one that came to nothing is asked for anew").toEqual([
+      "piece 10: 5",
+      "piece 10: 5",
+    ]);
+
+    hear(0, 4);
+    hear(4, 200);
+    world.settle();
+    expect(world.said(), "never more than may be under way").toHaveLength(limits.piecesAskedMax);
+  });
+
   it("gives those who ask their pieces in turn", () => {
     const world = sender();
     const offer = offerOf(world);
