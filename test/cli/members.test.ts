@@ -119,7 +119,9 @@ describe("quorate members", { timeout: 120_000 }, () => {
 
   test("pitfall 26: an agent whose disk was wiped is not let in as the voter that it was, and comes back as a learner", async () => {
     await using place = new Workplace();
-    const { up, pids } = await place.up("--agents", "3");
+    // Ports that the system gives to nobody by itself: the agents come back to them.
+    const port = 20_000 + (process.pid % 1_000) * 10;
+    const { up, pids } = await place.up("--agents", "3", "--port", String(port));
     await place.json(["put", "k", "1"]);
     await up.end();
     await allGone(pids);
