@@ -6,6 +6,7 @@ import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 
+import { freePort } from "../support/runtime.ts";
 import { type Finished, Workplace, allGone, leftBehind, takePort } from "./harness.ts";
 
 /** One line what, one line what to do; no stack. */
@@ -18,12 +19,6 @@ function expectClear(
   expect(stderr.trimEnd().split("\n")).toHaveLength(2);
   for (const part of parts) expect(stderr).toContain(part);
   expect(stderr).not.toContain("    at ");
-}
-
-async function freePort(): Promise<number> {
-  const { port, server } = await takePort();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** A data folder of a cluster of one. */

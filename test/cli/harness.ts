@@ -22,6 +22,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 import { run } from "../../src/cli/program.ts";
+import { limits } from "../../src/core/limits.ts";
+import { freePort } from "../support/runtime.ts";
 
 export const root: string = fileURLToPath(new URL("../..", import.meta.url));
 const program = join(root, "dist/cli/main.js");
@@ -152,9 +154,12 @@ export class Workplace implements AsyncDisposable {
     return JSON.parse(stdout) as Record<string, unknown>;
   }
 
-  /** `quorate up`, and its agents' processes once they are ready. */
+  /** `quorate up`, and its agents' processes once they are ready. Those of a new folder get ports that stay theirs. */
   async up(...args: readonly string[]): Promise<{ up: Running; pids: number[] }> {
-    const up = this.start(["up", "--json", ...args]);
+    const isNew = !existsSync(join(this.folder, ".quorate")) && !args.includes("--data");
+    const ports =
+      isNew && !args.includes("--port") ? ["--port", String(await freePort(limits.votersMax))] : [];
+    const up = this.start(["up", "--json", ...args, ...ports]);
     await up.shows(/"event":"ready"/);
     const [line = ""] = up.stdout.split("\n");
     const { agents } = JSON.parse(line) as { agents: { pid: number }[] };

@@ -6,7 +6,8 @@ import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 
-import { Workplace, allGone, takePort, type Running } from "./harness.ts";
+import { freePort } from "../support/runtime.ts";
+import { Workplace, allGone, type Running } from "./harness.ts";
 
 interface Listed {
   readonly leader: string | null;
@@ -14,9 +15,7 @@ interface Listed {
 }
 
 async function freeAddress(): Promise<string> {
-  const { port, server } = await takePort();
-  await new Promise((resolve) => server.close(resolve));
-  return `127.0.0.1:${port}`;
+  return `127.0.0.1:${await freePort()}`;
 }
 
 /** One more agent that joins whoever listens at `at`; it runs, and waits to be taken in. */
@@ -119,9 +118,7 @@ describe("quorate members", { timeout: 120_000 }, () => {
 
   test("pitfall 26: an agent whose disk was wiped is not let in as the voter that it was, and comes back as a learner", async () => {
     await using place = new Workplace();
-    // Ports that the system gives to nobody by itself: the agents come back to them.
-    const port = 20_000 + (process.pid % 1_000) * 10;
-    const { up, pids } = await place.up("--agents", "3", "--port", String(port));
+    const { up, pids } = await place.up("--agents", "3");
     await place.json(["put", "k", "1"]);
     await up.end();
     await allGone(pids);

@@ -1,33 +1,15 @@
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { Agent, connect, defineMachine, type RunningAgent } from "../../src/index.ts";
+import { freePort } from "../support/runtime.ts";
 
 const cleanUp: (() => Promise<unknown>)[] = [];
 
 afterEach(async () => {
   for (const step of cleanUp.splice(0).toReversed()) await step();
 });
-
-/** Ports that are free now. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    servers.map(
-      async (server) =>
-        new Promise<number>((resolve) => {
-          server.listen(0, "127.0.0.1", () => {
-            const address = server.address();
-            resolve(typeof address === "object" && address !== null ? address.port : 0);
-          });
-        }),
-    ),
-  );
-  await Promise.all(servers.map(async (server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}
 
 const ledger = defineMachine({
   version: 1,
@@ -40,7 +22,7 @@ test("the leader's agent ends while a client has a hundred calls under way: each
   const folder = mkdtempSync(join(tmpdir(), "quorate-failover-"));
   cleanUp.push(() => Promise.resolve(rmSync(folder, { recursive: true, force: true })));
   const ids = ["a", "b", "c"];
-  const ports = await freePorts(3);
+  const ports = [await freePort(), await freePort(), await freePort()];
   const peers = ids.map((id, place) => ({ id, address: `127.0.0.1:${ports[place] ?? 0}` }));
   let cluster: string | undefined;
   for (const id of ids) ({ cluster } = Agent.init({ id, dataDir: join(folder, id), cluster }));

@@ -12,15 +12,33 @@ export function temporaryFolder(): string {
   return path;
 }
 
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
+/**
+ * Ports of loopback that the system gives to nobody by itself, as it does from 32,768 on: so an agent that ends and comes back
+ * finds its own again, whatever else connects meanwhile. Each worker of the runner has its own.
+ */
+const portsPerWorker = 1000;
+const workersMax = 12;
+const firstPort = 20_000 + (Number(process.env["VITEST_POOL_ID"] ?? 0) % workersMax) * portsPerWorker;
+let portsTaken = process.pid;
+
+/** A port on which nobody listens, nor on the ones behind it, `count` in all. None is given twice before all have been. */
+export async function freePort(count = 1): Promise<number> {
+  for (let attempt = 0; attempt < portsPerWorker; attempt++) {
+    const offset = portsTaken % portsPerWorker;
+    portsTaken += count;
+    if (offset + count > portsPerWorker) continue;
+    const ports = Array.from({ length: count }, (_, at) => firstPort + offset + at);
+    const areFree = await Promise.all(ports.map(isFree));
+    if (areFree.every(Boolean)) return firstPort + offset;
+  }
+  throw new Error("somebody listens on all ports that are for tests");
+}
+
+async function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
   });
 }
 
