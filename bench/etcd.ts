@@ -2,12 +2,12 @@
  * The peer: three `etcd` members on loopback with their defaults (fsync on), as Debian's package `etcd-server` has them.
  * The load speaks gRPC with the two messages it needs encoded by hand, so that the client costs little.
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { GrpcConnection } from "./grpc-connection.ts";
-import { freePort } from "./processes.ts";
+import { endProcess, freePort } from "./processes.ts";
 
 /** The version of the `etcd` on the PATH, or undefined where there is none. */
 export function etcdVersion(): string | undefined {
@@ -62,7 +62,7 @@ export async function startEtcd(parentFolder: string): Promise<EtcdCluster> {
     ),
   );
   const stop = async (): Promise<void> => {
-    await Promise.all(children.map(endProcess));
+    await Promise.all(children.map(async (child) => endProcess(child, "SIGKILL")));
     rmSync(folder, { recursive: true, force: true });
   };
   const endpoints = members.map(({ client }) => client);
@@ -79,13 +79,6 @@ export async function startEtcd(parentFolder: string): Promise<EtcdCluster> {
     kill: (member) => void children[member]?.kill("SIGKILL"),
     stop,
   };
-}
-
-async function endProcess(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = new Promise((resolve) => child.once("exit", resolve));
-  child.kill("SIGKILL");
-  await ended;
 }
 
 async function untilHealthy(endpoints: readonly string[]): Promise<void> {

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { connect, map } from "../dist/index.js";
-import { costDuring, freePort } from "./processes.ts";
+import { costDuring, endProcess, freePort } from "./processes.ts";
 import { median } from "./report.ts";
 
 export interface IdleGroup {
@@ -88,7 +88,7 @@ export async function benchIdle(
       ...latencies,
     };
   } finally {
-    await Promise.all(agents.map(endProcess));
+    await Promise.all(agents.map(async (agent) => endProcess(agent, "SIGKILL")));
     rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -158,11 +158,4 @@ async function writeLatencies(
     await host.close();
   }
   return { firstWriteMs: median(first), secondWriteMs: median(second) };
-}
-
-async function endProcess(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = new Promise((resolve) => child.once("exit", resolve));
-  child.kill("SIGKILL");
-  await ended;
 }

@@ -1,4 +1,5 @@
 /** What other processes cost, read from Linux's /proc; elsewhere the columns stay empty. */
+import type { ChildProcess } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 
@@ -44,6 +45,14 @@ export async function costDuring<T>(
     ),
     residentMegabytes: after.map((cost) => cost?.residentMegabytes ?? Number.NaN),
   };
+}
+
+/** Resolves once it is gone. */
+export async function endProcess(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  child.kill(signal);
+  await ended;
 }
 
 /** A TCP port of loopback that was free a moment ago. */

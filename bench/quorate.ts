@@ -4,7 +4,7 @@ import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { setTimeout as sleep } from "node:timers/promises";
-import { freePort } from "./processes.ts";
+import { endProcess, freePort } from "./processes.ts";
 
 const command = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 
@@ -137,11 +137,4 @@ function run(args: readonly string[]): unknown {
       stdio: ["ignore", "pipe", "ignore"],
     }),
   );
-}
-
-async function endProcess(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = new Promise((resolve) => child.once("exit", resolve));
-  child.kill(signal);
-  await ended;
 }

@@ -2,6 +2,7 @@
  * One agent after the other is restarted while one client decides numbers, each once the last is decided: how long it has to
  * wait at the longest. In the end every number is in the log once, in order.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { connect, type Host, type Log } from "../dist/index.js";
 import { startQuorate, type QuorateCluster } from "./quorate.ts";
 
@@ -44,7 +45,7 @@ export async function benchRolling(
         load.beginGap();
         if (kind.endsWith("SIGTERM")) await cluster.end(agent);
         else cluster.kill(agent);
-        await pause(awayMs);
+        await sleep(awayMs);
         gaps[kind].push(load.gapMs);
         cluster.restart(agent);
       }
@@ -82,7 +83,7 @@ async function connected(address: string): Promise<Host> {
       return await connect({ agents: [address], pin: true });
     } catch (error) {
       if (attempt === attemptsMax) throw error;
-      await pause(50);
+      await sleep(50);
     }
   }
 }
@@ -136,10 +137,4 @@ async function expectOnceInOrder(log: Log, last: number): Promise<void> {
     if (next === last) return;
     next += 1;
   }
-}
-
-async function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }
