@@ -4,16 +4,8 @@
  */
 import { describe, expect, test } from "vitest";
 import { never, type LogIndex, type Term } from "../core/index.ts";
-import { TestCluster, texts, type Envelope } from "./test-cluster.ts";
-import {
-  asleep,
-  electionTimeoutMaxMs,
-  heartbeatMs,
-  hibernation,
-  kinds,
-  sentWithin,
-  sleeps,
-} from "./test-sleep.ts";
+import { heartbeatMs, TestCluster, texts, type Envelope } from "./test-cluster.ts";
+import { asleep, electionTimeoutMaxMs, hibernation, kinds, sentWithin, sleeps } from "./test-sleep.ts";
 
 const is = (kind: string) => (sent: Envelope) => sent.message.kind === kind;
 

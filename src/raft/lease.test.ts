@@ -5,18 +5,8 @@
 import { describe, expect, test } from "vitest";
 import { limits, present, type Members, type Micros, type Term } from "../core/index.ts";
 import type { Heartbeat } from "./messages.ts";
-import { TestCluster, type TestAgent } from "./test-cluster.ts";
-import {
-  answerTo,
-  beat,
-  heartbeatMs,
-  is,
-  leased,
-  longestMs,
-  pledging,
-  readsByLease,
-  shortestMs,
-} from "./test-leases.ts";
+import { heartbeatMs, TestCluster, type TestAgent } from "./test-cluster.ts";
+import { answerTo, beat, is, leased, longestMs, pledging, readsByLease, shortestMs } from "./test-leases.ts";
 
 /** Of a pledge, what a leader counts on. */
 const leaseMs = (shortestMs * (100 - limits.clockDriftPercentMax)) / 100;

@@ -5,8 +5,8 @@
 import { describe, expect, test } from "vitest";
 import type { LogIndex, Micros, Term } from "../core/index.ts";
 import type { HeartbeatAnswer } from "./messages.ts";
-import { TestCluster, type TestAgent } from "./test-cluster.ts";
-import { heartbeatMs, is, longestMs, pledging, shortestMs, voteRequest } from "./test-leases.ts";
+import { heartbeatMs, TestCluster, type TestAgent } from "./test-cluster.ts";
+import { is, longestMs, pledging, shortestMs, voteRequest } from "./test-leases.ts";
 
 const pledge = (shortestMs * 1000) as Micros;
 

@@ -47,8 +47,8 @@ export interface ClusterOptions {
   readonly leases?: readonly boolean[] | "all";
 }
 
-const electionTimeoutMs = [150, 300] as const;
-const heartbeatMs = 50;
+export const electionTimeoutMs = [150, 300] as const;
+export const heartbeatMs = 50;
 
 /** As in "+a4 ~a3 -a2": a4 a voter, a3 a learner, a2 removed. */
 export function changeOf(text: string): MemberChange {

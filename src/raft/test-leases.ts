@@ -1,11 +1,16 @@
 /** Groups that read by lease, for this folder's tests. */
 import type { LogIndex, Micros, Term } from "../core/index.ts";
 import type { HeartbeatAnswer, VoteRequest } from "./messages.ts";
-import { TestCluster, type ClusterOptions, type Envelope, type TestAgent } from "./test-cluster.ts";
+import {
+  electionTimeoutMs,
+  heartbeatMs,
+  TestCluster,
+  type ClusterOptions,
+  type Envelope,
+  type TestAgent,
+} from "./test-cluster.ts";
 
-export const shortestMs = 150;
-export const longestMs = 300;
-export const heartbeatMs = 50;
+export const [shortestMs, longestMs] = electionTimeoutMs;
 
 export const is =
   (kind: string) =>

@@ -1,10 +1,16 @@
 /** What the tests of groups that sleep have in common. */
 import { assert } from "../core/index.ts";
-import { TestCluster, type ClusterOptions, type Envelope, type TestAgent } from "./test-cluster.ts";
+import {
+  electionTimeoutMs,
+  heartbeatMs,
+  TestCluster,
+  type ClusterOptions,
+  type Envelope,
+  type TestAgent,
+} from "./test-cluster.ts";
 
 export const hibernation = { quietBeats: 2, renewalMs: 10_000 };
-export const heartbeatMs = 50;
-export const electionTimeoutMaxMs = 300;
+export const [, electionTimeoutMaxMs] = electionTimeoutMs;
 
 export const sleeps = (agent: TestAgent): boolean => agent.core.status().hibernating;
 

@@ -4,16 +4,8 @@
  */
 import { describe, expect, test } from "vitest";
 import { type LogIndex, type Term, type Ticket } from "../core/index.ts";
-import { command, TestCluster, texts, type Envelope, type TestAgent } from "./test-cluster.ts";
-import {
-  asleep,
-  electionTimeoutMaxMs,
-  heartbeatMs,
-  hibernation,
-  kinds,
-  sentWithin,
-  sleeps,
-} from "./test-sleep.ts";
+import { command, heartbeatMs, TestCluster, texts, type Envelope, type TestAgent } from "./test-cluster.ts";
+import { asleep, electionTimeoutMaxMs, hibernation, kinds, sentWithin, sleeps } from "./test-sleep.ts";
 
 const is = (kind: string) => (sent: Envelope) => sent.message.kind === kind;
 
