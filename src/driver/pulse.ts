@@ -1,7 +1,7 @@
 /**
  * Agents that have sleeping groups in common hear of each other in short intervals: one pulse per pair of agents stands for
- * the heartbeats of all those groups. A group that counts on an agent learns that it fell silent for as long as the group's
- * shortest election time-out.
+ * the heartbeats of all those groups. A group that counts on an agent learns that it was silent for longer than the group
+ * allows.
  *
  * Silence is counted in own pulses, not read from a clock: while this agent is stopped or stalls it counts nothing, so it
  * does not take its own sleep for the silence of the others.

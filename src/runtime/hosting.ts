@@ -218,8 +218,7 @@ export class Hosting {
   }
 
   #bringUp(group: CheckedGroup, hub: GroupHub, anew: boolean): ReturnType<Driver["host"]> {
-    const { logHeldBytes } = group;
-    const { members, electionTimeoutMs, heartbeatMs, electionPriority, leaseReads } = group;
+    const { members, electionTimeoutMs, heartbeatMs, electionPriority, leaseReads, logHeldBytes } = group;
     return this.#driver.host<RaftProtocol>({
       name: group.name,
       mechanism: group.mechanism,

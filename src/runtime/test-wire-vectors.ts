@@ -119,12 +119,13 @@ const memberOrder: Order = {
   },
 };
 
-/** One frame of every kind, and another where a version changed it. */
+/** A frame that says all by its kind. */
 function empty(kind: FrameKind, name: string): Vector {
   const encoded = built(kind, "", none);
   return { name, kind, group: "", head: [], encoded, decode: (frame) => frame.head.byteLength, value: 0 };
 }
 
+/** One frame of every kind, and another where a version changed it. */
 export const frames: readonly Vector[] = [
   {
     name: "hello: agent_1 opens its control connection with agent_2",
