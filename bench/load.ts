@@ -20,9 +20,11 @@ export interface LoadRequest {
 /** Both get the same keys and values, and the same number of keys. */
 const usual = { valueBytes: 256, keysPerCaller: 16 } as const;
 const etcdConnectionsPerEndpoint = 4;
-/** Many callers and one take different ways through a server. */
-const warmUpCallers = [64, 1];
-const warmUpSeconds = 2;
+/** Many callers and one take different ways through a server, and one caller takes long to warm it. */
+const warmUps = [
+  { callers: 64, seconds: 10 },
+  { callers: 1, seconds: 5 },
+] as const;
 
 interface Target {
   /** `text` is what the JSON of the value holds. */
@@ -61,8 +63,7 @@ async function measure(request: LoadRequest): Promise<LoadResult> {
   const call = (caller: number, number: number): Promise<unknown> =>
     target[workload](caller, `bench/${caller}/${number % keysPerCaller}`, text);
   // Once for each target: what is measured is a server that has been running, not a compiler at work.
-  for (const many of isNew ? warmUpCallers : [])
-    await runClosedLoop({ callers: many, seconds: warmUpSeconds, call });
+  for (const warmUp of isNew ? warmUps : []) await runClosedLoop({ ...warmUp, call });
   await runClosedLoop({ callers, seconds: Math.min(0.5, seconds), call });
   return runClosedLoop({ callers, seconds, call });
 }

@@ -224,7 +224,7 @@ export const limits: Limits = {
   checkpointEntriesMax: 1024,
   checkpointsKeptMax: 64,
   digestBytesMax: 64,
-  logTailBytesMax: 8 * mebibyte,
+  logTailBytesMax: 2 * mebibyte,
   logKeptBytesMax: 16 * mebibyte,
   logHeldBytesMax: 256 * mebibyte,
   // ── replication ──
