@@ -184,7 +184,17 @@ export const officeBugs = [
   },
   {
     pitfall: 28,
-    bug: "who does not answer gets fewer heartbeats",
+    bug: "who does not answer gets fewer heartbeats while nobody wants anything",
+    file: "src/raft/hibernation.ts",
+    text: "    if (rest.sleepers.has(peer) || askedAt > answersBy) continue;",
+    becomes: `    const isLost = leading.round - peer.roundAnswered > 2 && leading.round % 8 !== 0;
+    if (rest.sleepers.has(peer) || askedAt > answersBy || isLost) continue;`,
+    test: unit,
+    title: "pitfall 28: R93: a follower that restarts hears the leader before it loses patience",
+  },
+  {
+    pitfall: 28,
+    bug: "who does not answer gets fewer heartbeats while the group is in use",
     file: "src/raft/reads.ts",
     text: "  for (const peer of leading.peers.values()) sendHeartbeat(state, leading, peer, out);",
     becomes: `  for (const peer of leading.peers.values()) {
