@@ -151,8 +151,9 @@ async function statusOf(cluster: QuorateCluster, agent: number): Promise<GroupSt
 async function leaderOf(cluster: QuorateCluster, away?: number): Promise<GroupStatus> {
   for (;;) {
     for (const agent of [0, 1, 2].filter((one) => one !== away)) {
-      const status = await statusOf(cluster, agent);
-      if (status.role === "leader") return status;
+      // One that has just been started again may not listen yet.
+      const status = await statusOf(cluster, agent).catch(() => undefined);
+      if (status?.role === "leader") return status;
     }
     await sleep(50);
   }

@@ -20,6 +20,10 @@ export interface Disk {
   list(): readonly string[];
   /** `create` fails if the file exists (`EEXIST`), `existing` if it does not (`ENOENT`). */
   open(name: string, mode: "create" | "existing"): DiskFile;
+  /**
+   * The name is free at once; files that are open stay usable. The room comes back soon, and not within the call: to free a
+   * large file takes longer than a loop may stand still.
+   */
   remove(name: string): void;
   /** Files that are open stay usable. The new name must be free. */
   rename(from: string, to: string): void;

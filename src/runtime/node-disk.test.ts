@@ -15,6 +15,24 @@ import { NodeDisk } from "./node-disk.ts";
 
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 
+/** Files of a folder that have no name any more, and that this process still has open. */
+function nameless(path: string): string[] {
+  return readdirSync("/proc/self/fd").flatMap((number) => {
+    try {
+      const file = readlinkSync(`/proc/self/fd/${number}`);
+      return file.startsWith(`${path}/`) && file.endsWith(" (deleted)") ? [file] : [];
+    } catch {
+      // The one that listed the folder is gone again.
+      return [];
+    }
+  });
+}
+
+/** Resolves once the thread pool has freed all of them but so many. */
+async function freed(path: string, left: number): Promise<void> {
+  while (nameless(path).length > left) await new Promise((resolve) => void setImmediate(resolve));
+}
+
 async function synced(file: DiskFile): Promise<Error | undefined> {
   return new Promise((resolve) => {
     file.sync((error) => resolve(error));
@@ -64,6 +82,55 @@ describe("the disk over node:fs", () => {
       expect(open()).toBe(true);
       expect(await sync).toBeUndefined();
       expect(open()).toBe(false);
+    },
+  );
+
+  test.skipIf(process.platform !== "linux")(
+    "J29: whoever removes files waits for none: names go at once, and their bytes one file after the other",
+    async () => {
+      const path = temporaryFolder();
+      const disk = new NodeDisk(path);
+      const names = ["a", "b", "c"];
+      for (const name of names) disk.open(name, "create").close();
+      for (const name of names) disk.remove(name);
+      expect(disk.list()).toEqual([]);
+      // The pool may be done with the first by now. It gets the next one only once this function waits for something.
+      expect(nameless(path).length).toBeGreaterThanOrEqual(2);
+      // Their names are free for others, who keep them.
+      disk.open("a", "create").write(0, bytes(7));
+      await freed(path, 0);
+      expect([...readFileSync(join(path, "a"))]).toEqual([7]);
+      disk.close();
+    },
+  );
+
+  test.skipIf(process.platform !== "linux")(
+    "J29: a file that is removed while it is open can be read on, and whoever closes it then waits for nothing either",
+    async () => {
+      const path = temporaryFolder();
+      const disk = new NodeDisk(path);
+      const files = ["a", "b"].map((name) => disk.open(name, "create"));
+      for (const file of files) file.write(0, bytes(1, 2));
+      for (const { name } of files) disk.remove(name);
+      await freed(path, 2);
+      for (const file of files) expect(file.read(0, new Uint8Array(2))).toBe(2);
+      for (const file of files) file.close();
+      expect(nameless(path).length).toBeGreaterThanOrEqual(1);
+      await freed(path, 0);
+      disk.close();
+    },
+  );
+
+  test.skipIf(process.platform !== "linux")(
+    "an end waits for no more than the file that the pool is at, and leaves none open",
+    () => {
+      const path = temporaryFolder();
+      const disk = new NodeDisk(path);
+      const names = ["a", "b", "c"];
+      for (const name of names) disk.open(name, "create").close();
+      for (const name of names) disk.remove(name);
+      disk.close();
+      expect(nameless(path).length).toBeLessThanOrEqual(1);
     },
   );
 
