@@ -147,6 +147,11 @@ function withDisk<T>(folder: string, look: (disk: NodeDisk) => T): T {
   }
 }
 
+const runIt =
+  "run this agent beside the others: with what is left it neither votes nor acknowledges, and they repair it.";
+const replaceIt =
+  "put the journal back as it last was (no older copy), or have the others take this agent out: quorate members remove.";
+
 function linesOfLost({ agent, data, error }: Lost): string[] {
   return [`✖ ${agent}  ${data}  LOST: ${error.message}  ${error.code}`, `  What to do: ${error.hint}`];
 }
@@ -198,11 +203,7 @@ function linesOf({ agent, data, inUseBy, report, snapshots, sound }: CheckedJour
       ? [`  ${counted(report.groupsLost, "group")} lost: not even the name is left.`]
       : []),
     ...(report.left === "rubble" ? ["  Nothing in it can be read: it is lost."] : []),
-    ...(sound
-      ? []
-      : [
-          "  What to do: leave this agent stopped; the others go on while they are a majority. See docs/cli.md.",
-        ]),
+    ...(sound ? [] : [`  What to do: ${report.left === "rubble" ? replaceIt : runIt} See docs/cli.md.`]),
   ];
 }
 

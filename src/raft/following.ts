@@ -154,9 +154,15 @@ export function receiveCommit(
   if (acceptLeader(state, from, message.term, now, out)) commitMatched(state, message.commit);
 }
 
-/** The leader counts on entries that this agent acknowledged: if they are gone, it must not go on as if nothing had happened. */
+/**
+ * The leader counts on entries that this agent acknowledged: if they are gone, it must not go on as if nothing had happened.
+ * Unless they went with the member that it was, to which the leader says farewell, or said this before it was removed.
+ */
 export function commitMatched(state: RaftState, commit: LogIndex): void {
-  if (commit > state.log.last) throw forgotten(state.log.last, commit);
+  if (commit > state.log.last) {
+    if (state.beginsAnew) return;
+    throw forgotten(state.log.last, commit);
+  }
   commitThrough(state, commit);
 }
 

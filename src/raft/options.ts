@@ -35,6 +35,11 @@ export interface RaftOptions {
    * clocks. Each member says so for itself: a lease counts on those that pledge.
    */
   readonly leaseReads?: boolean | undefined;
+  /**
+   * False by default. Its memory is empty on purpose: it was taken out of the group, so nothing counts that it ever promised.
+   * Messages to the member that it was may still arrive in this life.
+   */
+  readonly beginsAnew?: boolean | undefined;
   readonly limits?: Partial<RaftLimits>;
   /** Absent: an idle group goes on with its heartbeats. Else whoever hosts it watches its peers while it sleeps (`Hibernation`). */
   readonly hibernation?: HibernationOptions | undefined;

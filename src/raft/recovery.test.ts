@@ -6,6 +6,7 @@ import {
   createOutbox,
   membersOf,
   Prng,
+  unknownMembers,
   type LogIndex,
   type Members,
   type Micros,
@@ -75,6 +76,39 @@ describe("restart", () => {
     for (const agent of cluster.agents) cluster.restart(agent);
     cluster.run(700);
     for (const agent of cluster.agents) expect(texts(agent.committed)).toEqual(["x"]);
+  });
+
+  test("R95: who begins anew is not held to what the member that it was had acknowledged", () => {
+    const id = members.voters[0]!;
+    const timings = { electionTimeoutMs: [150, 300], heartbeatMs: 50 } as const;
+    const options = { self: id, members: unknownMembers, prng: new Prng(1), ...timings };
+    const out = createOutbox<RaftProtocol>();
+    const leader = members.voters[1]!;
+    const farewell = { kind: "heartbeat", term: 3 as Term, commit: 5 as LogIndex, round: 1 } as const;
+    const core = new RaftCore({ ...options, beginsAnew: true }, { records: [], next: 9 as RecordNumber });
+    core.wake(now, out);
+    core.receive(leader, farewell, now, out);
+    expect([core.lastIndex, core.commitIndex]).toEqual([0, 0]);
+    core.receive(
+      leader,
+      appendOf(
+        3,
+        [0, 0],
+        [
+          [1, members],
+          [3, "x"],
+        ],
+        2,
+      ),
+      now,
+      out,
+    );
+    core.receive(leader, farewell, now, out);
+    expect([core.lastIndex, core.commitIndex], "what it gets anew counts").toEqual([2, 2]);
+
+    const lost = new RaftCore(options, { records: [], next: 9 as RecordNumber });
+    lost.wake(now, out);
+    expect(() => lost.receive(leader, farewell, now, out)).toThrow("has acknowledged entries up to 5");
   });
 
   test("R20: an entries record replaces what the log had from its first index on", () => {

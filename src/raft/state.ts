@@ -158,6 +158,8 @@ export class RaftState {
   /** 0 to `limits.priorityMax`; 0: it leads only where somebody asks it to. */
   readonly priority: number;
   readonly leaseReads: boolean;
+  /** Somebody may still count on what it had acknowledged as the member that it was before. */
+  readonly beginsAnew: boolean;
   /** Undefined: it never sleeps. */
   readonly hibernationOptions: { readonly quietBeats: number; readonly renewalInterval: Micros } | undefined;
 
@@ -256,6 +258,7 @@ export class RaftState {
       "a priority is a whole number up to the limit",
     );
     this.leaseReads = options.leaseReads ?? false;
+    this.beginsAnew = options.beginsAnew ?? false;
     this.hibernationOptions = checkHibernation(options.hibernation);
     this.log = new Log(this.limits.logKeptBytesMax);
     const start = { index: 0 as LogIndex, term: 0 as Term, time: 0 };

@@ -237,6 +237,7 @@ export class Hosting {
             heartbeatMs,
             priority: electionPriority,
             leaseReads,
+            beginsAnew: anew,
             hibernation: raftHibernation,
             limits: {
               logKeptBytesMax: Math.min(limits.logKeptBytesMax, logHeldBytes),

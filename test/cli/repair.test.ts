@@ -65,6 +65,25 @@ describe("a damaged journal", { timeout: 120_000 }, () => {
     expect([checked.code, checked.stdout]).toEqual([0, expect.stringContaining("agent_3")]);
   });
 
+  test("is repaired also under a leader that still knows what the agent had acknowledged", async () => {
+    await using place = new Workplace();
+    const { pids } = await place.up("--agents", "3");
+    for (let at = 0; at < 8; at++) await place.json(["put", `key-${at}`, String(at)]);
+    const { leader } = (await place.json(["status"])) as { leader: string };
+    const number = [1, 2, 3].find((one) => `agent_${one}` !== leader) ?? 0;
+    const pid = pids[number - 1] ?? 0;
+    process.kill(pid, "SIGKILL");
+    await allGone([pid]);
+    const folder = join(".quorate", `agent_${number}`);
+    rot(join(place.folder, folder, "journal"));
+
+    const back = place.start(["agent", "--data", folder]);
+    await back.shows(/begins anew with an empty memory/);
+    await back.shows(/repaired; this agent votes again/);
+    expect(await place.json(["status"])).toMatchObject({ leader });
+    await expect(back.end()).resolves.toBe(0);
+  });
+
   test("of an agent that is alone is an error, and nothing is made anew", async () => {
     await using place = new Workplace();
     const { up, pids } = await place.up("--agents", "1");

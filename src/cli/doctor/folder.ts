@@ -22,8 +22,8 @@ export interface FolderPlace {
   readonly dataFolder: string;
 }
 
-const leaveStopped =
-  "If it does not start, leave it stopped: the others go on while they are a majority. quorate journal check shows where.";
+const repairedByOthers =
+  "Run it beside the others: with what is left it neither votes nor acknowledges, and they repair it. quorate journal check shows where.";
 
 /** What others may not do with these: the bits of their mode that have to be off. */
 const privateParts = [
@@ -83,7 +83,7 @@ async function journalFindings(id: string, dataFolder: string): Promise<Finding[
     const size = `${counted(records, "record")} in ${counted(report.segments.length, "segment")}`;
     const journal = report.sound
       ? fine(id, `its journal is sound: ${size}`)
-      : problem(id, `its journal is damaged: ${size}`, leaveStopped);
+      : problem(id, `its journal is damaged: ${size}`, repairedByOthers);
     return [journal, ...snapshotFindings(id, snapshots)];
   } catch (error) {
     return [lost(id, error)];
@@ -97,7 +97,7 @@ function snapshotFindings(id: string, snapshots: readonly SnapshotReport[]): Fin
   const size = `${counted(snapshots.length, "snapshot")}, ${byteSize(bytes)}`;
   if (damaged.length === 0) return [fine(id, `${size}, all of them sound`)];
   const names = damaged.map(({ group, index }) => `of ${group} up to entry ${count(index)}`).join(", ");
-  return [problem(id, `${size}; damaged: ${names}`, leaveStopped)];
+  return [problem(id, `${size}; damaged: ${names}`, repairedByOthers)];
 }
 
 async function processFindings(place: FolderPlace, timeoutMs: number): Promise<Finding[]> {

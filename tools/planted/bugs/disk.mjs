@@ -77,9 +77,9 @@ export const diskBugs = [
     pitfall: 24,
     bug: "a follower that lost acknowledged entries goes on",
     file: "src/raft/following.ts",
-    text: `  if (commit > state.log.last) throw forgotten(state.log.last, commit);
+    text: `    throw forgotten(state.log.last, commit);
 `,
-    becomes: `  if (commit > state.log.last) return;
+    becomes: `    return;
 `,
     test: "src/raft/replication.test.ts",
     title:
