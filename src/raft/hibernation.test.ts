@@ -34,6 +34,7 @@ describe("an idle group falls asleep", () => {
     const cluster = asleep({ voters: 1 });
     const { core } = cluster.agent(1);
     expect(core.deadline).not.toBe(never);
+    expect(core.hibernation, "nobody to have an eye on").toMatchObject({ present: [] });
     cluster.run(15_000);
     expect(sleeps(cluster.agent(1))).toBe(true);
     cluster.propose(cluster.agent(1), "x");
