@@ -138,6 +138,7 @@ describe("from silence to a leader", () => {
     const lengths = new Set<number>();
     for (let attempt = 0; attempt < 30; attempt++) {
       wakeOnTime(cluster, agent);
+      cluster.tell(agent, "a2", { kind: "preVoteAnswer", term: 0 as Term, granted: false });
       cluster.settle();
       const patience = agent.core.deadline - cluster.now.monotonic;
       expect(patience).toBeGreaterThanOrEqual(150_000);

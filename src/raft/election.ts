@@ -21,6 +21,7 @@ import type {
   VoteAnswer,
   VoteRequest,
 } from "./messages.ts";
+import { losesPatience, notePoll, patienceEnds, restartPatience } from "./patience.ts";
 import { refuseReads } from "./reads.ts";
 import { persistTerm } from "./records.ts";
 import {
@@ -30,10 +31,7 @@ import {
   isMember,
   isVoter,
   leaderOf,
-  losesPatience,
   mayCampaign,
-  patienceEnds,
-  restartPatience,
   type RaftState,
 } from "./state.ts";
 import { enterTerm, waitForLeader } from "./transitions.ts";
@@ -72,6 +70,7 @@ export function campaign(state: RaftState, now: Now, out: Outbox<RaftProtocol>):
 function poll(state: RaftState, now: Now, out: Outbox<RaftProtocol>): void {
   refuseReads(state, undefined, out);
   state.attempts += 1;
+  notePoll(state);
   restartPatience(state, now.monotonic);
   state.role = { kind: "polling", votes: new Map([[state.self, true]]) };
   const { last, lastTerm } = state.log;

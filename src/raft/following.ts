@@ -17,6 +17,7 @@ import { commitThrough } from "./committing.ts";
 import { holdFrom } from "./keeping.ts";
 import { pledgeVote } from "./lease.ts";
 import type { Append, Commit, Heartbeat, RaftProtocol } from "./messages.ts";
+import { noteLeader } from "./patience.ts";
 import { askAgain } from "./reads.ts";
 import { persist } from "./records.ts";
 import type { RaftState } from "./state.ts";
@@ -31,6 +32,7 @@ export function acceptLeader(
   out: Outbox<RaftProtocol>,
 ): boolean {
   if (term < state.term) return false;
+  noteLeader(state, now);
   if (term > state.term) enterTerm(state, term, undefined, now, out);
   assert(state.role.kind !== "leading", "R1: at most one leader in a term");
   if (state.role.kind !== "following" || state.role.leader === undefined) {

@@ -34,10 +34,11 @@ import type {
   RaftPromise,
   RaftProtocol,
 } from "./messages.ts";
+import { patienceEnds } from "./patience.ts";
 import { awaitsAnother } from "./priority.ts";
 import type { Progress } from "./progress.ts";
 import { sendHeartbeat, startRound } from "./reads.ts";
-import { isMember, leaderOf, patienceEnds, type Leading, type RaftState, type Rest } from "./state.ts";
+import { isMember, leaderOf, type Leading, type RaftState, type Rest } from "./state.ts";
 import { waitForLeader } from "./transitions.ts";
 
 /** One that answers nothing for so many beats is not waited for. */

@@ -33,6 +33,9 @@ export function checkInvariants(state: RaftState): void {
   if (role.kind === "standing" || role.kind === "leading") {
     assert(state.votedFor === state.self, "R3: a candidate has its own vote");
   }
+  if (role.kind !== "polling" && leaderOf(state) !== undefined) {
+    assert(state.pollsUnheard === 0, "R96: whoever leads, or is led, does not wait in vain");
+  }
   if (role.kind === "leading") checkLeading(state, role);
   if (state.hibernation !== undefined) checkSleep(state, state.hibernation);
 }

@@ -67,6 +67,7 @@ import type {
 } from "./messages.ts";
 import { carryOn, changeMembers } from "./membership.ts";
 import type { RaftOptions } from "./options.ts";
+import { noteHeard, noteLinkUp } from "./patience.ts";
 import { propose, receiveForward, type ProposeResult } from "./proposals.ts";
 import { read, receiveReadAnswer, receiveReadRequest, releaseReads } from "./reads.ts";
 import { foundGroup, recover, trimTail } from "./records.ts";
@@ -224,6 +225,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
   #route(from: AgentId, message: RaftMessage | RaftPromise, now: Now, out: Outbox<RaftProtocol>): void {
     const state = this.#state;
     if (from === state.self) return;
+    noteHeard(state, from, now);
     awakenFor(state, from, message, now, out);
     switch (message.kind) {
       case "append":
@@ -351,6 +353,7 @@ export class RaftCore implements LogCore<RaftProtocol> {
   checked(_ticket: Ticket, _valid: boolean, _now: Now, _out: Outbox<RaftProtocol>): void {}
 
   linkChanged(peer: AgentId, up: boolean, now: Now, out: Outbox<RaftProtocol>): void {
+    if (up) noteLinkUp(this.#state, peer, now);
     peerLinkWatched(this.#state, peer, up, now, out);
     const { role } = this.#state;
     const progress = role.kind === "leading" ? role.peers.get(peer) : undefined;

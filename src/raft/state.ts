@@ -226,6 +226,10 @@ export class RaftState {
   heldBehind = 0 as LogIndex;
   /** Campaigns since a leader was last heard from. */
   attempts = 0;
+  /** Polls in a row while no quorum of voters was heard of. */
+  pollsUnheard = 0;
+  /** The other voters that were heard of since the last of those polls. */
+  readonly heardSincePoll: Set<AgentId> = new Set();
   /** When the current leader was last heard from; it keeps this agent from voting for others. */
   leaderHeardAt = Number.NEGATIVE_INFINITY as Micros;
   /** It has pledged its vote until then, whatever term it is in by now. Never falls. */
@@ -315,12 +319,6 @@ export function mayCampaign(state: RaftState): boolean {
   return previous !== undefined && commitIndex < configurations.newestIndex && votesIn(previous, self);
 }
 
-/** Whether its patience ends at all. One of priority 0 waits until it is asked; once it campaigns, it goes on like any other. */
-export function losesPatience(state: RaftState): boolean {
-  if (!mayCampaign(state)) return false;
-  return state.priority > 0 || state.role.kind !== "following" || isSoleVoter(state);
-}
-
 /** Who leads the current term, as far as this agent knows. */
 export function leaderOf(state: RaftState): AgentId | undefined {
   if (state.role.kind === "leading") return state.self;
@@ -352,22 +350,4 @@ export function hearsLeader(state: RaftState, now: Micros): boolean {
 /** The oldest record waits for the disk longer than an election may take: whoever depends on this disk is better off without. */
 export function diskStalls(state: RaftState, now: Micros): boolean {
   return state.pending.oldestPushedAt + state.electionTimeoutMax < now;
-}
-
-/** Patience starts anew, for a length drawn at random: two agents that collided once rarely do so again (paper, section 5.2). */
-export function restartPatience(state: RaftState, now: Micros): void {
-  state.quietSince = now;
-  state.electionTimeout = state.prng.between(state.electionTimeoutMin, state.electionTimeoutMax) as Micros;
-  state.deadline = patienceEnds(state);
-}
-
-export function patienceEnds(state: RaftState): Micros {
-  return (state.quietSince + state.electionTimeout + headStart(state)) as Micros;
-}
-
-/** For somebody of higher priority: at most one longest time-out, and half as long with every attempt. */
-function headStart(state: RaftState): number {
-  const distance = state.nextPriority - state.priority;
-  if (distance <= 0) return 0;
-  return Math.floor((state.electionTimeoutMax * distance) / limits.priorityMax / 2 ** state.attempts);
 }

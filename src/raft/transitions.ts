@@ -1,9 +1,10 @@
 /** From one role to the next. */
 import { assert, never, type AgentId, type Micros, type Now, type Outbox, type Term } from "../core/index.ts";
 import type { RaftProtocol } from "./messages.ts";
+import { losesPatience, restartPatience } from "./patience.ts";
 import { refuseReads } from "./reads.ts";
 import { persistTerm } from "./records.ts";
-import { following, isMember, losesPatience, restartPatience, type RaftState } from "./state.ts";
+import { following, isMember, type RaftState } from "./state.ts";
 
 /** A word of a higher term: that term it is now, perhaps with this agent's vote in it. */
 export function enterTerm(
