@@ -71,6 +71,7 @@ interface Checked {
 interface Parts {
   readonly id: AgentId;
   readonly folder: DataFolder;
+  readonly keys: PeerKeys;
   readonly logger: Logger;
   readonly scheduler: LoopScheduler;
   readonly server: AgentServer;
@@ -131,7 +132,10 @@ export class AgentRuntime {
     const scheduler = new LoopScheduler();
     const answers = new Outgoing(scheduler);
     const later: Later = {};
-    const keys = new PeerKeys(folder.path);
+    const keys = new PeerKeys(folder.path, {
+      schedule: (task) => scheduler.soon(task),
+      failed: (error) => logger.error(`who the peers are can't be written: ${describeError(error)}`),
+    });
     const { network, server, finder } = socketsOf(options, checked, { logger, answers, later, keys });
     undo.push(async () => {
       finder.close();
@@ -174,7 +178,7 @@ export class AgentRuntime {
       },
     });
     undo.push(async () => hosting.close());
-    const parts = { id, folder, logger, scheduler, server, network, finder, hosting };
+    const parts = { id, folder, keys, logger, scheduler, server, network, finder, hosting };
     const agent = new AgentRuntime(options, parts, address, socketPath);
     later.agent = agent;
     for (const group of options.groups ?? []) agent.host(group);
@@ -325,13 +329,14 @@ function socketsOf(
 
 /** First others take over what it leads; then nobody gets in and no peer hears more; then the groups and the journal end, then the folder is free. */
 async function takeDown(parts: Parts): Promise<void> {
-  const { folder, scheduler, server, network, finder, hosting } = parts;
+  const { folder, keys, scheduler, server, network, finder, hosting } = parts;
   await hosting.handOver();
   finder.close();
   network.close();
   const closed = server.close();
   await hosting.close();
   await closed;
+  keys.flush();
   scheduler.close();
   removeSocket(folder.path, agentSocketName);
   folder.close();

@@ -2,6 +2,10 @@
  * Who the peers are, by their keys. A member's key lives in its data folder and nowhere else: whoever comes under a known
  * name with another key has lost its folder, and with it what it promised. It is not let in before every group that had it
  * has decided to go on without it; then it may join again, as somebody new.
+ *
+ * A key is on the disk before its owner is believed anything. What groups have decided is written a moment later, once for all
+ * that did so meanwhile: a crash in between loses nothing but time, as a group tells its decisions again when it begins anew, and
+ * whoever still has an old key refuses more than it need, never less.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -21,13 +25,26 @@ interface KnownGroup {
   readonly members: readonly string[];
 }
 
+export interface PeerKeysOptions {
+  /** Runs a task once what goes on now is over. */
+  readonly schedule: (task: () => void) => void;
+  /** What groups have decided can't be written; the next decision tries again. */
+  readonly failed: (error: unknown) => void;
+}
+
 export class PeerKeys {
   readonly #path: string;
+  readonly #options: PeerKeysOptions;
   readonly #keys = new Map<string, Uint8Array>();
   readonly #groups = new Map<string, KnownGroup>();
+  readonly #flush = (): void => this.flush();
+  /** The disk has not all of what is known. */
+  #isStale = false;
+  #isScheduled = false;
 
   /** Throws `DATA_CORRUPT` and `DATA_VERSION`. */
-  constructor(dataFolder: string) {
+  constructor(dataFolder: string, options: PeerKeysOptions) {
+    this.#options = options;
     this.#path = join(dataFolder, fileName);
     if (!existsSync(this.#path)) return;
     const value = readJsonFile(this.#path, "list of peers");
@@ -44,14 +61,19 @@ export class PeerKeys {
 
   /**
    * Undefined where that peer may be talked to: the first key that it shows is kept, durably, before it is believed anything.
-   * A program of the first version shows none.
+   * A program of the first version shows none. Throws what writing throws; then the key is not known either.
    */
   admit(peer: AgentId, key: Uint8Array | undefined): QuorateError | undefined {
     const known = this.#keys.get(peer);
     if (key === undefined || (known !== undefined && equalBytes(known, key))) return undefined;
     if (known !== undefined) return anotherKey(peer);
     this.#keys.set(peer, key.slice());
-    this.#write();
+    try {
+      this.#write();
+    } catch (error) {
+      this.#keys.delete(peer);
+      throw error;
+    }
     return undefined;
   }
 
@@ -61,11 +83,27 @@ export class PeerKeys {
     if (before !== undefined && before.index >= index) return;
     const now: string[] = [...everybody(members)];
     this.#groups.set(group, { index, members: now });
+    // The same members later: after a restart they are told again, and are still the same.
+    if (before !== undefined && isSame(before.members, now)) return;
     for (const id of before?.members ?? []) {
       const isMember = [...this.#groups.values()].some((other) => other.members.includes(id));
       if (!isMember) this.#keys.delete(id);
     }
-    this.#write();
+    this.#isStale = true;
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    this.#options.schedule(this.#flush);
+  }
+
+  /** Writes what has yet to be written. */
+  flush(): void {
+    this.#isScheduled = false;
+    if (!this.#isStale) return;
+    try {
+      this.#write();
+    } catch (error) {
+      this.#options.failed(error);
+    }
   }
 
   #write(): void {
@@ -74,7 +112,12 @@ export class PeerKeys {
     );
     const groups = Object.fromEntries(this.#groups);
     writeFileDurably(this.#path, `${JSON.stringify({ format, keys, groups }, undefined, 2)}\n`, 0o644);
+    this.#isStale = false;
   }
+}
+
+function isSame(some: readonly string[], others: readonly string[]): boolean {
+  return some.length === others.length && some.every((id) => others.includes(id));
 }
 
 function anotherKey(peer: AgentId): QuorateError {
