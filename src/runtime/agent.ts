@@ -5,6 +5,7 @@
 import { badOption } from "../core/arguments.ts";
 import { QuorateError } from "../core/errors.ts";
 import { agentId, type Address, type AgentId, type GroupName } from "../core/ids.ts";
+import { limits } from "../core/limits.ts";
 import { checkWireVersion, wireVersionMax, type WireVersion } from "../core/wire-version.ts";
 import { dialAddress, formatAddress, isDialAddress, loopbackAddress, type HostPort } from "./address.ts";
 import { AgentServer } from "./agent-server.ts";
@@ -152,6 +153,7 @@ export class AgentRuntime {
       scheduler,
       disk: folder.disk,
       snapshots: folder.snapshots,
+      syncingMs: () => folder.disk.syncTimes.syncingMs(performance.now()),
       journalId: folder.identity.journal,
       logger,
       network: (events) => {
@@ -253,7 +255,9 @@ export class AgentRuntime {
   report(hub: GroupHub | undefined): StatusReport {
     const status = hub?.status();
     const { groups, agents } = this;
-    const syncs = this.#parts.folder.disk.syncTimes.report();
+    const { syncTimes } = this.#parts.folder.disk;
+    const syncs = syncTimes.report();
+    const syncingMs = Math.round(syncTimes.syncingMs(performance.now()));
     return {
       agent: this.id,
       groups,
@@ -263,6 +267,7 @@ export class AgentRuntime {
       node: process.versions.node,
       wallMs: Date.now(),
       ...(syncs !== undefined && { syncs }),
+      ...(syncingMs >= limits.diskHangMs && { diskHangsMs: syncingMs }),
       ...(status === undefined ? {} : { status }),
       wireVersionMax: this.#options.wireVersionMax ?? wireVersionMax,
       links: this.links.map(({ id, up, version }) => ({ id, up, ...(version !== undefined && { version }) })),

@@ -371,6 +371,8 @@ export interface StatusReport {
   readonly wallMs?: number;
   /** Of its journal; absent before the first. */
   readonly syncs?: SyncReport;
+  /** A sync of its journal has been under way for so long; absent up to `limits.diskHangMs`. */
+  readonly diskHangsMs?: number;
 }
 
 /** How an agent stands with one of its peers. */

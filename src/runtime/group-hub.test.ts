@@ -211,12 +211,11 @@ describe("a change of leader", () => {
 });
 
 describe("whoever hosts the group", () => {
-  test("hears once that the disk is full, once that it is not, and of every leader", () => {
+  test("hears of every leader, and of the end", () => {
     const told: string[] = [];
     const group = new FakeGroup();
     const hub = new GroupHub("main" as GroupName, systemClock, scheduler, {
       closed: () => told.push("closed"),
-      diskFull: (full) => told.push(full ? "full" : "room"),
       led: (leader, term) => told.push(`${leader} ${term}`),
     });
     group.observer = hub;
@@ -224,15 +223,8 @@ describe("whoever hosts the group", () => {
     group.lead("follower", "agent_2", 3);
     group.lead("candidate", undefined, 3);
     group.lead("follower", "agent_2", 3);
-    group.diskFull = true;
-    group.refuse(1, 1, { kind: "diskFull" });
-    group.refuse(1, 2, { kind: "diskFull" });
-    group.apply(1, 1, answer);
-    group.diskFull = false;
-    group.apply(1, 2, answer);
-    group.apply(1, 3, answer);
     hub.close();
-    expect(told).toEqual(["agent_2 3", "full", "room", "closed"]);
+    expect(told).toEqual(["agent_2 3", "closed"]);
   });
 });
 

@@ -61,8 +61,6 @@ interface Campaign {
 /** What whoever hosts the group wants to know. */
 export interface HubEvents {
   readonly closed?: () => void;
-  /** The disk has no room for another command, or has it again. */
-  readonly diskFull?: (full: boolean) => void;
   /** Another leader, or another term of the same one. */
   readonly led?: (leader: string, term: number) => void;
   /** Another configuration is in force, or it has just been read from the journal. */
@@ -103,7 +101,6 @@ export class GroupHub implements GroupObserver {
   #hosted: HostedGroup | undefined;
   #pollsScheduled = false;
   #led = "";
-  #diskFull = false;
   #closed = false;
 
   constructor(name: GroupName, clock: Clock, scheduler: Scheduler, events: HubEvents = {}) {
@@ -128,7 +125,6 @@ export class GroupHub implements GroupObserver {
   applied(bytes: Uint8Array, offset: number, answer: Uint8Array): void {
     if (isMembersEntry(bytes, offset))
       this.#events.decided?.(entryIndex(bytes, offset), decodeMembers(entryPayload(bytes, offset)));
-    if (this.#diskFull) this.#checkDisk();
     if (this.#polls.size > 0) this.#schedulePolls();
     if (answer.length === 0) return;
     const session = entrySession(bytes, offset);
@@ -141,7 +137,6 @@ export class GroupHub implements GroupObserver {
   }
 
   refused(session: number, sequence: number, refusal: Refusal): void {
-    if (refusal.kind === "diskFull") this.#checkDisk();
     const routes = this.#routes.get(session);
     if (routes === undefined) return;
     for (const subscriber of routes) subscriber.refused(session, sequence, refusal);
@@ -405,13 +400,6 @@ export class GroupHub implements GroupObserver {
       if (left.length === 0) this.#unroute(session);
       else this.#routes.set(session, left);
     }
-  }
-
-  #checkDisk(): void {
-    const full = this.#hosted?.status().diskFull ?? false;
-    if (full === this.#diskFull) return;
-    this.#diskFull = full;
-    this.#events.diskFull?.(full);
   }
 
   #poll(check: () => boolean): Cancel {

@@ -1,53 +1,11 @@
 /** An agent that ends hands over first, and ends all the same where that does not work out. Time is the test's. */
 import { describe, expect, test } from "vitest";
 import { FakeGroup } from "../../test/support/fake-group.ts";
-import type { AgentId, GroupName, Micros } from "../core/ids.ts";
+import { StillTime } from "../../test/support/still-time.ts";
+import type { AgentId, GroupName } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
-import type { Clock, Scheduler } from "../driver/world.ts";
 import { GroupHub } from "./group-hub.ts";
 import { handOver } from "./hand-over.ts";
-
-/** A clock that stands still, and timers that it moves past. */
-class StillTime implements Clock, Scheduler {
-  #now = 0;
-  #timers: { readonly at: number; readonly task: () => void }[] = [];
-
-  monotonic(): Micros {
-    return this.#now as Micros;
-  }
-
-  wall(): Micros {
-    return this.#now as Micros;
-  }
-
-  soon(task: () => void): void {
-    this.at(this.#now as Micros, task);
-  }
-
-  at(at: Micros, task: () => void): () => void {
-    const timer = { at, task };
-    this.#timers.push(timer);
-    return () => {
-      this.#timers = this.#timers.filter((other) => other !== timer);
-    };
-  }
-
-  get timers(): number {
-    return this.#timers.length;
-  }
-
-  pass(ms: number): void {
-    const end = this.#now + ms * 1000;
-    for (;;) {
-      const [next] = this.#timers.toSorted((a, b) => a.at - b.at);
-      if (next === undefined || next.at > end) break;
-      this.#timers = this.#timers.filter((timer) => timer !== next);
-      this.#now = next.at;
-      next.task();
-    }
-    this.#now = end;
-  }
-}
 
 function leading(): { time: StillTime; group: FakeGroup; ended: () => number; begin: () => void } {
   const time = new StillTime();

@@ -25,6 +25,7 @@ import { checksum } from "./checksum.ts";
 import { checkGroup, type CheckedGroup, type GroupOptions } from "./group-options.ts";
 import type { OrderOutcome } from "./gateway.ts";
 import { GroupHub, type HubEvents } from "./group-hub.ts";
+import { DiskWatch } from "./disk-watch.ts";
 import { handOver } from "./hand-over.ts";
 import { silentLogger, type Logger } from "./logger.ts";
 import { noteSnapshot } from "./snapshot-notes.ts";
@@ -68,6 +69,8 @@ export interface HostingOptions {
   readonly decided?: (group: GroupName, index: LogIndex, members: Members) => void;
   /** A group's members listen there, as the group itself says. */
   readonly members?: (addresses: ReadonlyMap<AgentId, Address>) => void;
+  /** For how long the disk's oldest sync has been under way; absent where that is not known. */
+  readonly syncingMs?: () => number;
   /** Silent by default. */
   readonly logger?: Logger;
   /** The disk failed or an invariant is broken: nothing runs any more, and the process should end. Called once. */
@@ -81,6 +84,7 @@ export class Hosting {
   readonly #network: HostingNetwork;
   readonly #log: Logger;
   readonly #hubs = new Map<string, GroupHub>();
+  #disk: DiskWatch | undefined;
   #closing: Promise<void> | undefined;
 
   /** Throws what opening the journal throws (`DATA_FOREIGN`, `DATA_MISSING`, `DATA_CORRUPT`, `DATA_VERSION`). */
@@ -98,8 +102,8 @@ export class Hosting {
       clock: options.clock,
       scheduler: options.scheduler,
       network: this.#network,
-      journal: (callbacks) =>
-        Journal.open({
+      journal: (callbacks) => {
+        const journal = Journal.open({
           disk: options.disk,
           id: options.journalId,
           begun: true,
@@ -107,7 +111,16 @@ export class Hosting {
           schedule: (task) => options.scheduler.soon(task),
           ...options.journal,
           ...callbacks,
-        }),
+        });
+        this.#disk = new DiskWatch(
+          options.clock,
+          options.scheduler,
+          this.#log,
+          () => ({ isFull: journal.diskFull, syncingMs: options.syncingMs?.() ?? 0 }),
+          () => void this.handOver(),
+        );
+        return journal;
+      },
       snapshots: (callbacks) =>
         new SnapshotStore({
           disk: options.snapshots,
@@ -142,7 +155,6 @@ export class Hosting {
         this.#hubs.delete(group.name);
         this.#network.unregister?.(group.name);
       },
-      diskFull: (full) => this.#noteDisk(group.name, full),
       led: (leader, term) => this.#log.info(`${group.name}: ${leader} leads in term ${term}`),
       members: (members) => this.#noteMembers(group.name, members),
       decided: (index, members) => this.#options.decided?.(group.name, index, members),
@@ -178,7 +190,7 @@ export class Hosting {
     return [...this.#hubs.keys()];
   }
 
-  /** Before it is closed: has others lead what it leads, as far as that can be done soon. */
+  /** Before it is closed, or while its disk is full: has others lead what it leads, as far as that can be done soon. */
   async handOver(): Promise<void> {
     const { clock, scheduler } = this.#options;
     const hubs = [...this.#hubs.values()];
@@ -190,6 +202,7 @@ export class Hosting {
   /** Ends every group, then the journal: what is gathered is written and synced first. Idempotent. */
   async close(): Promise<void> {
     this.#closing ??= new Promise((resolve) => {
+      this.#disk?.close();
       for (const hub of this.#hubs.values()) hub.close();
       this.#driver.close(() => resolve());
     });
@@ -261,12 +274,8 @@ export class Hosting {
     else this.#log.info(`${group}: ${describeMembers(members, this.self)}`);
   }
 
-  #noteDisk(group: GroupName, full: boolean): void {
-    if (full) this.#log.error(`${group}: the disk is full, so nothing more is decided here; free some space`);
-    else this.#log.info(`${group}: the disk has room again`);
-  }
-
   #failed(error: Error): void {
+    this.#disk?.close();
     for (const hub of this.#hubs.values()) {
       hub.close(
         new QuorateError("CLOSED", `Agent ${this.self} has ended: ${error.message}.`, {

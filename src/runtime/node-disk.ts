@@ -182,10 +182,10 @@ class NodeDiskFile implements DiskFile {
 
   sync(done: (error?: Error) => void): void {
     this.#syncs += 1;
-    const startedAtMs = performance.now();
+    const ended = this.#syncTimes.begin(performance.now());
     fdatasync(this.#descriptor, (error) => {
       this.#syncs -= 1;
-      this.#syncTimes.add(performance.now() - startedAtMs);
+      ended(performance.now());
       if (this.#state === "closing" && this.#syncs === 0) this.#close();
       finish(error, done);
     });

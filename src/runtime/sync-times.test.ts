@@ -10,6 +10,17 @@ test("before the first sync nothing is said; then the middle, the slowest in a h
   expect(times.report()).toEqual({ count: 101, medianMs: 50, p99Ms: 99, maxMs: 100 });
 });
 
+test("a sync that does not end is seen meanwhile: the oldest of those that are under way", () => {
+  const times = new SyncTimes();
+  expect(times.syncingMs(5)).toBe(0);
+  const [first, second] = [times.begin(10), times.begin(20)];
+  expect(times.syncingMs(1010)).toBe(1000);
+  first(1020);
+  expect([times.syncingMs(1030), times.report()?.maxMs]).toEqual([1010, 1010]);
+  second(1030);
+  expect(times.syncingMs(1040)).toBe(0);
+});
+
 test("a slow sync is forgotten once so many came after it", () => {
   const times = new SyncTimes();
   times.add(5000);

@@ -10,9 +10,32 @@ export interface SyncReport {
   readonly maxMs: number;
 }
 
+/** A sync that is under way. */
+interface Sync {
+  readonly startedAtMs: number;
+}
+
 export class SyncTimes {
   readonly #times = new Float64Array(limits.syncTimesMax);
+  /** In the order in which they began. */
+  readonly #underWay = new Set<Sync>();
   #count = 0;
+
+  /** A sync begins. Returns what to call at its end; instants are those of one clock that never goes back. */
+  begin(startedAtMs: number): (endedAtMs: number) => void {
+    const sync = { startedAtMs };
+    this.#underWay.add(sync);
+    return (endedAtMs) => {
+      this.#underWay.delete(sync);
+      this.add(endedAtMs - startedAtMs);
+    };
+  }
+
+  /** For how long the oldest sync has been under way; 0 where none is. */
+  syncingMs(nowMs: number): number {
+    const [oldest] = this.#underWay;
+    return oldest === undefined ? 0 : nowMs - oldest.startedAtMs;
+  }
 
   add(ms: number): void {
     this.#times[this.#count % this.#times.length] = ms;

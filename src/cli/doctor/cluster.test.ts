@@ -33,6 +33,16 @@ describe("not well:", () => {
       ["warning: none of them answers, so what they decide was not looked at"],
     ],
     [
+      "none answers of those that were asked for by their addresses",
+      [silent("a", false)],
+      ["problem: a at 127.0.0.1:7409 does not answer: No agent answers there"],
+    ],
+    [
+      "a disk hangs",
+      [running("a"), running("b", { report: { diskHangsMs: 27_300 } }), running("c")],
+      ["problem: the disk of b hangs: a sync has been under way for 27.3 s"],
+    ],
+    [
       "one that is known by its address only does not answer; one with a folder here is spoken of there",
       [running("a"), silent("b", false), silent("c")],
       ["warning: b at 127.0.0.1:7409 does not answer: No agent answers there"],

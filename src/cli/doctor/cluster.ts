@@ -11,17 +11,14 @@ const aheadMsMax = 500;
 
 export function clusterFindings(views: readonly AgentView[]): Finding[] {
   const running = views.filter(({ report }) => report !== undefined);
-  if (running.length === 0) {
-    return [
-      warning(of, "none of them answers, so what they decide was not looked at", "Start them: quorate up"),
-    ];
-  }
+  if (running.length === 0) return noneAnswers(views);
   return [
     ...absent(views, running),
     ...strangers(running),
     ...versions(running),
     ...brokenLinks(running),
     ...clocks(running),
+    ...hungDisks(running),
     ...running.flatMap(({ id, report }) => {
       if (report?.syncs === undefined) return [];
       return [syncFinding(of, report.syncs, `the newest ${report.syncs.count} of its journal`, `${id}: `)];
@@ -29,17 +26,29 @@ export function clusterFindings(views: readonly AgentView[]): Finding[] {
   ];
 }
 
+/** Whoever names an agent by its address wants it to be there; a folder can be looked at while its agent is stopped. */
+function noneAnswers(views: readonly AgentView[]): Finding[] {
+  const elsewhere = views.filter(({ isLocal }) => !isLocal);
+  if (elsewhere.length > 0 && elsewhere.length === views.length) {
+    return elsewhere.map((view) =>
+      problem(of, doesNotAnswer(view), "Check the address; start the agent, or see its log if it runs."),
+    );
+  }
+  return [
+    warning(of, "none of them answers, so what they decide was not looked at", "Start them: quorate up"),
+  ];
+}
+
+function doesNotAnswer({ id, address, why }: AgentView): string {
+  const who = id === address ? address : `${id} at ${address}`;
+  return `${who} does not answer${why === "" ? "" : `: ${withoutStop(why)}`}`;
+}
+
 function absent(views: readonly AgentView[], running: readonly AgentView[]): Finding[] {
   const elsewhere = views.filter(({ report, isLocal }) => report === undefined && !isLocal);
   return [
     fine(of, `${running.length} of ${counted(views.length, "agent")} answer`),
-    ...elsewhere.map(({ id, address, why }) =>
-      warning(
-        of,
-        `${id} at ${address} does not answer${why === "" ? "" : `: ${withoutStop(why)}`}`,
-        `Start it, or see its log if it runs.`,
-      ),
-    ),
+    ...elsewhere.map((view) => warning(of, doesNotAnswer(view), "Start it, or see its log if it runs.")),
   ];
 }
 
@@ -106,6 +115,17 @@ function clocks(running: readonly AgentView[]): Finding[] {
       toDo,
     ),
   );
+}
+
+/** The times of its syncs say nothing of the one that does not end. */
+function hungDisks(running: readonly AgentView[]): Finding[] {
+  return running.flatMap(({ id, report }) => {
+    if (report?.diskHangsMs === undefined) return [];
+    const what = `the disk of ${id} hangs: a sync has been under way for ${duration(report.diskHangsMs)}`;
+    const toDo =
+      "Until it ends that agent acknowledges nothing and does not lead; the others go on, and it catches up by itself. See what holds the disk up.";
+    return [problem(of, what, toDo)];
+  });
 }
 
 function names(views: readonly AgentView[]): string {

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { open, rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 
 import { limits } from "../../core/limits.ts";
 import { syncReport, type SyncReport } from "../../runtime/sync-times.ts";
@@ -11,6 +12,8 @@ import { fine, problem, warning, type Finding } from "./finding.ts";
 const probeBytes = 1024 * 1024;
 const probesMax = 64;
 const probeMsMax = 1000;
+/** A disk that takes longer for it hangs, and the page must not wait for it; the process ends only with the sync, as the system has it. */
+const patienceMs = 5000;
 /** A sync that takes longer is what every decision waits for. */
 const slowSyncMs = 10;
 /** With fewer syncs, the slowest of them say more about one moment than about the disk. */
@@ -53,10 +56,17 @@ export async function probeDisk(folder: string): Promise<DiskProbe> {
     freeBytes: bavail * bsize,
   };
   const path = join(folder, `doctor-${randomBytes(4).toString("hex")}.probe`);
+  const hung = { syncs: undefined, error: `no sync has ended within ${duration(patienceMs)}` };
+  return { ...about, ...(await Promise.race([probeAt(path), setTimeout(patienceMs, hung, { ref: false })])) };
+}
+
+type Probed = Pick<DiskProbe, "syncs" | "error">;
+
+async function probeAt(path: string): Promise<Probed> {
   try {
-    return { ...about, syncs: await timeSyncs(path), error: "" };
+    return { syncs: await timeSyncs(path), error: "" };
   } catch (error) {
-    return { ...about, syncs: undefined, error: error instanceof Error ? error.message : String(error) };
+    return { syncs: undefined, error: error instanceof Error ? error.message : String(error) };
   } finally {
     await rm(path, { force: true });
   }
@@ -111,7 +121,7 @@ export function diskFindings(of: string, probe: DiskProbe): Finding[] {
       problem(
         of,
         `nothing can be written there: ${error}`,
-        "Check who owns the folder, and whether the disk is read-only or full.",
+        "Check who owns the folder, whether the disk is read-only or full, and what holds it up.",
       ),
     );
   } else findings.push(syncFinding(of, syncs, `${syncs.count} probed`));

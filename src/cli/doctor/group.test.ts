@@ -30,6 +30,14 @@ describe("not well:", () => {
       ["warning: 2 of 3 voters here, 2 needed; missing: c"],
     ],
     [
+      "one runs, and was not asked to host it",
+      [running("a"), running("b"), { ...running("c", { report: { groups: [] } }), groups: new Map() }],
+      [
+        "warning: 2 of 3 voters here, 2 needed; missing: c",
+        "problem: members that run without this group: c",
+      ],
+    ],
+    [
       "too few are here",
       [running("a", { status: { role: "candidate" } }), silent("b"), silent("c")],
       ["problem: nobody leads in term 3", "problem: 1 of 3 voters here, 2 needed; missing: b, c"],
