@@ -4,7 +4,7 @@
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { delimiter, dirname, join } from "node:path";
+import { delimiter, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -15,6 +15,9 @@ const executable = process.platform === "win32" ? "node.exe" : "node";
 const current = process.versions.node.split(".")[0] ?? "";
 const asked = process.argv.slice(2);
 const versions = asked.length > 0 ? asked : ["20", "22", "24"];
+
+/** The suite takes two minutes on a machine of its own, and more than ten on one that others use, too. */
+const minutesMax = 30;
 
 /** @type {import("node:child_process").ChildProcess | undefined} */
 let running;
@@ -39,7 +42,10 @@ function run(command, args, cwd, env = process.env) {
     const keep = (/** @type {Buffer} */ bytes) => (output = (output + bytes.toString()).slice(-8_000));
     child.stdout.on("data", keep);
     child.stderr.on("data", keep);
-    const timer = setTimeout(() => child.kill("SIGTERM"), 600_000);
+    const timer = setTimeout(() => {
+      console.error(`matrix: stopped after ${minutesMax} minutes`);
+      child.kill("SIGTERM");
+    }, minutesMax * 60_000);
     child.on("error", reject);
     child.on("close", (code) => {
       clearTimeout(timer);
@@ -80,16 +86,34 @@ async function testOn(version) {
   const { code, output } = await run(binary, args, root, env);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   if (code !== 0) console.error(output);
-  const counts = /** @type {{ numPassedTests: number, numFailedTests: number }} */ (
-    existsSync(report) ? JSON.parse(readFileSync(report, "utf8")) : { numPassedTests: 0, numFailedTests: 0 }
-  );
+  const found = reported(report);
+  for (const name of found.failed) console.error(`matrix: ${exact}: failed: ${name}`);
   return {
     node: exact,
-    passed: counts.numPassedTests,
-    failed: counts.numFailedTests,
+    passed: found.passedCount,
+    failed: found.failed.length,
     seconds,
     result: code === 0 ? "ok" : "FAILED",
   };
+}
+
+/**
+ * Where the suite was stopped there is no report.
+ * @param {string} report @returns {{ passedCount: number, failed: readonly string[] }}
+ */
+function reported(report) {
+  if (!existsSync(report)) return { passedCount: 0, failed: [] };
+  /** @typedef {{ name: string, assertionResults: readonly { status: string, fullName: string }[] }} File */
+  const { numPassedTests, testResults } =
+    /** @type {{ numPassedTests: number, testResults: readonly File[] }} */ (
+      JSON.parse(readFileSync(report, "utf8"))
+    );
+  const failed = testResults.flatMap(({ name, assertionResults }) =>
+    assertionResults
+      .filter(({ status }) => status === "failed")
+      .map(({ fullName }) => `${relative(root, name)}: ${fullName}`),
+  );
+  return { passedCount: numPassedTests, failed };
 }
 
 const rows = [];
