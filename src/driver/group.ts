@@ -355,7 +355,8 @@ export class GroupRunner<P extends LogProtocol> implements HostedGroup, AnyRunne
 
   #propose(): void {
     const commands = this.#proposals.take(this.role === "leader", this.#refuseNotLeader);
-    if (this.#host.journal.diskFull) {
+    // Whoever only forwards writes nothing.
+    if (this.role === "leader" && this.#host.journal.diskFull) {
       for (const command of commands) this.#refuse(command, { kind: "diskFull" });
       return;
     }

@@ -1,8 +1,9 @@
 /** How callers' commands reach a core, and what they hear of those that did not. */
 import { describe, expect, it } from "vitest";
 import { entrySequence } from "../core/entry.ts";
+import { term } from "../core/ids.ts";
 import { limits } from "../core/limits.ts";
-import { command, World } from "./test-world.ts";
+import { command, self, World } from "./test-world.ts";
 
 describe("proposals", () => {
   it("D7: all commands that wait are proposed in one call, in order", () => {
@@ -75,13 +76,23 @@ describe("proposals", () => {
     expect(world.core.heard).toEqual(["propose 1"]);
   });
 
-  it("D8: nothing is proposed while the disk is full", () => {
+  it("D8: a leader proposes nothing while the disk is full; a follower, which only forwards, does", () => {
     const world = new World().host();
     world.settle();
     world.journal.diskFull = true;
     world.group.propose([command(1)], { onlyAsLeader: false });
     world.turn();
-    expect(world.told).toEqual(["refused 7/1 diskFull"]);
+    expect(world.told).toEqual([]);
+    expect(world.core.heard).toEqual(["propose 1"]);
+    world.core.onReceive = (_, out) =>
+      out.events.push({ kind: "role", role: "leader", term: term(1), leader: self });
+    world.say("elected");
+    world.turn();
+    world.told.length = 0;
+    world.core.heard.length = 0;
+    world.group.propose([command(2)], { onlyAsLeader: false });
+    world.turn();
+    expect(world.told).toEqual(["refused 7/2 diskFull"]);
     expect(world.core.heard).toEqual([]);
   });
 
