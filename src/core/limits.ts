@@ -183,9 +183,7 @@ export interface Limits {
   /** Newest syncs of its disk whose time an agent tells. */
   readonly syncTimesMax: number;
   /** A disk hangs whose sync takes so long. An agent looks as often how its disk is. */
-  readonly diskHangMs: number;
-  /** An agent whose disk is full hands over what it leads, and again no earlier than this. */
-  readonly fullHandOverMs: number;
+  readonly syncMsMax: number;
   /** Answers that wait for one client. With more, its commands are read no further. */
   readonly clientUnreadBytesMax: number;
   /** A client that takes none of them for so long is disconnected. */
@@ -311,8 +309,7 @@ export const limits: Limits = {
   backupsMax: 4,
   backupIdleMsMax: 60_000,
   syncTimesMax: 1024,
-  diskHangMs: 1000,
-  fullHandOverMs: 30_000,
+  syncMsMax: 1000,
   clientUnreadBytesMax: 1 * mebibyte,
   clientUnreadMsMax: 60_000,
   clientAnswersBytesMax: 64 * mebibyte,

@@ -267,7 +267,7 @@ export class AgentRuntime {
       node: process.versions.node,
       wallMs: Date.now(),
       ...(syncs !== undefined && { syncs }),
-      ...(syncingMs >= limits.diskHangMs && { diskHangsMs: syncingMs }),
+      ...(syncingMs >= limits.syncMsMax && { diskHangsMs: syncingMs }),
       ...(status === undefined ? {} : { status }),
       wireVersionMax: this.#options.wireVersionMax ?? wireVersionMax,
       links: this.links.map(({ id, up, version }) => ({ id, up, ...(version !== undefined && { version }) })),

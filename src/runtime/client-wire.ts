@@ -371,7 +371,7 @@ export interface StatusReport {
   readonly wallMs?: number;
   /** Of its journal; absent before the first. */
   readonly syncs?: SyncReport;
-  /** A sync of its journal has been under way for so long; absent up to `limits.diskHangMs`. */
+  /** A sync of its journal has been under way for so long; absent up to `limits.syncMsMax`. */
   readonly diskHangsMs?: number;
 }
 

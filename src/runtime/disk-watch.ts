@@ -7,6 +7,9 @@ import { limits } from "../core/limits.ts";
 import type { Clock, Scheduler } from "../driver/world.ts";
 import type { Logger } from "./logger.ts";
 
+/** An agent whose disk is full hands over what it leads, and again no earlier than this. */
+const handOverMs = 30_000;
+
 export interface DiskState {
   /** There is no room for another journal segment. */
   readonly isFull: boolean;
@@ -41,7 +44,7 @@ export class DiskWatch {
   }
 
   #wait(): void {
-    this.#stop = this.#scheduler.at(this.#inMs(limits.diskHangMs), () => {
+    this.#stop = this.#scheduler.at(this.#inMs(limits.syncMsMax), () => {
       const { isFull, syncingMs } = this.#state();
       this.#noteRoom(isFull);
       this.#noteSync(syncingMs);
@@ -59,12 +62,12 @@ export class DiskWatch {
     if (!isFull) return;
     // The one that takes over may have no more room: then leadership must not go round and round.
     if (this.#handsOverAt !== undefined && this.#clock.monotonic() < this.#handsOverAt) return;
-    this.#handsOverAt = this.#inMs(limits.fullHandOverMs);
+    this.#handsOverAt = this.#inMs(handOverMs);
     this.#handOver();
   }
 
   #noteSync(syncingMs: number): void {
-    const hangs = syncingMs >= limits.diskHangMs;
+    const hangs = syncingMs >= limits.syncMsMax;
     if (hangs && this.#hungMs === 0) {
       this.#log.error(
         `the disk hangs: a sync has been under way for ${Math.round(syncingMs)} ms; until it ends this agent acknowledges nothing, votes for nobody, and does not lead`,
