@@ -128,15 +128,20 @@ export class ClientLink implements ConnectionHandler, FrameSource {
     };
   }
 
-  /** False where too much waits already: nothing was handed over. */
-  propose(group: string, commands: readonly Uint8Array[], options?: ProposeOptions): boolean {
-    let total = 0;
-    for (const command of commands) total += command.length;
-    if (this.queuedBytes + total > limits.linkQueueBytesMax) return false;
+  /**
+   * Hands over the first of the commands, as far as there is room; gives how many. All or none would be none for ever, where
+   * together they are more than there can be room for.
+   */
+  propose(group: string, commands: readonly Uint8Array[], options?: ProposeOptions): number {
     const writer = this.#writer;
     const flags = proposeFlags(options);
+    let room = limits.linkQueueBytesMax - this.queuedBytes;
+    let taken = 0;
     let begun = false;
     for (const command of commands) {
+      room -= command.length;
+      if (room < 0) break;
+      taken += 1;
       if (begun && writer.openBytes + command.length > limits.batchBytesMax) {
         writer.end();
         begun = false;
@@ -147,7 +152,7 @@ export class ClientLink implements ConnectionHandler, FrameSource {
     }
     if (begun) writer.end();
     this.#flushSoon();
-    return true;
+    return taken;
   }
 
   /** Sends a request; `settle` is called once, unless it is cancelled before. */

@@ -157,6 +157,20 @@ describe("commands and their answers", () => {
     await until(() => groups[0]!.proposals.length > 10, "the others arrive");
   });
 
+  test("of more in one go than may ever wait the first go all the same, in order", async () => {
+    const { agents, groups } = await fakeCluster(1);
+    const { gateway, log } = client({ agents: [agents[0]!.address] });
+    await until(() => log.includes("interrupted"), "an agent is found");
+    const most = Math.floor(limits.linkQueueBytesMax / command(5, 1, 1_000_000).length);
+    gateway.propose(Array.from({ length: most + 2 }, (_, at) => command(5, at + 1, 1_000_000)));
+    const arrived = (): number[] =>
+      groups[0]!.proposals.flatMap(({ commands }) => commands.map((one) => entrySequence(one, 0)));
+    await until(() => arrived().length === most, "as many as there is room for arrive");
+    expect(arrived()).toEqual(Array.from({ length: most }, (_, at) => at + 1));
+    const refused = log.filter((line) => line.startsWith("refused"));
+    expect(refused).toEqual([`refused 5/${most + 1} overloaded`, `refused 5/${most + 2} overloaded`]);
+  });
+
   test("a session's answers follow the client to its new connection, and the old one leaves nothing behind", async () => {
     const { agents, groups } = await fakeCluster(1);
     const first = client({ agents: [agents[0]!.address] });

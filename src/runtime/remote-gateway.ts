@@ -106,10 +106,11 @@ export class RemoteGateway implements Gateway {
     const link = this.#current?.link;
     // Without an agent they are lost; the listeners hear `interrupted` once there is one.
     if (link === undefined || this.#closed) return;
-    if (link.propose(this.group, commands, options)) return;
+    const taken = link.propose(this.group, commands, options);
+    if (taken === commands.length) return;
     const refusal = overloaded(link);
     setImmediate(() => {
-      for (const command of commands)
+      for (const command of commands.slice(taken))
         this.#refused(entrySession(command, 0), entrySequence(command, 0), refusal);
     });
   }
