@@ -106,9 +106,11 @@ describe("up", { timeout: 60_000 }, () => {
           agents = childrenOf(up.pid);
           return agents.length === 4;
         }, "they are started");
-        // A terminal sends it to every process of the group, whoever else only to up.
+        const ended = up.end("SIGINT");
+        // A terminal sends it to every process of the group, whoever else only to up. A terminal does so in one call, this test
+        // one by one: were up the last, it could see its agents end by a signal before it hears of that itself.
         if (toAll) for (const pid of agents) process.kill(pid, "SIGINT");
-        expect(await up.end("SIGINT")).toBe(130);
+        expect(await ended).toBe(130);
         expect(up.stderr).toContain("Ended before all agents ran.  ABORTED");
         expect(up.stderr.trimEnd().split("\n")).toHaveLength(2);
         await allGone(agents, 1000);
