@@ -83,7 +83,7 @@ export function planMembers(members: Members, change: MemberChange): MembersResu
   if (target.size === 0 || members.voters.length === 0) return { kind: "fault", fault: "noVoters" };
   if (target.size > limits.votersMax) return { kind: "fault", fault: "tooManyVoters" };
   if (learners.size > limits.learnersMax) return { kind: "fault", fault: "tooManyLearners" };
-  const next = isSame([...target], members.voters) ? nobody : [...target];
+  const next = areSameNames([...target], members.voters) ? nobody : [...target];
   const addresses = new Map([...members.addresses, ...(change.addresses ?? nowhere)]);
   assert([...addresses.values()].every(isShort), "an address is checked where it comes in");
   return {
@@ -131,8 +131,8 @@ export function isSound(members: Members): boolean {
   if (lists.some((list) => new Set(list).size !== list.length)) return false;
   if (Math.max(voters.length, outgoing.length, next.length) > limits.votersMax) return false;
   if (learners.length > limits.learnersMax) return false;
-  if (next.length > 0 && (isJoint(members) || isSame(next, voters))) return false;
-  if (isSame(outgoing, voters)) return false;
+  if (next.length > 0 && (isJoint(members) || areSameNames(next, voters))) return false;
+  if (areSameNames(outgoing, voters)) return false;
   const mayLearn = (id: AgentId): boolean => !voters.includes(id) || (next.length > 0 && !next.includes(id));
   return (
     learners.every(mayLearn) &&
@@ -147,17 +147,17 @@ export function isSound(members: Members): boolean {
  */
 export function mayFollow(before: Members, after: Members): boolean {
   if (before.voters.length === 0) return true;
-  if (isJoint(before)) return !isJoint(after) && isSame(after.voters, before.voters);
-  return isSame(isJoint(after) ? after.outgoing : after.voters, before.voters);
+  if (isJoint(before)) return !isJoint(after) && areSameNames(after.voters, before.voters);
+  return areSameNames(isJoint(after) ? after.outgoing : after.voters, before.voters);
 }
 
 /** The same members in the same parts, in whatever order they are listed. */
 export function isSameMembers(left: Members, right: Members): boolean {
   return (
-    isSame(left.voters, right.voters) &&
-    isSame(left.outgoing, right.outgoing) &&
-    isSame(left.learners, right.learners) &&
-    isSame(left.next, right.next) &&
+    areSameNames(left.voters, right.voters) &&
+    areSameNames(left.outgoing, right.outgoing) &&
+    areSameNames(left.learners, right.learners) &&
+    areSameNames(left.next, right.next) &&
     left.addresses.size === right.addresses.size &&
     [...left.addresses].every(([id, address]) => right.addresses.get(id) === address)
   );
@@ -167,7 +167,7 @@ function isShort(address: Address): boolean {
   return encodeText(address).length <= limits.addressBytesMax;
 }
 
-/** Of lists without repeats. */
-function isSame(left: readonly AgentId[], right: readonly AgentId[]): boolean {
+/** Whether two lists without repeats name the same. */
+export function areSameNames(left: readonly string[], right: readonly string[]): boolean {
   return left.length === right.length && left.every((id) => right.includes(id));
 }

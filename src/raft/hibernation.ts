@@ -15,7 +15,6 @@
  */
 import {
   assert,
-  jointVoteResult,
   never,
   unreachable,
   type AgentId,
@@ -38,7 +37,7 @@ import { patienceEnds } from "./patience.ts";
 import { awaitsAnother } from "./priority.ts";
 import type { Progress } from "./progress.ts";
 import { sendHeartbeat, startRound } from "./reads.ts";
-import { isMember, leaderOf, type Leading, type RaftState, type Rest } from "./state.ts";
+import { isMember, isQuorum, leaderOf, type Leading, type RaftState, type Rest } from "./state.ts";
 import { waitForLeader } from "./transitions.ts";
 
 /** One that answers nothing for so many beats is not waited for. */
@@ -194,9 +193,9 @@ function sleepIfAllDo(state: RaftState, leading: Leading, now: Now): void {
 function sleepersAreQuorum(state: RaftState, { peers, rest }: Leading): boolean {
   const isThere = (id: AgentId): boolean => {
     const peer = peers.get(id);
-    return id === state.self || (peer !== undefined && rest.sleepers.has(peer));
+    return peer !== undefined && rest.sleepers.has(peer);
   };
-  return jointVoteResult(state.members, isThere) === "won";
+  return isQuorum(state, isThere);
 }
 
 function noteSleepers(state: RaftState, { sleepers, asleep }: Rest): void {

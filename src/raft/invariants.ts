@@ -1,8 +1,8 @@
 /** What must hold after every input, as far as one agent can see it. O(members): it runs after every simulated step. */
-import { assert, jointVoteResult, never, type Hibernation } from "../core/index.ts";
+import { assert, never, type Hibernation } from "../core/index.ts";
 import { peersMax } from "./options.ts";
 import type { Progress } from "./progress.ts";
-import { isVoter, leaderOf, mayCampaign, type Leading, type RaftState } from "./state.ts";
+import { isQuorum, isVoter, leaderOf, mayCampaign, type Leading, type RaftState } from "./state.ts";
 
 export function checkInvariants(state: RaftState): void {
   const { log, pending, commitIndex, handedOut, applied, term } = state;
@@ -52,8 +52,8 @@ function checkSleep(state: RaftState, { present }: Hibernation): void {
     for (const id of present)
       assert(peers.get(id)?.matched === last, "R51: those who sleep have all of the log");
     assert(present.length === rest.sleepers.size, "R51: a leader has an eye on all who sleep");
-    const vouched = jointVoteResult(state.members, (id) => id === state.self || present.includes(id));
-    assert(!rest.asleep || vouched === "won", "R51: a leader sleeps while a quorum does");
+    const vouched = isQuorum(state, (id) => present.includes(id));
+    assert(!rest.asleep || vouched, "R51: a leader sleeps while a quorum does");
     const areAway = [...peers.values()].every((peer) => rest.sleepers.has(peer) || state.absent.has(peer.id));
     assert(!rest.asleep || areAway, "R51: a leader sleeps while all others sleep or are away");
   } else {

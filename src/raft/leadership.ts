@@ -2,7 +2,6 @@
 import {
   assert,
   emptyBytes,
-  jointVoteResult,
   type AgentId,
   type LogIndex,
   type Micros,
@@ -19,7 +18,7 @@ import { preferAtBeat } from "./priority.ts";
 import { appendOwn } from "./proposals.ts";
 import { settleConfirmed } from "./reads.ts";
 import { noteHeartbeatAnswered, replicate } from "./replication.ts";
-import { diskStalls, isSoleVoter, type Leading, type RaftState } from "./state.ts";
+import { diskStalls, isQuorum, isSoleVoter, type Leading, type RaftState } from "./state.ts";
 import { transferAtBeat } from "./transfer.ts";
 import { follow } from "./transitions.ts";
 
@@ -100,11 +99,10 @@ function hearsQuorum(state: RaftState, leading: Leading, now: Now): boolean {
   if (leading.awakeSince >= since) return true;
   const hears = (id: AgentId): boolean => {
     const peer = leading.peers.get(id);
-    if (peer === undefined) return id === state.self;
     // The driver makes sure that sleepers are there.
-    return peer.heardAt >= since || leading.rest.sleepers.has(peer);
+    return peer !== undefined && (peer.heardAt >= since || leading.rest.sleepers.has(peer));
   };
-  return jointVoteResult(state.members, hears) === "won";
+  return isQuorum(state, hears);
 }
 
 export function receiveHeartbeatAnswer(

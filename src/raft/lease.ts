@@ -16,7 +16,6 @@
  */
 import {
   jointCommittedIndex,
-  jointVoteResult,
   limits,
   never,
   type AgentId,
@@ -28,7 +27,7 @@ import {
 import type { HeartbeatAnswer, RaftProtocol } from "./messages.ts";
 import type { Progress } from "./progress.ts";
 import { hardStateOf, persist } from "./records.ts";
-import type { Leading, RaftState } from "./state.ts";
+import { isQuorum, type Leading, type RaftState } from "./state.ts";
 
 // ── the voter ──
 
@@ -148,7 +147,7 @@ export function holdsLease(state: RaftState, leading: Leading, now: Now): boolea
   if (!mayHaveLease(state, leading)) return false;
   const hasPledged = (id: AgentId): boolean => {
     const pledge = peers.get(id)?.pledge;
-    return pledge === undefined ? id === state.self : isInForce(pledge, now);
+    return pledge !== undefined && isInForce(pledge, now);
   };
-  return jointVoteResult(state.members, hasPledged) === "won";
+  return isQuorum(state, hasPledged);
 }

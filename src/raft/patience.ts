@@ -3,8 +3,8 @@
  * lead rather (priority.ts), and is stretched where polls are in vain: an agent that is left alone with its groups would else
  * ask thousands of times a second whether others are back, and be told so by the first that is.
  */
-import { jointVoteResult, limits, never, type AgentId, type Micros, type Now } from "../core/index.ts";
-import { isSoleVoter, isVoter, mayCampaign, type RaftState } from "./state.ts";
+import { limits, never, type AgentId, type Micros, type Now } from "../core/index.ts";
+import { isQuorum, isSoleVoter, isVoter, mayCampaign, type RaftState } from "./state.ts";
 
 /** A message is lost, an agent stands still for a moment: so many polls in vain say nothing yet. */
 const usualPolls = 4;
@@ -68,9 +68,7 @@ export function noteLinkUp(state: RaftState, peer: AgentId, now: Now): void {
 }
 
 function hearsQuorum(state: RaftState): boolean {
-  const { self, heardSincePoll } = state;
-  const isHeard = (id: AgentId): boolean | undefined => id === self || heardSincePoll.has(id) || undefined;
-  return jointVoteResult(state.members, isHeard) === "won";
+  return isQuorum(state, (id) => state.heardSincePoll.has(id));
 }
 
 /** From now on as if no poll had been in vain: a group that can have a leader has one as soon as ever. */

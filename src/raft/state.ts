@@ -5,6 +5,7 @@
 import {
   assert,
   isSound,
+  jointVoteResult,
   limits,
   microsFromMs,
   type AgentId,
@@ -300,6 +301,11 @@ function votesIn({ voters, outgoing }: Members, id: AgentId): boolean {
 
 export function isMember(state: RaftState, id: AgentId): boolean {
   return isVoter(state, id) || state.members.learners.includes(id);
+}
+
+/** Whether this agent and those others are a quorum of the voters. */
+export function isQuorum(state: RaftState, includes: (other: AgentId) => boolean): boolean {
+  return jointVoteResult(state.members, (id) => id === state.self || includes(id)) === "won";
 }
 
 /** A group of one: nobody to ask, nobody to wait for. */

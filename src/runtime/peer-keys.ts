@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { equalBytes } from "../core/bytes.ts";
 import { QuorateError } from "../core/errors.ts";
 import type { AgentId, GroupName, LogIndex } from "../core/ids.ts";
-import { everybody, type Members } from "../core/members.ts";
+import { everybody, areSameNames, type Members } from "../core/members.ts";
 import { checkFormat, corrupt, readJsonFile } from "./cluster-file.ts";
 import { writeFileDurably } from "./durable-file.ts";
 
@@ -84,7 +84,7 @@ export class PeerKeys {
     const now: string[] = [...everybody(members)];
     this.#groups.set(group, { index, members: now });
     // The same members later: after a restart they are told again, and are still the same.
-    if (before !== undefined && isSame(before.members, now)) return;
+    if (before !== undefined && areSameNames(before.members, now)) return;
     for (const id of before?.members ?? []) {
       const isMember = [...this.#groups.values()].some((other) => other.members.includes(id));
       if (!isMember) this.#keys.delete(id);
@@ -114,10 +114,6 @@ export class PeerKeys {
     writeFileDurably(this.#path, `${JSON.stringify({ format, keys, groups }, undefined, 2)}\n`, 0o644);
     this.#isStale = false;
   }
-}
-
-function isSame(some: readonly string[], others: readonly string[]): boolean {
-  return some.length === others.length && some.every((id) => others.includes(id));
 }
 
 function anotherKey(peer: AgentId): QuorateError {
