@@ -92,6 +92,11 @@ export class Driver {
     };
   }
 
+  /** There is no room for another journal segment. */
+  get diskFull(): boolean {
+    return this.#journal.diskFull;
+  }
+
   /**
    * Brings a group up from what the disk holds of it, its snapshot and its records; blocking. Its core is woken in a turn to
    * come. Throws `DATA_CORRUPT` where either is damaged, and `DATA_VERSION` where a later program wrote the snapshot; other

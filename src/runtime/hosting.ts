@@ -84,7 +84,7 @@ export class Hosting {
   readonly #network: HostingNetwork;
   readonly #log: Logger;
   readonly #hubs = new Map<string, GroupHub>();
-  #disk: DiskWatch | undefined;
+  readonly #disk: DiskWatch;
   #closing: Promise<void> | undefined;
 
   /** Throws what opening the journal throws (`DATA_FOREIGN`, `DATA_MISSING`, `DATA_CORRUPT`, `DATA_VERSION`). */
@@ -102,8 +102,8 @@ export class Hosting {
       clock: options.clock,
       scheduler: options.scheduler,
       network: this.#network,
-      journal: (callbacks) => {
-        const journal = Journal.open({
+      journal: (callbacks) =>
+        Journal.open({
           disk: options.disk,
           id: options.journalId,
           begun: true,
@@ -111,16 +111,7 @@ export class Hosting {
           schedule: (task) => options.scheduler.soon(task),
           ...options.journal,
           ...callbacks,
-        });
-        this.#disk = new DiskWatch(
-          options.clock,
-          options.scheduler,
-          this.#log,
-          () => ({ isFull: journal.diskFull, syncingMs: options.syncingMs?.() ?? 0 }),
-          () => void this.handOver(),
-        );
-        return journal;
-      },
+        }),
       snapshots: (callbacks) =>
         new SnapshotStore({
           disk: options.snapshots,
@@ -130,6 +121,13 @@ export class Hosting {
         }),
       onFailure: (error) => this.#failed(error),
     });
+    this.#disk = new DiskWatch(
+      options.clock,
+      options.scheduler,
+      this.#log,
+      () => ({ isFull: this.#driver.diskFull, syncingMs: options.syncingMs?.() ?? 0 }),
+      () => void this.handOver(),
+    );
   }
 
   /**
@@ -202,7 +200,7 @@ export class Hosting {
   /** Ends every group, then the journal: what is gathered is written and synced first. Idempotent. */
   async close(): Promise<void> {
     this.#closing ??= new Promise((resolve) => {
-      this.#disk?.close();
+      this.#disk.close();
       for (const hub of this.#hubs.values()) hub.close();
       this.#driver.close(() => resolve());
     });
@@ -275,7 +273,7 @@ export class Hosting {
   }
 
   #failed(error: Error): void {
-    this.#disk?.close();
+    this.#disk.close();
     for (const hub of this.#hubs.values()) {
       hub.close(
         new QuorateError("CLOSED", `Agent ${this.self} has ended: ${error.message}.`, {
