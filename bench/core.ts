@@ -33,7 +33,11 @@ class Mail {
   /** Hands out each, also those that are pushed meanwhile. */
   deliver(receive: (from: Member, to: Member, message: RaftMessage | RaftPromise) => void): void {
     for (let at = 0; at < this.#messages.length; at++) {
-      receive(this.#senders[at] as Member, this.#receivers[at] as Member, this.#messages[at] as RaftMessage);
+      receive(
+        this.#senders[at] as Member,
+        this.#receivers[at] as Member,
+        this.#messages[at] as RaftMessage | RaftPromise,
+      );
     }
     for (const list of [this.#senders, this.#receivers, this.#messages]) list.length = 0;
   }

@@ -42,6 +42,14 @@ function started(messageMicros: number): World {
   return world;
 }
 
+/** All sleep, and then only the last agent is left. */
+function leftAlone(): World {
+  const world = started(30);
+  world.secondsUntil(3, () => allSleep(world));
+  for (const id of ids.slice(0, -1)) world.agent(id).kill();
+  return world;
+}
+
 describe.each([
   { machine: "a machine of one's own", messageMicros: 30, seconds: { start: 3, failover: 1.5, back: 3 } },
   {
@@ -97,25 +105,21 @@ describe.each([
 
 describe("when one of four agents is left", () => {
   test("R96: it asks ever less whether others are back, and once they are, everything is as soon as it ever was", () => {
-    const world = started(30);
-    world.secondsUntil(3, () => allSleep(world));
-    for (const id of ["a", "b", "c"]) world.agent(id).kill();
+    const world = leftAlone();
     world.runFor(10);
     const messages = messagesDuring(world, () => world.runFor(10));
     const { groups } = world.agent("d");
     const pollsAsUsual = groups.length * 10 * (1000 / 225);
     expect(messages).toBeGreaterThan(0);
     expect(messages / 3).toBeLessThan(pollsAsUsual / 5);
-    for (const id of ["a", "b", "c"]) world.agent(id).start();
+    for (const id of ids.slice(0, -1)) world.agent(id).start();
     world.secondsUntil(3, () => allAreLed(world));
   });
 });
 
 describe("when only two of four agents are left", () => {
   test("D53: a group that somebody uses is led soon, though most of those before it find no majority", () => {
-    const world = started(30);
-    world.secondsUntil(3, () => allSleep(world));
-    for (const id of ["a", "b", "c"]) world.agent(id).kill();
+    const world = leftAlone();
     world.runFor(2);
     world.agent("c").start();
     const name = "group-247";

@@ -15,17 +15,21 @@ import { NodeDisk } from "./node-disk.ts";
 
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 
-/** Files of a folder that have no name any more, and that this process still has open. */
-function nameless(path: string): string[] {
+/** What this process has open. */
+function openFiles(): string[] {
   return readdirSync("/proc/self/fd").flatMap((number) => {
     try {
-      const file = readlinkSync(`/proc/self/fd/${number}`);
-      return file.startsWith(`${path}/`) && file.endsWith(" (deleted)") ? [file] : [];
+      return [readlinkSync(`/proc/self/fd/${number}`)];
     } catch {
       // The one that listed the folder is gone again.
       return [];
     }
   });
+}
+
+/** Files of a folder that have no name any more, and that this process still has open. */
+function nameless(path: string): string[] {
+  return openFiles().filter((file) => file.startsWith(`${path}/`) && file.endsWith(" (deleted)"));
 }
 
 /** Resolves once the thread pool has freed all of them but so many. */
@@ -68,15 +72,7 @@ describe("the disk over node:fs", () => {
       const disk = new NodeDisk(path);
       const file = disk.open("a", "create");
       file.write(0, bytes(1));
-      const open = (): boolean =>
-        readdirSync("/proc/self/fd").some((number) => {
-          try {
-            return readlinkSync(`/proc/self/fd/${number}`) === join(path, "a");
-          } catch {
-            // The one that listed the folder is gone again.
-            return false;
-          }
-        });
+      const open = (): boolean => openFiles().includes(join(path, "a"));
       const sync = synced(file);
       file.close();
       expect(open()).toBe(true);

@@ -27,18 +27,14 @@ export function groupFindings(group: string, views: readonly AgentView[]): Findi
   if (newest === undefined) return [];
   return [
     ...leaders(of, said),
-    ...quorum(of, said, newest.status, withoutIt(group, views)),
+    ...quorum(of, said, newest.status),
+    ...strays(of, group, newest.status, views),
+    ...lostLearners(of, said, newest.status),
     ...membership(of, said),
     ...lag(of, said, newest.status.committed),
     ...disks(of, said),
     ...digests(of, said),
   ];
-}
-
-/** Agents that run and host others, or none. */
-function withoutIt(group: string, views: readonly AgentView[]): ReadonlySet<string> {
-  const those = views.filter(({ report }) => report !== undefined && !report.groups.includes(group));
-  return new Set(those.map(({ id }) => id));
 }
 
 function leaders(of: string, said: readonly Said[]): Finding[] {
@@ -74,31 +70,32 @@ function leaders(of: string, said: readonly Said[]): Finding[] {
 }
 
 /** How many more voters may fail: while they change, the old ones and the new must both agree. */
-function quorum(
-  of: string,
-  said: readonly Said[],
-  status: GroupStatus,
-  withoutGroup: ReadonlySet<string>,
-): Finding[] {
+function quorum(of: string, said: readonly Said[], status: GroupStatus): Finding[] {
   const { members, outgoing = [], next = [], learners } = status;
   const here = new Set(said.map(({ id }) => id));
   const findings = [votersFinding(of, "voter", members, here)];
   if (outgoing.length > 0) findings.push(votersFinding(of, "outgoing voter", outgoing, here));
   if (next.length > 0) findings.push(fine(of, `a change is under way: ${next.join(", ")} will vote`));
   if (learners.length > 0) findings.push(fine(of, `learners: ${learners.join(", ")}`));
-  const lost = learners.filter((id) => !here.has(id));
-  const strays = [...members, ...outgoing, ...learners].filter((id) => withoutGroup.has(id));
-  if (strays.length > 0) {
-    const what = `members that run without this group: ${[...new Set(strays)].join(", ")}`;
-    findings.push(
-      problem(of, what, "Have the program that runs them host it (agent.group): it was not asked to."),
-    );
-  }
-  if (lost.length > 0) {
-    const what = `learners that do not answer: ${lost.join(", ")}`;
-    findings.push(warning(of, what, "Start them, or remove them: quorate members remove."));
-  }
   return findings;
+}
+
+/** Members whose agents run and host other groups, or none. */
+function strays(of: string, group: string, status: GroupStatus, views: readonly AgentView[]): Finding[] {
+  const { members, outgoing = [], learners } = status;
+  const isStray = (id: string): boolean =>
+    views.some((view) => view.id === id && view.report !== undefined && !view.report.groups.includes(group));
+  const found = [...new Set([...members, ...outgoing, ...learners])].filter(isStray);
+  if (found.length === 0) return [];
+  const toDo = "Have the program that runs them host it (agent.group): it was not asked to.";
+  return [problem(of, `members that run without this group: ${found.join(", ")}`, toDo)];
+}
+
+function lostLearners(of: string, said: readonly Said[], { learners }: GroupStatus): Finding[] {
+  const lost = learners.filter((id) => !said.some((view) => view.id === id));
+  if (lost.length === 0) return [];
+  const toDo = "Start them, or remove them: quorate members remove.";
+  return [warning(of, `learners that do not answer: ${lost.join(", ")}`, toDo)];
 }
 
 function votersFinding(
